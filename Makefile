@@ -1,0 +1,67 @@
+# `make help` lists what can be done. Every target sets up what it needs; Python 3.11 or newer is all that must be there.
+#   ARGS="..."   more arguments for demo, serve, test and bench, such as: make demo ARGS=--json
+#   PYTHON=...   the Python to make .venv with
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+WORKERS ?= 2
+ARGS ?=
+PEERS := pipecat livekit
+
+.PHONY: help setup environment models demo serve test lint format bench bench-peers requirements clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: models ## make .venv and fetch the embedded models; a second run does nothing
+
+environment:
+	@PYTHON="$(PYTHON)" sh scripts/environment.sh .venv requirements/dev.txt --with-project
+
+# Asked again only when the table of weights changed: what is missing later is fetched by the server's start.
+WEIGHTS := src/antiphon/models/weights/manifest.py
+models: environment
+	@[ .venv/.antiphon-models -nt $(WEIGHTS) ] || { $(BIN)/antiphon models pull && touch .venv/.antiphon-models; }
+
+demo: setup ## hear a phone call: a recorded caller talks with the demo agent
+	@$(BIN)/antiphon demo $(ARGS)
+
+serve: setup ## the server on this machine, the demo agent answering; says what to do next
+	@$(BIN)/antiphon serve --dev $(ARGS)
+
+test: environment ## the tests
+	@$(MAKE) --no-print-directory models || echo "Going on without the weights: the tests that need them are skipped."
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+lint: environment ## formatter, linter, types and import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: environment ## let the formatter and the linter mend what they can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup ## calls a core, overhead, CPU and memory; writes benchmarks/RESULTS.md (ARGS=--quick for one run each)
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-peers: ## environments for the benchmark's peers, Pipecat and LiveKit Agents
+	@for peer in $(PEERS); do \
+	    PYTHON="$(PYTHON)" sh scripts/environment.sh benchmarks/.envs/$$peer benchmarks/requirements/$$peer.txt || exit; \
+	done
+
+# Hashes only: neither a host nor a path gets into the files.
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --no-emit-index-url --no-emit-find-links
+
+requirements: environment ## resolve the dependencies anew, with hashes
+	@$(BIN)/python -m pip install --quiet uv
+	$(COMPILE) pyproject.toml -o requirements/run.txt
+	$(COMPILE) pyproject.toml --extra dev --extra bench -c requirements/run.txt -o requirements/dev.txt
+	for peer in $(PEERS); do $(COMPILE) benchmarks/requirements/$$peer.in -o benchmarks/requirements/$$peer.txt; done
+
+clean: ## remove caches and build output; the environment stays
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests benchmarks examples -name __pycache__ -type d -not -path '*/.envs/*' -prune -exec rm -rf {} +

@@ -1,0 +1,571 @@
+"""One conversation: owns its parts and their tasks, and turns the decisions of turn-taking into deeds.
+
+    line ─ hear ─▶ Listening ─▶ TurnTaking ─▶ Responding ─▶ Speaking ─▶ line
+
+All parts report to ``_on``, which asks the floor what is to be done and does it, one event after the other. Nothing
+that fails in a part leaves the call: it costs an utterance, a clause or a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import structlog
+
+from antiphon.agents.agent import Agent
+from antiphon.agents.instructions import render, template_values
+from antiphon.agents.runner import ToolRunner
+from antiphon.calls import events, floor
+from antiphon.calls.events import EndReason, SpeechKind
+from antiphon.calls.floor import Phase
+from antiphon.calls.history import History
+from antiphon.calls.line import AudioTap, Line
+from antiphon.calls.listening import Listening
+from antiphon.calls.log import CallLog
+from antiphon.calls.pacer import Pacer
+from antiphon.calls.playout import Playout
+from antiphon.calls.policy import CallPolicy
+from antiphon.calls.responding import Reply, Responding
+from antiphon.calls.speaking import Speaking
+from antiphon.calls.speech import Speech
+from antiphon.calls.stall import StallGuard
+from antiphon.calls.turn_taking import TurnTaking
+from antiphon.calls.turns import TurnRecord
+from antiphon.calls.voice import Phrases, Voice
+from antiphon.clock import Clock
+from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
+from antiphon.models.llm.contract import ChatClient
+from antiphon.models.stt.contract import STT
+from antiphon.models.tts.contract import TTS
+from antiphon.models.turn.contract import TurnModel
+from antiphon.models.vad.contract import VAD
+
+_log = structlog.get_logger(__name__)
+
+_AGENT_STATES: dict[Phase, events.AgentState] = {
+    Phase.OPENING: "initializing",
+    Phase.IDLE: "listening",
+    Phase.HEARING: "listening",
+    Phase.PAUSING: "listening",
+    Phase.THINKING: "thinking",
+    Phase.SPEAKING: "speaking",
+    Phase.OVERLAP: "speaking",
+    Phase.HELD: "listening",
+    Phase.ENDING: "speaking",
+    Phase.ENDED: "idle",
+}
+_FREE_TO_SPEAK = frozenset({Phase.IDLE, Phase.THINKING, Phase.SPEAKING})
+_THE_CALLERS = frozenset({Phase.HEARING, Phase.PAUSING})
+_MOST_ASIDES = 16
+_CLOSE_S = 2.0
+_PHRASE_SHARE = 0.2
+"""Part of ``max_dead_air_s`` that the voice has for the phrase that ends a silence; then a chime ends it."""
+
+
+class CallModels(Protocol):
+    """What a call hears, thinks and speaks with."""
+
+    vad: VAD
+    stt: STT
+    llm: ChatClient
+    tts: TTS
+    turn: TurnModel | None
+
+    def names(self) -> dict[str, str]:
+        """The providers by role."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as the carrier tells it.
+
+    Attributes:
+        session_id: Our id of the conversation.
+        call_id: The carrier's id of the call.
+        carrier: The protocol's name.
+        parameters: What the carrier's document passed on; values for templates and tools.
+    """
+
+    session_id: str
+    call_id: str
+    carrier: str
+    parameters: Mapping[str, str]
+
+
+class Call:
+    """A live conversation. Make it, let it ``run``, and give it what comes in over the line.
+
+    Args:
+        agent: Who answers.
+        line: The way to the caller.
+        models: What hears, thinks and speaks.
+        pacer: The process's metronome.
+        clock: The process's time.
+        policy: Manners and limits.
+        log: Where everything is told.
+        session_id: Our id of the conversation.
+        call_id: The carrier's id of the call.
+        carrier: The protocol's name.
+        parameters: What the carrier passed on; values for templates and tools.
+        tap: Who records.
+        data_dir: Where tools may keep files; they find it as ``values["data_dir"]``.
+        phrases: The process's fixed phrases.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        line: Line,
+        models: CallModels,
+        *,
+        pacer: Pacer,
+        clock: Clock,
+        policy: CallPolicy,
+        log: CallLog,
+        session_id: str,
+        call_id: str,
+        carrier: str,
+        parameters: Mapping[str, str] | None = None,
+        tap: AudioTap | None = None,
+        data_dir: Path | None = None,
+        phrases: Phrases | None = None,
+    ) -> None:
+        self.agent = agent
+        self.log = log
+        self.history = History()
+        self._caller = Caller(session_id, call_id, carrier, parameters or {})
+        self._line = line
+        self._models = models
+        self._clock = clock
+        self._policy = policy
+        self._tap = tap
+        self._floor = TurnTaking(policy.turn)
+        self._inbox: deque[floor.Event] = deque()
+        self._busy = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._open = False
+        self._over = asyncio.Event()
+        self._reason: EndReason = "error"
+        self._turn: TurnRecord | None = None
+        self._turn_count = 0
+        self._fillers_said = 0
+        self._asides: deque[str] = deque(maxlen=_MOST_ASIDES)  # texts that wait until they may be said
+        self._agent_state: events.AgentState = "initializing"
+        self._tools = ToolRunner(
+            clock,
+            session_id=session_id,
+            values={**self._caller.parameters, "data_dir": data_dir},
+            on_result=lambda call, result: self._responding.note_result(call, result),
+            on_request=self._tool_request,
+        )
+        self._voice = Voice(
+            models.tts,
+            line.audio,
+            Phrases() if phrases is None else phrases,
+            name=agent.voice,
+            language=agent.language,
+            timeout_s=policy.tts_timeout_s,
+            phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
+        )
+        self._greeting = ""
+        self._speaking = self._mouth(pacer)
+        self._responding = self._mind()
+        self._listening = self._ears()
+        self._deeds: dict[type, Callable[[Any], None]] = {
+            floor.StartTimer: self._start_timer,
+            floor.StopTimer: self._stop_timer,
+            floor.FinishUtterance: lambda _: self._listening.finish_utterance(),
+            floor.Speculate: lambda action: self._responding.speculate(action.text, action.fresh),
+            floor.DropSpeculation: lambda _: self._responding.drop(),
+            floor.Commit: self._commit,
+            floor.Pause: lambda _: self._speaking.pause(),
+            floor.Resume: lambda action: self._speaking.resume(false_interruption=action.false_interruption),
+            floor.Interrupt: lambda _: self._stop_reply(over=True),
+            floor.CancelReply: lambda _: self._stop_reply(over=False),
+            floor.NoteOverlap: lambda action: self._tell(events.UserBackchannel(action.text, action.is_interruption)),
+            floor.NoteIdle: self._note_idle,
+            floor.Say: lambda action: self._say(action.kind),
+            floor.SayGoodbye: lambda action: self._speaking.say("goodbye", self._goodbye(action.reason), 0),
+            floor.HangUp: self._hang_up,
+        }
+
+    def _mouth(self, pacer: Pacer) -> Speaking:
+        return Speaking(
+            self._line,
+            self._voice,
+            history=self.history,
+            log=self.log,
+            report=self._on,
+            over=self._speech_over,
+            failed=self._fail,
+            spawn=self._spawn,
+            playout=lambda speaking: Playout(
+                self._line,
+                speaking,
+                pacer=pacer,
+                clock=self._clock,
+                lead_s=self._policy.lead_s,
+                frame_ms=self._policy.frame_ms,
+                tap=self._tap,
+                seconds=self.log.seconds,
+            ),
+        )
+
+    def _mind(self) -> Responding:
+        return Responding(
+            self.agent,
+            StallGuard(self._models.llm, self._policy.llm_stall_s),
+            self._tools,
+            voice=self._voice,
+            history=self.history,
+            log=self.log,
+            clock=self._clock,
+            session_id=self._caller.session_id,
+            variables=self._caller.parameters,
+            new_speech=lambda: self._speaking.new("reply", self._turn_count),
+            failed=self._reply_failed,
+            say_filler=lambda text: self._speaking.say("filler", text, self._turn_count),
+            spawn=self._spawn,
+        )
+
+    def _ears(self) -> Listening:
+        return Listening(
+            self._line.audio,
+            vad=self._models.vad,
+            stt=self._models.stt,
+            turn=self._models.turn,
+            policy=self._policy,
+            report=self._on,
+            failed=lambda error: self._fail("stt_unavailable", error),
+            spawn=self._spawn,
+            clock=self._clock,
+            now=self.log.seconds,
+            language=self.agent.language,
+        )
+
+    # What comes in.
+
+    def hear(self, payload: bytes) -> None:
+        """Take a frame of the caller, in the line's format. The frame path: no queue, no task."""
+        if not self._open:
+            return
+        if self._tap is not None:
+            self._tap.caller(self.log.seconds(), payload)
+        self._listening.hear(payload)
+
+    def mark_played(self, name: str) -> None:
+        """The line has played up to this mark."""
+        self._speaking.mark_played(name)
+
+    def line_cleared(self) -> None:
+        """The line has dropped what it still held. Nothing waits for this: a clear takes effect when it is sent."""
+
+    def digit(self, digit: str) -> None:
+        """A key was pressed. Which one is nobody's business: it may be part of a PIN."""
+        if not self._open:
+            return
+        self._tell(events.UserDtmf("•" * len(digit)))
+        self._on(floor.KeyPressed(self.log.seconds()))
+
+    def line_lost(self, reason: EndReason = "user_hangup") -> None:
+        """The other side ended, or the connection died."""
+        self._on(floor.LineLost(self.log.seconds(), reason))
+
+    def end(self, reason: EndReason) -> None:
+        """End the call from our side, with the goodbye that fits."""
+        self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=bool(self._goodbye(reason))))
+
+    def say(self, text: str) -> None:
+        """Say this behind what is being said, and not while the caller has the floor.
+
+        Before and after the call nothing is said; of too many texts that wait the oldest are dropped.
+        """
+        if self._open:
+            self._asides.append(text)
+            self._say_asides()
+
+    def _say_asides(self) -> None:
+        while self._asides and self._floor.phase in _FREE_TO_SPEAK:
+            text = self._asides.popleft()
+            self._on(floor.SpeakRequested(self.log.seconds()))
+            self._speaking.say("say", text, self._turn_count)
+
+    async def run(self) -> events.SessionEnded:
+        """Be the call, until it is over. Raises nothing but ``CancelledError``."""
+        self._tell_start()
+        limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._open = not self._over.is_set()
+                self._greeting = self._render_greeting()
+                self._on(floor.Opened(self.log.seconds(), greet=bool(self._greeting)))
+                await self._over.wait()
+                self._stop_reply(over=True)
+                self._line.hang_up(self._reason)
+                await self._finish_tools()
+                self._tasks = None
+                for task in self._running:
+                    task.cancel()
+        finally:
+            limit.cancel()
+            self._tasks = None
+            ended = await self._finish()
+        return ended
+
+    async def _finish_tools(self) -> None:
+        """Calls with an effect go on to their end, for a moment."""
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                while self._tools.pending():
+                    await self._clock.sleep(0.02)
+        except TimeoutError:
+            _log.warning("tools_cut_at_end", call_id=self._caller.call_id)
+
+    async def _finish(self) -> events.SessionEnded:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._open = False
+        self._over.set()
+        self._stop_reply(over=True)
+        self._line.hang_up(self._reason)
+        for part in (self._tools, self._listening):
+            try:
+                async with asyncio.timeout(_CLOSE_S):
+                    await part.aclose()
+            except Exception:  # The call's own root: a provider that does not close must not keep the line's owner.
+                _log.exception("close_failed", call_id=self._caller.call_id, part=type(part).__name__)
+        self._tell_usage()
+        ended = events.SessionEnded(self._reason, round(self.log.seconds(), 3), self._turn_count)
+        self._tell(ended)
+        return ended
+
+    # Decisions into deeds.
+
+    def _on(self, event: floor.Event) -> None:
+        """Ask the floor what is to be done about an event, and do it. Events that this causes wait their turn."""
+        if self._over.is_set():
+            return
+        self._inbox.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inbox:
+                self._step(self._inbox.popleft())
+        finally:
+            self._busy = False
+
+    def _step(self, event: floor.Event) -> None:
+        note = _NOTES.get(type(event))
+        if note is not None:
+            note(self, event)
+        actions = self._floor.on(event)
+        if self._policy.log_decisions:
+            done = [floor.describe(action) for action in actions]
+            self._tell(events.FloorDecision(floor.describe(event), done, self._floor.phase.value))
+        for action in actions:
+            self._deeds[type(action)](action)
+        state = _AGENT_STATES[self._floor.phase]
+        if state != self._agent_state:
+            self._tell(events.AgentStateChanged(self._agent_state, state))
+            self._agent_state = state
+        if self._asides:
+            self._say_asides()
+
+    def _note_voice(self, event: floor.VoiceStarted) -> None:
+        self._tell(events.UserSpeechStarted(round(event.speech_at, 3)))
+        self._tell(events.UserStateChanged("listening", "speaking"))
+
+    def _note_silence(self, event: floor.VoiceStopped) -> None:
+        duration_ms = max(0, round((event.silence_at - self._floor.speech_at) * 1000))
+        self._tell(events.UserSpeechStopped(round(event.silence_at, 3), duration_ms))
+        self._tell(events.UserStateChanged("speaking", "listening"))
+
+    def _note_words(self, event: floor.Heard) -> None:
+        if event.text:
+            self._tell(events.UserTranscription(event.text, event.final, event.utterance))
+
+    def _note_idle(self, action: floor.NoteIdle) -> None:
+        reason: Literal["no_response", "max_retries_exhausted"]
+        reason = "max_retries_exhausted" if action.exhausted else "no_response"
+        self._tell(events.UserIdle(action.retry_count, reason))
+
+    def _start_timer(self, action: floor.StartTimer) -> None:
+        self._stop_timer(action)
+        when = self._clock.now() + action.when - self.log.seconds()
+        self._timers[action.timer] = self._clock.call_at(when, self._timed_out, action.timer)
+
+    def _stop_timer(self, action: floor.StartTimer | floor.StopTimer) -> None:
+        timer = self._timers.pop(action.timer, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _timed_out(self, timer: floor.TimerName) -> None:
+        self._timers.pop(timer, None)
+        self._on(floor.Timeout(self.log.seconds(), timer, self._listening.voiced))
+
+    def _commit(self, action: floor.Commit) -> None:
+        if action.fresh == action.text or self._turn is None:
+            self._close_turn(interrupted=False)
+            self._turn_count += 1
+            self._turn = TurnRecord(self._turn_count)
+        turn = self._turn
+        turn.user_text = action.text
+        turn.silence_at = self._floor.silence_at
+        turn.final_at = self._floor.final_at
+        turn.committed_at = self.log.seconds()
+        self._tell(events.UserTurnCompleted(turn.number, action.text, action.trigger, action.probability))
+        turn.reply = self._responding.commit(action.text, action.fresh)
+        turn.reply.speech.turn = turn.number
+        self._speaking.begin(turn.reply.speech)
+
+    def _stop_reply(self, *, over: bool) -> None:
+        """Say no more; the turn is ``over``, or goes on because nothing of the reply was heard."""
+        self._responding.drop()
+        self._speaking.stop()
+        if over:
+            self._close_turn(interrupted=True)
+
+    def _say(self, kind: SpeechKind) -> None:
+        if kind == "greeting":
+            self._turn_count += 1
+            self._turn = TurnRecord(self._turn_count, agent_first=True)
+        self._speaking.say(kind, self._phrase(kind), self._turn_count)
+
+    def _hang_up(self, action: floor.HangUp) -> None:
+        self._reason = action.reason
+        self._open = False
+        self._over.set()
+
+    def _phrase(self, kind: SpeechKind) -> str:
+        if kind == "greeting":
+            return self._greeting
+        if kind == "filler":
+            fillers = self.agent.fillers or self._policy.fillers
+            self._fillers_said += 1
+            return fillers[(self._fillers_said - 1) % len(fillers)]
+        return self._policy.apology if kind == "apology" else self._policy.reminder
+
+    def _render_greeting(self) -> str:
+        """The agent's greeting; none where its template is wrong."""
+        try:
+            return render(self.agent.greeting, template_values(self.agent, self._caller.parameters))
+        except ConfigurationError as error:
+            self._fail("bad_greeting", error)
+            return ""
+
+    def _goodbye(self, reason: EndReason) -> str:
+        policy = self._policy
+        texts: dict[EndReason, str] = {
+            "idle_timeout": policy.idle_goodbye,
+            "time_limit": policy.limit_goodbye,
+            "drained": policy.limit_goodbye,
+            "error": policy.failure_goodbye,
+        }
+        return texts.get(reason, "")
+
+    # Turns.
+
+    def _speech_over(self, speech: Speech) -> None:
+        """A speech was heard, to its end or to its cut."""
+        turn = self._turn
+        if turn is None or speech.turn != turn.number or speech.kind not in {"reply", "greeting"}:
+            return
+        turn.heard = speech.heard
+        turn.first_audio_at = speech.started_at
+        if speech.over:
+            self._close_turn(interrupted=False)
+
+    def _close_turn(self, *, interrupted: bool) -> None:
+        """The turn is over: say how it went."""
+        turn, self._turn = self._turn, None
+        if turn is None:
+            return
+        self._tell(events.TurnCompleted(turn.number, turn.user_text, turn.heard, turn.agent_first, interrupted))
+        if not turn.agent_first:
+            self._tell(turn.metrics(self.log.seconds, interrupted=interrupted))
+
+    def _reply_failed(self, reply: Reply, error: AntiphonException) -> None:
+        if isinstance(error, AgentException) and self._floor.ending is not None:
+            return  # nothing more to say before the end
+        self._fail("tts_unavailable" if isinstance(error, IntegrationException) else "llm_unavailable", error)
+        self._on(floor.ReplyFailed(self.log.seconds()))
+
+    def _tool_request(self, name: str, details: Mapping[str, Any]) -> None:
+        if name == "hang_up" and self._floor.phase in _THE_CALLERS:
+            _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
+        elif name == "hang_up":
+            self._on(floor.EndRequested(self.log.seconds(), "agent_hangup", goodbye=False))
+        else:
+            _log.warning("unknown_tool_request", call_id=self._caller.call_id, request=name, keys=sorted(details))
+
+    # Telling, failing, working.
+
+    def _tell(self, event: events.CallEvent) -> None:
+        self.log.append(event)
+
+    def _tell_start(self) -> None:
+        audio, caller = self._line.audio, self._caller
+        self._tell(
+            events.SessionStarted(
+                session_id=caller.session_id,
+                call_id=caller.call_id,
+                agent=self.agent.name,
+                carrier=caller.carrier,
+                audio=f"{audio.encoding}/{audio.rate_hz}",
+                started_at=self.log.started_at.isoformat(timespec="milliseconds"),
+                models=self._models.names(),
+                manners=self._policy.turn.to_dict(),
+            )
+        )
+
+    def _tell_usage(self) -> None:
+        usage = self._responding.usage
+        self._tell(
+            events.SessionUsage(
+                llm_input_tokens=usage.input_tokens,
+                llm_output_tokens=usage.output_tokens,
+                tts_characters=self._voice.characters,
+                stt_audio_s=round(self._listening.speech_s, 2),
+            )
+        )
+
+    def _fail(self, code: str, error: Exception) -> None:
+        """A part failed; the call goes on."""
+        _log.warning("part_failed", call_id=self._caller.call_id, code=code, error=str(error))
+        self._tell(events.SessionError(code, str(error)))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        """Run work as a task of this call; before and after the call there is none."""
+        if self._tasks is None:
+            work.close()
+            return None
+        task = self._tasks.create_task(self._guard(work, name), name=f"{self._caller.call_id} {name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except Exception as error:  # The root of a call's task: a fault in it must not end the call.
+            _log.exception("call_task_failed", call_id=self._caller.call_id, task=name)
+            self._tell(events.SessionError("internal", f"{name}: {type(error).__name__}"))
+
+
+_NOTES: dict[type, Callable[[Call, Any], None]] = {
+    floor.VoiceStarted: Call._note_voice,
+    floor.VoiceStopped: Call._note_silence,
+    floor.Heard: Call._note_words,
+}
+"""What the ears report is told, whatever turn-taking makes of it."""

@@ -1,0 +1,305 @@
+"""The typed events of a call.
+
+Everything that is told about a call is one of these, in the call's log, numbered and timed. Transcript, metrics,
+traces, console and webhooks read the log; none of them reaches into the call. The dotted names are the AgentStack
+protocol's where it has one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+AgentState = Literal["initializing", "idle", "listening", "thinking", "speaking"]
+UserState = Literal["listening", "speaking", "away"]
+EndReason = Literal["user_hangup", "agent_hangup", "idle_timeout", "transferred", "time_limit", "drained", "error"]
+SpeechKind = Literal["greeting", "reply", "say", "filler", "apology", "reminder", "goodbye"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The call is up; ``audio`` is the line's format as ``encoding/rate``, ``manners`` the policy of turn-taking."""
+
+    type: ClassVar[str] = "session.started"
+    session_id: str
+    call_id: str
+    agent: str
+    carrier: str
+    audio: str
+    started_at: str
+    models: dict[str, str] = field(default_factory=dict)
+    manners: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The last event of every call."""
+
+    type: ClassVar[str] = "session.ended"
+    reason: EndReason
+    duration_s: float
+    turns: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionError:
+    """Something failed; the call goes on. ``code`` names the part: ``stt_unavailable``, ``bad_frame`` and so on."""
+
+    type: ClassVar[str] = "session.error"
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeechStarted:
+    """The detector hears the caller; ``speech_at`` is when the speech began (call seconds)."""
+
+    type: ClassVar[str] = "user.speech_started"
+    speech_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpeechStopped:
+    """The detector hears silence; ``silence_at`` is when the last voiced sound ended (call seconds)."""
+
+    type: ClassVar[str] = "user.speech_stopped"
+    silence_at: float
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserTranscription:
+    """Words of the caller: of one utterance, whole, not a delta."""
+
+    type: ClassVar[str] = "user.transcription"
+    text: str
+    is_final: bool
+    utterance: int
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserTurnCompleted:
+    """The caller's turn is over and will be answered; ``trigger`` says why."""
+
+    type: ClassVar[str] = "user.turn_completed"
+    turn: int
+    text: str
+    trigger: Literal["silence", "model", "max_duration", "text", "dtmf"]
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserBackchannel:
+    """The caller talked over the agent; ``is_interruption`` says whether it took the floor."""
+
+    type: ClassVar[str] = "user.backchannel"
+    text: str
+    is_interruption: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserStateChanged:
+    """What the caller does."""
+
+    type: ClassVar[str] = "user.state_changed"
+    old_state: UserState
+    new_state: UserState
+
+
+@dataclass(frozen=True, slots=True)
+class UserDtmf:
+    """A key was pressed. The digit is masked unless a test asks for it."""
+
+    type: ClassVar[str] = "user.dtmf"
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdle:
+    """Nobody spoke for a while; a reminder is said, or the call ends."""
+
+    type: ClassVar[str] = "user.idle"
+    retry_count: int
+    reason: Literal["no_response", "max_retries_exhausted"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStateChanged:
+    """What the agent does."""
+
+    type: ClassVar[str] = "agent.state_changed"
+    old_state: AgentState
+    new_state: AgentState
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpeechCreated:
+    """A reply begins to be made."""
+
+    type: ClassVar[str] = "agent.speech_created"
+    speech: int
+    kind: SpeechKind
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpeechStarted:
+    """The first audio of a reply was written to the line."""
+
+    type: ClassVar[str] = "agent.speech_started"
+    speech: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTextSpoken:
+    """A clause of a reply was handed to the voice."""
+
+    type: ClassVar[str] = "agent.text"
+    speech: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpeechCompleted:
+    """A reply was heard to its end."""
+
+    type: ClassVar[str] = "agent.speech_completed"
+    speech: int
+    transcript: str
+    playback_position_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpeechInterrupted:
+    """The caller cut a reply. ``heard`` went into the history; ``generated`` and ``spoken`` are kept beside it."""
+
+    type: ClassVar[str] = "agent.speech_interrupted"
+    speech: int
+    heard: str
+    spoken: str
+    generated: str
+    playback_position_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFalseInterruption:
+    """A paused reply goes on: the sound was no interruption."""
+
+    type: ClassVar[str] = "agent.false_interruption"
+    speech: int
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The model calls a tool. Sensitive arguments are masked."""
+
+    type: ClassVar[str] = "tool.called"
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolExecuted:
+    """A tool call has its result."""
+
+    type: ClassVar[str] = "tool.executed"
+    id: str
+    name: str
+    output: str
+    is_error: bool
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCompleted:
+    """The end of a turn. ``agent_text`` is what was heard."""
+
+    type: ClassVar[str] = "turn.completed"
+    turn: int
+    user_text: str
+    agent_text: str
+    agent_first: bool
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMetrics:
+    """Where the time of a turn went, in milliseconds after the caller's last voiced sound.
+
+    Stages overlap when the answer was begun before the turn was sure (``speculative``). None is unknown, never 0.
+
+    Attributes:
+        end_of_turn_ms: The turn was decided.
+        transcript_ms: The final words were there.
+        first_token_ms: The model's first words were there.
+        first_audio_ms: The first sound was written to the line: the voice-to-voice latency.
+        llm_ttft_ms: From the model's request to its first words.
+        tts_ttfb_ms: From the first clause to its first sound.
+    """
+
+    type: ClassVar[str] = "turn.metrics"
+    turn: int
+    interrupted: bool
+    speculative: bool
+    end_of_turn_ms: float | None = None
+    transcript_ms: float | None = None
+    first_token_ms: float | None = None
+    first_audio_ms: float | None = None
+    llm_ttft_ms: float | None = None
+    tts_ttfb_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUsage:
+    """What the call has used so far."""
+
+    type: ClassVar[str] = "session.usage"
+    llm_input_tokens: int
+    llm_output_tokens: int
+    tts_characters: int
+    stt_audio_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FloorDecision:
+    """One step of turn-taking: what came in and what was decided, as ``floor.describe`` writes it.
+
+    With the audio this replays the call.
+    """
+
+    type: ClassVar[str] = "floor.decision"
+    event: dict[str, Any]
+    actions: list[dict[str, Any]]
+    phase: str
+
+
+CallEvent = (
+    SessionStarted
+    | SessionEnded
+    | SessionError
+    | SessionUsage
+    | UserSpeechStarted
+    | UserSpeechStopped
+    | UserTranscription
+    | UserTurnCompleted
+    | UserBackchannel
+    | UserStateChanged
+    | UserDtmf
+    | UserIdle
+    | AgentStateChanged
+    | AgentSpeechCreated
+    | AgentSpeechStarted
+    | AgentTextSpoken
+    | AgentSpeechCompleted
+    | AgentSpeechInterrupted
+    | AgentFalseInterruption
+    | ToolCalled
+    | ToolExecuted
+    | TurnCompleted
+    | TurnMetrics
+    | FloorDecision
+)

@@ -1,0 +1,71 @@
+"""What the model is told about the conversation: the caller's words, the tools, and only what was *heard*.
+
+Each reply has three records: generated, spoken, heard. The model gets the heard text; a reply of which nothing was
+heard is not sent at all. The agent's loop repairs what a request must not hold: calls without results and the like.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from antiphon.models.llm.contract import FunctionCall, Message
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRecord:
+    """The three records of one reply, for the log and for people."""
+
+    generated: str
+    spoken: str
+    heard: str
+    interrupted: bool
+
+
+class History:
+    """The messages of one call, without the system message.
+
+    Attributes:
+        messages: In order, as far as they are known.
+        replies: The records of all replies, in order.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.replies: list[ReplyRecord] = []
+        self._open_calls: set[str] = set()
+
+    def with_user(self, text: str, fresh: str) -> list[Message]:
+        """The messages as they would be with this turn of the caller.
+
+        Args:
+            text: All words of the turn.
+            fresh: Of these, the ones that do not stand here yet; the two differ where the caller went on before the
+                answer was heard. If nothing came between, both parts become one message.
+        """
+        if not fresh:
+            return self.messages.copy()
+        last = self.messages[-1] if self.messages else None
+        if fresh != text and last is not None and last.role == "user":
+            return [*self.messages[:-1], replace(last, text=text)]
+        return [*self.messages, Message("user", fresh)]
+
+    def hear_user(self, text: str, fresh: str) -> None:
+        """Keep a turn of the caller; arguments as in ``with_user``."""
+        self.messages = self.with_user(text, fresh)
+
+    def call_tools(self, message: Message) -> None:
+        """The model's request for tools; its words come back with the reply, as far as they are heard."""
+        self.messages.append(replace(message, text=""))
+        self._open_calls |= {call.call_id for call in message.calls}
+
+    def add_result(self, call: FunctionCall, text: str) -> None:
+        """The result of a call, in whatever order they come; a second one is ignored."""
+        if call.call_id in self._open_calls:
+            self._open_calls.remove(call.call_id)
+            self.messages.append(Message("tool", text, call_id=call.call_id, name=call.name))
+
+    def add_reply(self, record: ReplyRecord) -> None:
+        """What the agent said, as far as it was heard."""
+        self.replies.append(record)
+        if record.heard:
+            self.messages.append(Message("assistant", record.heard, interrupted=record.interrupted))

@@ -1,0 +1,141 @@
+"""One thing that the agent says: its clauses, its sound, and how far it was heard.
+
+Three records are kept of it: *generated* (what the model wrote), *spoken* (what was given to the voice) and *heard*
+(what reached the caller, to the word).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from antiphon.audio.formats import AudioFormat
+from antiphon.calls.events import SpeechKind
+from antiphon.calls.heard import heard_text
+from antiphon.models.tts.contract import WordTiming
+
+
+@dataclass(slots=True)
+class SpokenClause:
+    """A clause that was given to the voice.
+
+    Attributes:
+        text: As the model wrote it.
+        speech: As the voice says it.
+        start: Byte of the speech's sound where it begins.
+        end: Byte behind its last sound so far.
+        words: Where the voice tells: when each word is over.
+    """
+
+    text: str
+    speech: str
+    start: int
+    end: int
+    words: list[WordTiming] = field(default_factory=list)
+
+
+class Speech:
+    """What the agent says in one go: a reply, a greeting, a filler.
+
+    Attributes:
+        number: Counts the speeches of the call from 1.
+        kind: What it is.
+        turn: The turn it belongs to.
+        sound: Its sound so far, in the line's format.
+        complete: No more sound will come.
+        started: Its first sound was written to the line, at ``started_at`` (call seconds).
+        sent: Bytes that were written to the line.
+        played: Bytes that were heard to the end.
+        generated: What the model wrote so far.
+        on_change: Called when there is more sound, or no more will come.
+        on_clause: Called with the text of each clause that is begun.
+    """
+
+    __slots__ = (
+        "audio",
+        "clauses",
+        "complete",
+        "generated",
+        "kind",
+        "number",
+        "on_change",
+        "on_clause",
+        "played",
+        "sent",
+        "sound",
+        "started",
+        "started_at",
+        "turn",
+    )
+
+    def __init__(self, number: int, kind: SpeechKind, *, turn: int, audio: AudioFormat) -> None:
+        self.number = number
+        self.kind = kind
+        self.turn = turn
+        self.audio = audio
+        self.sound = bytearray()
+        self.clauses: list[SpokenClause] = []
+        self.complete = False
+        self.started = False
+        self.started_at: float | None = None
+        self.sent = 0
+        self.played = 0
+        self.generated = ""
+        self.on_change: Callable[[], None] | None = None
+        self.on_clause: Callable[[str], None] | None = None
+
+    def begin_clause(self, text: str, speech: str) -> None:
+        """What sounds from here on says this."""
+        self.clauses.append(SpokenClause(text, speech, len(self.sound), len(self.sound)))
+        if self.on_clause is not None:
+            self.on_clause(text)
+
+    def add_sound(self, payload: bytes, words: tuple[WordTiming, ...] = ()) -> None:
+        """Sound of the last clause begun."""
+        self.sound += payload
+        clause = self.clauses[-1]
+        clause.end = len(self.sound)
+        clause.words.extend(words)
+        if self.on_change is not None:
+            self.on_change()
+
+    def finish(self) -> None:
+        """No more sound will come."""
+        self.complete = True
+        if self.on_change is not None:
+            self.on_change()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were not sent yet."""
+        return len(self.sound) - self.sent
+
+    @property
+    def over(self) -> bool:
+        """Everything was heard."""
+        return self.complete and self.played >= len(self.sound)
+
+    @property
+    def spoken(self) -> str:
+        """The text that was given to the voice, as the model wrote it."""
+        return "".join(clause.text for clause in self.clauses).strip()
+
+    @property
+    def heard(self) -> str:
+        """The text that was heard, to the word."""
+        parts: list[str] = []
+        for clause in self.clauses:
+            if self.played <= clause.start:
+                break
+            if self.played >= clause.end:
+                parts.append(clause.text)
+                continue
+            played_s = self.audio.seconds(self.played - clause.start)
+            share = (self.played - clause.start) / max(1, clause.end - clause.start)
+            parts.append(heard_text(clause.speech, share, words=clause.words, heard_ms=played_s * 1000))
+        return "".join(parts).strip()
+
+    @property
+    def played_s(self) -> float:
+        """Seconds of it that were heard."""
+        return self.audio.seconds(self.played)

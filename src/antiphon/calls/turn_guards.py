@@ -1,0 +1,294 @@
+"""What is known about the floor, and the questions about it that tell cases apart.
+
+Nothing here changes the ``Floor``: that is done by the effects in ``turn_rules``, and the table in ``turn_taking``
+says which apply when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from antiphon.calls.endpointing import is_backchannel, is_command, words_of
+from antiphon.calls.events import EndReason, SpeechKind
+from antiphon.calls.floor import (
+    Action,
+    EndRequested,
+    Heard,
+    Opened,
+    Phase,
+    SpeechFinished,
+    StartTimer,
+    StopTimer,
+    Timeout,
+    TimerName,
+    Trigger,
+    VoiceStarted,
+)
+from antiphon.calls.policy import TurnPolicy
+
+_EARLY_ANSWER_S = 1.0
+"""A "yes" this shortly before the end of a question answers it."""
+_SLACK_S = 0.001
+"""Detectors add up windows; a sum of floats may fall short of the time that it stands for."""
+
+
+class Floor:
+    """What is known about the floor of one call, for guards and effects.
+
+    Attributes:
+        phase: Where the conversation stands.
+        policy: The manners.
+        caller_speaks: Whether the caller makes sound now.
+        speech_at: When the caller's latest sound began.
+        silence_at: When the caller's last voiced sound was over.
+        final_at: When the last final words came; None before that.
+        said: The words of the turn that is not committed yet.
+        timers: What was asked for and has not run out.
+        ending: Why the call is to end, once it is.
+    """
+
+    def __init__(self, policy: TurnPolicy) -> None:
+        self.policy = policy
+        self.phase = Phase.OPENING
+        self.caller_speaks = False
+        self.said: list[str] = []
+        self.actions: list[Action] = []
+        self.timers: set[TimerName] = set()
+        self.finished = 0  # utterances below this have been asked for; this one is being spoken, or is the next
+        self.settled = 0  # utterances below this have their final words
+        self.partials: dict[int, str] = {}  # the words so far of the others
+        self.committed = ""  # words of a turn whose answer has not been heard yet
+        self.speech_at = self.silence_at = 0.0
+        self.final_at: float | None = None
+        self.lost_words = False  # the recogniser failed on a part of this turn
+        self.forced: Trigger | None = None
+        self.overrun = False  # the caller still makes the sound during which the turn was ended for its length
+        self.probability: float | None = None
+        self.speculated: str | None = None
+        self.speech: SpeechKind = "reply"
+        self.speech_began = 0.0
+        self.sounding = False  # something of the agent was being heard when it was held
+        self.aside = ""  # what the caller last said over this speech without taking the floor
+        self.patience = 1.0
+        self.digits_expected = False
+        self.strikes = 0  # fillers and apologies in this silence
+        self.reminders = 0
+        self.ending: EndReason | None = None
+
+    @property
+    def text(self) -> str:
+        """All final words of the turn so far, with those of the last turn if its answer was not heard."""
+        return join([self.committed, *self.said])
+
+    @property
+    def partial(self) -> str:
+        """The words that may still change."""
+        return join(list(self.partials.values()))
+
+    def act(self, action: Action) -> None:
+        """Add an action to what this event leads to."""
+        self.actions.append(action)
+
+    def start(self, timer: TimerName, when: float) -> None:
+        """Ask for a timeout."""
+        self.timers.add(timer)
+        self.actions.append(StartTimer(timer, when))
+
+    def stop(self, *timers: TimerName) -> None:
+        """Forget timers, as far as they run."""
+        for timer in timers:
+            if timer in self.timers:
+                self.timers.remove(timer)
+                self.actions.append(StopTimer(timer))
+
+
+def join(parts: list[str]) -> str:
+    """Words in one line; empty parts leave no gap."""
+    return " ".join(part for part in parts if part)
+
+
+# Guards.
+
+
+def all_heard(floor: Floor, _event: Any) -> bool:
+    """No final words are outstanding."""
+    return floor.settled >= floor.finished
+
+
+def stale(floor: Floor, event: Heard) -> bool:
+    """Words that came after their time-out, or of an utterance that has not begun."""
+    return not floor.settled <= event.utterance <= floor.finished
+
+
+def caller_speaking(floor: Floor, _event: Any) -> bool:
+    """The caller makes sound."""
+    return floor.caller_speaks
+
+
+def sounds(floor: Floor) -> bool:
+    """Whether the agent is being heard, or was when it was held."""
+    return floor.sounding if floor.phase is Phase.HELD else floor.phase in {Phase.SPEAKING, Phase.OVERLAP}
+
+
+def interruptible(floor: Floor, event: Any) -> bool:
+    """Whether the caller may take the floor from the agent now."""
+    policy = floor.policy
+    if floor.ending is not None or floor.overrun:
+        return False
+    if floor.speech == "greeting" and not policy.greeting_interruptible:
+        return False
+    if not sounds(floor) and floor.committed:
+        return True  # nothing of the answer was heard: the caller only goes on
+    if policy.interruption == "off":
+        return False
+    if floor.speech == "greeting" and sounds(floor):
+        late_words = type(event) is Heard and not floor.caller_speaks  # they come some time after their sound
+        spoke_until = floor.silence_at if late_words else event.at
+        return bool(spoke_until >= floor.speech_began + policy.greeting_deaf_s)
+    return True
+
+
+def is_aside(floor: Floor, text: str) -> bool:
+    """Whether words only show that someone listens. Who heard nothing of an answer yet has nothing to listen to."""
+    unheard = floor.committed and floor.strikes == 0 and not sounds(floor)
+    return not unheard and is_backchannel(text, floor.policy.backchannels)
+
+
+def is_echo(floor: Floor) -> bool:
+    """Whether what was heard last lies in the first moment of the greeting."""
+    return (
+        floor.speech == "greeting"
+        and sounds(floor)
+        and floor.speech_began <= floor.speech_at
+        and floor.silence_at < floor.speech_began + floor.policy.greeting_deaf_s
+    )
+
+
+def takes_floor(floor: Floor, event: Heard) -> bool:
+    """Whether these words take the floor from the agent."""
+    policy = floor.policy
+    if not interruptible(floor, event) or is_aside(floor, event.text):
+        return False
+    if is_command(event.text, policy.commands):
+        return True
+    return len(words_of(event.text)) >= (max(1, policy.min_words) if sounds(floor) else 1)
+
+
+def is_timer(name: TimerName) -> Callable[[Floor, Timeout], bool]:
+    """Guard: this timer has run out."""
+    return lambda _floor, event: event.timer == name
+
+
+def final(_floor: Floor, event: Heard) -> bool:
+    """These words stay."""
+    return event.final
+
+
+def final_taking_floor(floor: Floor, event: Heard) -> bool:
+    """Final words that take the floor."""
+    return event.final and takes_floor(floor, event)
+
+
+def last_words(floor: Floor, event: Heard) -> bool:
+    """The caller is silent, and with these words all is known."""
+    return event.final and not floor.caller_speaks and event.utterance + 1 >= floor.finished
+
+
+def final_due_in_silence(floor: Floor, event: Timeout) -> bool:
+    """The recogniser owes words, and the caller is silent."""
+    return event.timer == "final" and not floor.caller_speaks
+
+
+def forced(floor: Floor, _event: Any) -> bool:
+    """The turn was ended for its length."""
+    return floor.forced is not None
+
+
+def ending(floor: Floor, _event: Any) -> bool:
+    """The call is to end."""
+    return floor.ending is not None
+
+
+def more(_floor: Floor, event: SpeechFinished) -> bool:
+    """The agent's reply is not complete."""
+    return event.more
+
+
+def more_and_interruptible(floor: Floor, event: SpeechFinished) -> bool:
+    """The agent's reply is not complete, and the caller may take the floor meanwhile."""
+    return event.more and interruptible(floor, event)
+
+
+def words_left(floor: Floor, event: Any) -> bool:
+    """Words that did not interrupt wait for an answer, or may still come."""
+    return bool(floor.said) or not all_heard(floor, event)
+
+
+def answered_early(floor: Floor, event: SpeechFinished) -> bool:
+    """The agent's question ends just behind a "yes" that was taken for a listener's."""
+    asked = event.text.rstrip().endswith("?")
+    return asked and bool(floor.aside) and event.at <= floor.silence_at + _EARLY_ANSWER_S
+
+
+def greets(_floor: Floor, event: Opened) -> bool:
+    """The agent speaks first."""
+    return event.greet
+
+
+def with_goodbye(_floor: Floor, event: EndRequested) -> bool:
+    """Words are to be said at the end."""
+    return event.goodbye
+
+
+def verify_by_sound(floor: Floor, event: Timeout) -> bool:
+    """Long sound over a held reply takes the floor, unless its words so far say otherwise."""
+    return (
+        event.timer == "verify"
+        and (floor.policy.interruption == "vad" or not floor.sounding)
+        and not is_aside(floor, floor.partial)
+    )
+
+
+def fillers_left(floor: Floor, event: Timeout) -> bool:
+    """Silence in the agent's turn, for which there is a filler."""
+    return event.timer == "dead_air" and floor.strikes < floor.policy.dead_air_fillers
+
+
+def apology_left(floor: Floor, _event: Any) -> bool:
+    """The agent may still apologise in this silence."""
+    return floor.ending is None and floor.strikes <= floor.policy.dead_air_fillers
+
+
+def due_apology(floor: Floor, event: Timeout) -> bool:
+    """Silence in the agent's turn, and fillers do not help any more."""
+    return event.timer == "dead_air" and apology_left(floor, event)
+
+
+def dead_end(floor: Floor, event: Timeout) -> bool:
+    """Silence where the call was to end anyway."""
+    return event.timer == "dead_air" and floor.ending is not None
+
+
+def reminders_left(floor: Floor, event: Timeout) -> bool:
+    """Nobody speaks, and the caller may be reminded."""
+    return event.timer == "idle" and floor.reminders < floor.policy.idle_reminders
+
+
+def long_enough(floor: Floor, event: VoiceStarted) -> bool:
+    """The detector's own start window already was as long as an interruption must be."""
+    return (
+        floor.policy.interruption == "vad"
+        and interruptible(floor, event)
+        and event.at >= event.speech_at + floor.policy.min_interruption_s - _SLACK_S
+    )
+
+
+def due_interrupt(floor: Floor, event: Timeout) -> bool:
+    """The caller has spoken over the agent long enough."""
+    return event.timer == "interrupt" and event.voiced and interruptible(floor, event)
+
+
+def due_in_a_gap(name: TimerName) -> Callable[[Floor, Timeout], bool]:
+    """The sound that this timer measures has just stopped, perhaps for good: a short "uh-huh" must not count."""
+    return lambda floor, event: event.timer == name and not event.voiced and interruptible(floor, event)

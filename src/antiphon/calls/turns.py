@@ -1,0 +1,60 @@
+"""What is noted about one turn, and the figures that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from antiphon.calls.events import TurnMetrics
+from antiphon.calls.responding import Reply
+
+
+@dataclass(slots=True)
+class TurnRecord:
+    """One turn while it goes on. Times are seconds since the call's start; None has not happened.
+
+    Attributes:
+        number: Counts the turns from 1.
+        user_text: The caller's words.
+        agent_first: The agent spoke unasked: a greeting.
+        silence_at: The caller's last voiced sound.
+        final_at: The final words were there.
+        committed_at: The turn was decided.
+        first_audio_at: The first sound of the answer was written to the line.
+        heard: What was heard of the answer.
+        reply: The answer.
+    """
+
+    number: int
+    user_text: str = ""
+    agent_first: bool = False
+    silence_at: float = 0.0
+    final_at: float | None = None
+    committed_at: float | None = None
+    first_audio_at: float | None = None
+    heard: str = ""
+    reply: Reply | None = None
+
+    def metrics(self, seconds: Callable[[float], float], *, interrupted: bool) -> TurnMetrics:
+        """Where the time went; ``seconds`` turns the clock's time into the call's."""
+
+        def after_speech(at: float | None) -> float | None:
+            return None if at is None else round((at - self.silence_at) * 1000, 1)
+
+        reply = self.reply
+        token_at = reply.first_token_at if reply is not None else None
+        return TurnMetrics(
+            turn=self.number,
+            interrupted=interrupted,
+            speculative=reply is not None and reply.speculative,
+            end_of_turn_ms=after_speech(self.committed_at),
+            transcript_ms=after_speech(self.final_at),
+            first_token_ms=after_speech(None if token_at is None else seconds(token_at)),
+            first_audio_ms=after_speech(self.first_audio_at),
+            llm_ttft_ms=None if reply is None else _span_ms(reply.begun_at, token_at),
+            tts_ttfb_ms=None if reply is None else _span_ms(reply.first_clause_at, reply.first_sound_at),
+        )
+
+
+def _span_ms(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else round((end - start) * 1000, 1)

@@ -1,0 +1,121 @@
+"""``antiphon``: serve an agent, phone it, hear the demo, look at the models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from antiphon.cli.models import app as models_app
+from antiphon.errors import AntiphonException
+
+USAGE_ERROR = 2
+
+
+class _Group(TyperGroup):
+    """Turns an error of ours into its sentence and an exit code; there is no traceback for what a user can mend."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AntiphonException as error:
+            typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(USAGE_ERROR) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="Antiphon: real-time voice agents that you host yourself.",
+)
+app.add_typer(models_app, name="models")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+@app.command()
+def serve(
+    agents: Annotated[
+        Path | None, typer.Argument(help="A YAML file, a Python file or a folder; the demo agent unless given.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    vad: Annotated[str | None, typer.Option(help="silero or energy.")] = None,
+    stt: Annotated[str | None, typer.Option(help="moonshine or scripted.")] = None,
+    llm: Annotated[str | None, typer.Option(help="embedded, openai/MODEL or scripted.")] = None,
+    tts: Annotated[str | None, typer.Option(help="hibari or scripted.")] = None,
+    turn: Annotated[str | None, typer.Option(help="none or smart-turn.")] = None,
+    models: Annotated[str | None, typer.Option(help="bench: stand-ins for measuring the server alone.")] = None,
+    record: Annotated[bool | None, typer.Option("--record/--no-record", help="Record calls.")] = None,
+    dev: Annotated[bool | None, typer.Option("--dev", help="No authentication; on a loopback address only.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Calls at the same time.")] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Load the agents again when their file changes.")] = False,
+) -> None:
+    """Answer calls until ctrl-c; running calls then go on to their end, a second ctrl-c cuts them."""
+    from antiphon.errors import ConfigurationError
+    from antiphon.server.run import serve as run_server
+
+    if agents is None and reload:
+        raise ConfigurationError("--reload watches a file or folder: name the one to serve.")
+    options: dict[str, Any] = {"host": host, "port": port, "vad": vad, "stt": stt, "llm": llm, "tts": tts, "turn": turn}
+    options |= {"models": models, "record": record, "dev": dev, "max_calls": max_calls}
+    run_server(agents if agents is not None else _demo_agent(), reload=reload, **options)
+
+
+@app.command()
+def call(
+    url: Annotated[str, typer.Argument(help="Such as ws://127.0.0.1:8000/telephony/twilio.")],
+    say: Annotated[list[Path], typer.Option("--say", help="A WAV that the caller says; again for the next line.")],
+    key: Annotated[str | None, typer.Option(help="API key; the first of ANTIPHON_API_KEYS unless given.")] = None,
+    timeout: Annotated[float, typer.Option(help="Longest wait for an answer, in seconds.")] = 30.0,
+    out: Annotated[Path | None, typer.Option(help="Where the WAV of both sides goes.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Phone an agent with recorded lines, and tell how fast it answers."""
+    from antiphon.cli.call import make_call
+
+    make_call(url, say, key=key, timeout_s=timeout, out=out, as_json=as_json)
+
+
+@app.command()
+def demo(
+    as_json: AsJson = False,
+    vad: Annotated[str | None, typer.Option(help="silero or energy.")] = None,
+    llm: Annotated[str | None, typer.Option(help="embedded, openai/MODEL or scripted.")] = None,
+    turn: Annotated[str | None, typer.Option(help="none or smart-turn.")] = None,
+) -> None:
+    """Hear a phone call: a recorded caller talks with the demo agent, here and offline."""
+    from antiphon.cli.demo import run_demo
+
+    run_demo(as_json=as_json, vad=vad, llm=llm, turn=turn)
+
+
+@app.command()
+def replay(
+    log: Annotated[Path, typer.Argument(help="The log of a call, log.jsonl, or the call's folder.")],
+    recording: Annotated[Path | None, typer.Option(help="The recording; the one beside the log unless given.")] = None,
+    audio: Annotated[bool, typer.Option(help="Hear the recording again too.")] = True,
+    vad: Annotated[str | None, typer.Option(help="Another detector: silero or energy.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take every decision of a recorded call again and compare; exit code 1 when something goes another way."""
+    from antiphon.cli.replay import replay as run_replay
+
+    run_replay(log, recording, audio, vad, as_json)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from antiphon import __version__
+
+    typer.echo(__version__)
+
+
+def _demo_agent() -> Any:
+    from antiphon.demo.agent import agent
+
+    return agent

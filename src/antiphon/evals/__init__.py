@@ -1,0 +1,1 @@
+"""Measures of conversations: what was understood, how fast, how well."""

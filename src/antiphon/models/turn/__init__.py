@@ -1,0 +1,1 @@
+"""End of turn: was that all the caller wanted to say?"""

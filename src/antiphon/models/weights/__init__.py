@@ -1,0 +1,1 @@
+"""Where the embedded models' files come from and where they are kept."""

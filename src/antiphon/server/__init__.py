@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: wires callers to calls, decides nothing."""

@@ -1,0 +1,134 @@
+"""One caller's session: the call, its log, its files and its numbers, from the first message to the last byte."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import structlog
+
+from antiphon.calls.call import Call
+from antiphon.calls.events import SessionEnded, SessionError, TurnMetrics
+from antiphon.calls.log import CallLog, Entry
+from antiphon.store.calllog import call_folder, keep_log
+from antiphon.store.recording import Recording
+from antiphon.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from antiphon.server.switchboard import Switchboard
+    from antiphon.store.files import Feed
+    from antiphon.transports.phone import PhoneLine
+    from antiphon.wire.contract import Started
+
+CLOSE_FILES_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Session:
+    """What belongs to one connection; ``answer`` makes its call, ``close`` finishes its files.
+
+    Args:
+        board: What all calls share.
+        carrier: The protocol's name.
+        agent_name: The agent that the address asks for.
+        authorized: The upgrade already had a good credential; else the stream's start must bring a token.
+    """
+
+    def __init__(self, board: Switchboard, carrier: str, *, agent_name: str | None, authorized: bool) -> None:
+        self.id = f"ses_{uuid4().hex[:24]}"
+        self.call: Call | None = None
+        self.folder: Path | None = None
+        self._board = board
+        self._carrier = carrier
+        self._agent_name = agent_name
+        self._authorized = authorized
+        self._feeds: list[Feed] = []
+
+    def answer(self, started: Started, line: PhoneLine) -> tuple[Call, CallLog] | None:
+        """Make the call for a stream that has started; None when it may not be answered."""
+        board = self._board
+        parameters = dict(started.parameters)
+        token = parameters.pop("token", None)
+        if not self._authorized and not board.tokens.redeem(token):
+            board.metrics.refused["unauthorized"] += 1
+            return None
+        agent = board.agents.pick(parameters.get("agent") or self._agent_name)
+        models = board.models_for(agent) if agent is not None else None
+        if agent is None or models is None:
+            board.metrics.refused["unknown_agent"] += 1
+            return None
+        log = CallLog(started.call_id, board.clock)
+        tap = self._keep_files(log, line)
+        log.subscribe(_counter(board.metrics))
+        for watcher in board.watchers:
+            watcher(log)
+        self.call = Call(
+            agent,
+            line,
+            models,
+            pacer=board.pacer,
+            clock=board.clock,
+            policy=board.policy,
+            log=log,
+            session_id=self.id,
+            call_id=started.call_id,
+            carrier=self._carrier,
+            parameters=parameters,
+            tap=tap,
+            data_dir=board.settings.data_dir,
+            phrases=board.phrases,
+        )
+        return self.call, log
+
+    async def close(self) -> None:
+        """Wait until the files are whole."""
+        try:
+            async with asyncio.timeout(CLOSE_FILES_S):
+                for feed in self._feeds:
+                    await feed.aclose()
+        except TimeoutError:
+            _log.warning("files_not_finished", session_id=self.id, folder=str(self.folder))
+
+    def _keep_files(self, log: CallLog, line: PhoneLine) -> Recording | None:
+        board = self._board
+        if not board.keep_files:
+            return None
+        folder = call_folder(board.settings.data_dir, log.call_id, log.started_at)
+        if folder.exists():  # A carrier, or a test, that uses an id twice.
+            folder = folder.with_name(f"{folder.name}-{self.id[-8:]}")
+        self.folder = folder
+        feed, _ = keep_log(log, folder, board.writer)
+        self._feeds.append(feed)
+        if not board.settings.record:
+            return None
+        recording = Recording(line.audio, folder, board.writer)
+        self._feeds.append(recording.feed)
+        return recording
+
+
+def _counter(metrics: Metrics) -> Callable[[Entry], None]:
+    """A reader of a call's log that counts."""
+
+    def ended(event: SessionEnded) -> None:
+        metrics.calls_ended[event.reason] += 1
+
+    def failed(event: SessionError) -> None:
+        metrics.errors[event.code] += 1
+
+    def turn(event: TurnMetrics) -> None:
+        metrics.turns += 1
+        if event.first_audio_ms is not None:
+            metrics.observe_first_audio(event.first_audio_ms / 1000)
+
+    count: dict[type, Callable[[Any], None]] = {SessionEnded: ended, SessionError: failed, TurnMetrics: turn}
+
+    def read(entry: Entry) -> None:
+        handler = count.get(type(entry.event))
+        if handler is not None:
+            handler(entry.event)
+
+    return read

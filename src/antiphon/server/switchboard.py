@@ -1,0 +1,162 @@
+"""What all calls of a process share, and the calls that are live."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from antiphon.agents.agent import Agent
+from antiphon.calls.events import EndReason
+from antiphon.calls.log import CallLog
+from antiphon.calls.pacer import Pacer
+from antiphon.calls.policy import CallPolicy
+from antiphon.calls.voice import Phrases
+from antiphon.clock import Clock
+from antiphon.models.catalog import Models, chat_client, close_clients
+from antiphon.server.admission import Admission
+from antiphon.server.agents import AgentBook
+from antiphon.server.auth import ApiKeys, StreamTokens
+from antiphon.server.lag import LoopLag
+from antiphon.server.session import Session
+from antiphon.settings import Settings
+from antiphon.store.files import FileWriter
+from antiphon.telemetry import Metrics
+
+LAST_CALLS_S = 2.0
+CLOSE_MODELS_S = 3.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Switchboard:
+    """Made once a process, given to everything that meets a caller.
+
+    Args:
+        settings: The operator's.
+        agents: Who answers.
+        policy: Manners of all calls.
+        keys: Who may come in.
+        clock: The process's time.
+        keep_files: Whether calls leave a log (and a recording, where the settings say so).
+        own_key: An API key that was made for this run, to be told to the person who started it.
+
+    Attributes:
+        models: Set when they are loaded; no call is taken before.
+        waiting_for: What is not ready yet, with the reason; empty when calls are taken.
+        watchers: Called with the log of each new call before anything is in it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: AgentBook,
+        *,
+        policy: CallPolicy,
+        keys: ApiKeys,
+        clock: Clock,
+        keep_files: bool = True,
+        own_key: str | None = None,
+    ) -> None:
+        self.settings = settings
+        self.agents = agents
+        self.policy = policy
+        self.keys = keys
+        self.clock = clock
+        self.keep_files = keep_files
+        self.own_key = own_key
+        self.models: Models | None = None
+        self.waiting_for: dict[str, str] = {"models": "they are being loaded"}
+        self.watchers: list[Callable[[CallLog], None]] = []
+        self.metrics = Metrics()
+        self.lag = LoopLag()
+        self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
+        self.tokens = StreamTokens(clock)
+        self.pacer = Pacer(clock)
+        self.phrases = Phrases()
+        self.writer = FileWriter()
+        self._sessions: set[Session] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._measure()
+
+    def open_session(self, carrier: str, *, agent_name: str | None, authorized: bool) -> Session:
+        """A session for a connection that has a slot."""
+        session = Session(self, carrier, agent_name=agent_name, authorized=authorized)
+        self._sessions.add(session)
+        self._idle.clear()
+        return session
+
+    async def close_session(self, session: Session) -> None:
+        """The connection is over: finish the session's files and give its slot back."""
+        try:
+            await session.close()
+        finally:
+            self._sessions.discard(session)
+            self.admission.leave()
+            if not self._sessions:
+                self._idle.set()
+
+    def models_ready(self, models: Models) -> None:
+        """Take calls from now on."""
+        self.models = models
+        del self.waiting_for["models"]
+        self.lag.start()  # Not before: what kept the loop while models were loaded will not come again.
+        self.admission.ready = True
+
+    def models_for(self, agent: Agent) -> Models | None:
+        """The models, with the agent's own language model where it has one; None while nothing is loaded.
+
+        Raises:
+            AntiphonException: The agent names a model that is not there.
+        """
+        if self.models is None or agent.model is None:
+            return self.models
+        llm = chat_client(agent.model, self.settings) if isinstance(agent.model, str) else agent.model
+        return replace(self.models, llm=llm)
+
+    def drain(self) -> None:
+        """Take no call any more; the running ones go on."""
+        self.admission.draining = True
+        self.waiting_for["server"] = "it is draining"
+
+    def end_calls(self, reason: EndReason) -> None:
+        """Ask all running calls to end, politely."""
+        for session in tuple(self._sessions):
+            if session.call is not None:
+                session.call.end(reason)
+
+    async def all_over(self) -> None:
+        """Wait until no session is left."""
+        await self._idle.wait()
+
+    async def aclose(self) -> None:
+        """Free everything; the calls are over, or get a moment to be."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_CALLS_S):
+                await self.all_over()
+        self.lag.stop()
+        try:
+            async with asyncio.timeout(CLOSE_MODELS_S):
+                if self.models is not None:
+                    await self.models.aclose()
+                await close_clients()
+        except TimeoutError:
+            _log.warning("models_not_closed", waited_s=CLOSE_MODELS_S)
+        await asyncio.to_thread(self.writer.close)
+
+    def _measure(self) -> None:
+        self.metrics.gauges |= {
+            "calls_live": lambda: self.admission.live,
+            "slots": lambda: self.admission.max_calls,
+            "draining": lambda: float(self.admission.draining),
+            "loop_lag_p50_ms": lambda: self.lag.p50_ms,
+            "loop_lag_p95_ms": lambda: self.lag.p95_ms,
+            "loop_lag_p99_ms": lambda: self.lag.p99_ms,
+            "loop_lag_max_ms": lambda: self.lag.max_ms,
+            "pacer_late_max_ms": lambda: self.pacer.late_max_s * 1000,
+        }
+        self.metrics.counters["file_items_dropped"] = lambda: self.writer.dropped

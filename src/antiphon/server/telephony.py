@@ -1,0 +1,163 @@
+"""Where carriers come in: the webhook that answers with a document, and the media socket that the document opens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import structlog
+from fastapi import APIRouter, Request, Response, WebSocket
+from starlette.requests import HTTPConnection
+
+from antiphon.errors import ConfigurationError
+from antiphon.server.signatures import is_plivo, is_twilio
+from antiphon.server.sockets import EXTENSION
+from antiphon.server.switchboard import Switchboard
+from antiphon.transports.phone import PhoneLine
+from antiphon.transports.socket import MessageSocket
+from antiphon.wire import documents
+from antiphon.wire.table import CODECS
+
+MAX_BODY = 1 << 20
+
+_log = structlog.get_logger(__name__)
+
+router = APIRouter(prefix="/telephony")
+
+
+@router.websocket("/{carrier}")
+async def media_socket(websocket: WebSocket, carrier: str) -> None:
+    """A carrier's media stream: one phone call."""
+    board: Switchboard = websocket.app.state.board
+    query = websocket.query_params
+    if carrier not in CODECS:
+        await _refuse(websocket, board, 404, "unknown_carrier", f"There is no carrier {carrier}.")
+        return
+    authorized = _may_connect(websocket, board, carrier)
+    # Twilio passes no query on, so its token comes with the stream's start. Nobody waits for one: nobody gets in.
+    if not authorized and not (carrier == "twilio" and board.tokens.expected):
+        await _refuse(websocket, board, 401, "unauthorized", "Send an API key as 'Authorization: Bearer KEY'.")
+        return
+    agent_name = query.get("agent")
+    if agent_name and board.agents.pick(agent_name) is None:
+        await _refuse(websocket, board, 404, "unknown_agent", "There is no agent of this name.")
+        return
+    refusal = board.admission.enter()
+    if refusal is not None:
+        await _refuse(websocket, board, 503, refusal, f"No call can be taken now: {refusal}.")
+        return
+    board.tokens.redeem(query.get("token"))  # Used now, and not by a call that was refused.
+    session = board.open_session(carrier, agent_name=agent_name, authorized=authorized)
+    try:
+        await websocket.accept()
+        socket: MessageSocket = websocket.scope["extensions"][EXTENSION]
+        line = PhoneLine(socket, CODECS[carrier](), session.answer, traffic=board.metrics.traffic, clock=board.clock)
+        ended = await line.run()
+        if ended is not None:
+            _log.info("call_ended", session_id=session.id, reason=ended.reason, duration_s=ended.duration_s)
+    finally:
+        await board.close_session(session)
+
+
+@router.api_route("/{carrier}/voice", methods=["GET", "POST"])
+async def voice(request: Request, carrier: str) -> Response:
+    """A call comes in at the carrier: connect it to our stream, or refuse it while there is no slot."""
+    board: Switchboard = request.app.state.board
+    if carrier not in CODECS:
+        return Response(f"There is no carrier {carrier}.", 404)
+    body = await _body(request)
+    if body is None:
+        return Response("The body is too large.", 413)
+    form = [*parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)]
+    if not (_is_signed(request, board, carrier, form) or board.keys.accepts(request.headers)):
+        board.metrics.refused["unauthorized"] += 1
+        return Response("The request has no good signature.", 401)
+    if not board.admission.is_open:
+        return Response(_REFUSE[carrier](), media_type="application/xml")
+    told = {**dict(request.query_params), **dict(form)}
+    try:
+        document = _CONNECT[carrier](board, _stream_url(request, board, carrier), told)
+    except ConfigurationError as exc:
+        return Response(str(exc), 400)
+    return Response(document, media_type="application/xml")
+
+
+def _may_connect(websocket: WebSocket, board: Switchboard, carrier: str) -> bool:
+    return (
+        board.keys.accepts(websocket.headers)
+        or board.tokens.knows(websocket.query_params.get("token"))
+        or _is_signed(websocket, board, carrier, [])
+    )
+
+
+def _is_signed(connection: HTTPConnection, board: Switchboard, carrier: str, form: Sequence[tuple[str, str]]) -> bool:
+    """Whether the carrier has signed the request with the account's token."""
+    settings, headers, urls = board.settings, connection.headers, _outside_urls(connection, board)
+    if carrier == "twilio" and settings.twilio_auth_token is not None:
+        token = settings.twilio_auth_token.get_secret_value()
+        return is_twilio(token, headers.get("x-twilio-signature", ""), urls, form)
+    if carrier == "plivo" and settings.plivo_auth_token is not None:
+        token = settings.plivo_auth_token.get_secret_value()
+        signature = headers.get("x-plivo-signature-v3", "")
+        nonce = headers.get("x-plivo-signature-v3-nonce", "")
+        method = connection.scope.get("method", "GET")
+        return is_plivo(token, signature, nonce, method=method, urls=urls, params=form)
+    return False
+
+
+def _outside_urls(connection: HTTPConnection, board: Switchboard) -> list[str]:
+    """The forms that this request's URL may have had on the carrier's side of the balancer."""
+    url = connection.url
+    if board.settings.public_url:
+        outside = urlsplit(board.settings.public_url)
+        scheme = url.scheme if outside.scheme == "http" else {"http": "https", "ws": "wss"}.get(url.scheme, url.scheme)
+        url = url.replace(scheme=scheme, netloc=outside.netloc, path=outside.path + url.path)
+    # Carriers differ in which of the two names of the scheme they sign for a socket.
+    other = {"ws": "http", "wss": "https"}.get(url.scheme)
+    return [str(url), str(url.replace(scheme=other))] if other else [str(url)]
+
+
+def _stream_url(request: Request, board: Switchboard, carrier: str) -> str:
+    base = board.settings.public_url or str(request.base_url).rstrip("/")
+    return f"ws{base.removeprefix('http')}/telephony/{carrier}"
+
+
+def _connect_twilio(board: Switchboard, url: str, told: Mapping[str, str]) -> str:
+    parameters = {"token": board.tokens.issue(), "from": told.get("From", ""), "to": told.get("To", "")}
+    return documents.twiml_connect(url, {**parameters, **_agent(told)})
+
+
+def _connect_plivo(board: Switchboard, url: str, told: Mapping[str, str]) -> str:
+    # Plivo keeps the query of the stream's address, and allows only letters and digits in its extra headers.
+    query = {"token": board.tokens.issue(), **_agent(told)}
+    numbers = {"from": told.get("From", ""), "to": told.get("To", "")}
+    digits = {name: "".join(filter(str.isalnum, number)) for name, number in numbers.items()}
+    joined = "&".join(f"{name}={quote(value)}" for name, value in query.items())
+    return documents.plivo_connect(
+        f"{url}?{joined}", extra_headers={name: number for name, number in digits.items() if number}
+    )
+
+
+def _agent(told: Mapping[str, str]) -> dict[str, str]:
+    return {"agent": told["agent"]} if told.get("agent") else {}
+
+
+_CONNECT = {"twilio": _connect_twilio, "plivo": _connect_plivo}
+_REFUSE: dict[str, Any] = {"twilio": documents.twiml_reject, "plivo": documents.plivo_hangup}
+
+
+async def _body(request: Request) -> bytes | None:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            return None
+    return body
+
+
+async def _refuse(websocket: WebSocket, board: Switchboard, status: int, reason: str, text: str) -> None:
+    """Answer the upgrade with an HTTP status, so that a balancer tries another worker and a person reads why."""
+    board.metrics.refused[reason] += 1
+    headers = {"Retry-After": "1"} if status == 503 else None
+    await websocket.send_denial_response(Response(text + "\n", status, headers=headers, media_type="text/plain"))

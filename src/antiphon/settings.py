@@ -1,0 +1,160 @@
+"""The only reader of the environment.
+
+A value is taken from the command line, else from the environment (``ANTIPHON_PORT``), else from the file ``.env`` in
+the working folder, else from the default here. An ``ANTIPHON_*`` name that means nothing is an error, since a misspelt
+setting that is silently ignored costs an afternoon.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from antiphon.errors import ConfigurationError
+
+PREFIX = "ANTIPHON_"
+ENV_FILE = ".env"
+
+
+def default_data_dir() -> Path:
+    """The user's own folder for recordings, logs and weights: ``$XDG_DATA_HOME/antiphon``."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "antiphon"
+
+
+class Settings(BaseSettings):
+    """Everything that the operator can set. Made once by ``load_settings``, never changed.
+
+    Attributes:
+        host: Address to listen on; anything but loopback needs ``api_keys``.
+        port: Port to listen on; 0 takes a free one.
+        data_dir: Where recordings, call logs and weights live.
+        public_url: How callers reach this server from outside, such as ``https://voice.example.com``; the address in
+            the carriers' documents, and part of what carriers sign.
+        api_keys: Keys that open this server, separated by commas.
+        dev: No authentication, on a loopback address only.
+        max_calls: Calls at the same time.
+        max_loop_lag_ms: No new call while the event loop is this late (p95 over 5 s).
+        drain_s: How long running calls may go on after the first signal to stop.
+        vad, stt, llm, tts, turn: Names of the models; see ``antiphon.models.catalog``.
+        models: ``bench`` puts the benchmarks' stand-ins in the place of ``stt``, ``llm`` and ``tts``.
+        record: Whether calls are recorded.
+        log_level, log_format: Of the program's log on stderr.
+        model_mirror: A folder or URL that has the weights, asked first.
+        twilio_auth_token, plivo_auth_token: With which the carrier signs its requests.
+        openai_api_key, openai_base_url: Of any OpenAI-compatible chat endpoint.
+        turn_policy: Fields of ``TurnPolicy``, as ``ANTIPHON_TURN_POLICY__STOP_S=0.3``.
+        call_policy: Fields of ``CallPolicy``, as ``ANTIPHON_CALL_POLICY__MAX_CALL_S=600``.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    data_dir: Path = Field(default_factory=default_data_dir)
+    public_url: str | None = None
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    dev: bool = False
+    max_calls: int = Field(default=40, ge=1)
+    max_loop_lag_ms: float = Field(default=20.0, gt=0)
+    drain_s: float = Field(default=30.0, ge=0)
+    vad: str = "silero"
+    stt: str = "moonshine"
+    llm: str = "embedded"
+    tts: str = "hibari"
+    turn: str = "none"
+    models: Literal["default", "bench"] = "default"
+    record: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+    model_mirror: str | None = None
+    turn_policy: dict[str, str] = Field(default_factory=dict)
+    call_policy: dict[str, str] = Field(default_factory=dict)
+    twilio_auth_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("ANTIPHON_TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN")
+    )
+    plivo_auth_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("ANTIPHON_PLIVO_AUTH_TOKEN", "PLIVO_AUTH_TOKEN")
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("ANTIPHON_OPENAI_API_KEY", "OPENAI_API_KEY")
+    )
+    openai_base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("ANTIPHON_OPENAI_BASE_URL", "OPENAI_BASE_URL")
+    )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_http_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/") if value else value
+
+
+def load_settings(*, env_file: str | Path | None = ENV_FILE, **flags: Any) -> Settings:
+    """Read all settings.
+
+    Args:
+        env_file: Where further variables are looked for; a missing file is fine.
+        flags: What the command line says; None means that it says nothing.
+
+    Raises:
+        ConfigurationError: A value or a name is wrong; the sentence says which.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    _refuse_unknown(_names_in_use(env_file))
+    try:
+        return Settings(**{"_env_file": env_file, **given})
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        name = name if name.startswith((PREFIX, "TWILIO", "PLIVO", "OPENAI")) else PREFIX + name
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{name} cannot be used: {reason[:1].lower()}{reason[1:]}.") from exc
+
+
+def _names_in_use(env_file: str | Path | None) -> Iterable[str]:
+    names = dict.fromkeys(os.environ)
+    if env_file is not None and Path(env_file).is_file():
+        from dotenv import dotenv_values
+
+        names.update(dict.fromkeys(dotenv_values(env_file)))
+    return [name for name in names if name.upper().startswith(PREFIX)]
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    nested = tuple(f"{PREFIX}{field}__" for field in ("TURN_POLICY", "CALL_POLICY"))
+    for name in names:
+        if name.upper() in known or name.upper().startswith(nested):
+            continue
+        nearest = difflib.get_close_matches(name.upper(), sorted(known), n=1, cutoff=0.0)[0]
+        raise ConfigurationError(f"There is no setting {name}; did you mean {nearest}?")

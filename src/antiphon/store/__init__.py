@@ -1,0 +1,1 @@
+"""What outlives a call: its log and its recording."""

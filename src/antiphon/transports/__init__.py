@@ -1,0 +1,1 @@
+"""What carries audio to a call and back."""

@@ -1,0 +1,34 @@
+"""What a transport needs of a WebSocket: whole messages in by a plain call, messages out without waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+OnMessage = Callable[[str | bytes], None]
+"""Gets each message in order; text as ``str``, anything else as ``bytes``."""
+OnClose = Callable[[], None]
+"""Called once, when no message will follow."""
+
+
+class MessageSocket(Protocol):
+    """An open WebSocket. All methods return at once and never raise; a dead socket swallows what it gets."""
+
+    dropped: int
+    """Media messages that were not sent because the peer read too slowly."""
+
+    def attach(self, on_message: OnMessage, on_close: OnClose) -> None:
+        """Take the socket over: from now on every message goes to ``on_message``, and to nobody else."""
+        ...
+
+    def send_media(self, text: str) -> None:
+        """Send audio. It is dropped and counted while the peer reads too slowly."""
+        ...
+
+    def send(self, text: str) -> None:
+        """Send what must not be dropped."""
+        ...
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begin the closing handshake. Idempotent."""
+        ...

@@ -1,0 +1,115 @@
+"""The carriers' XML: connect a call to our stream, or refuse it.
+
+Sources: https://www.twilio.com/docs/voice/twiml/stream, https://www.twilio.com/docs/voice/twiml/reject,
+https://docs.plivo.com/docs/voice/xml/audiostream, https://docs.plivo.com/docs/voice/xml/hangup
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from antiphon.errors import ConfigurationError
+
+RefusalReason = Literal["busy", "rejected"]
+
+_TWILIO_PARAMETER_LIMIT = 500  # characters of one name and its value
+_PLIVO_HEADERS_LIMIT = 512  # bytes of all headers as they are written
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot hold
+_ALPHANUMERIC = re.compile("[A-Za-z0-9]+")
+
+
+def twiml_connect(stream_url: str, parameters: Mapping[str, str] | None = None) -> str:
+    """TwiML that connects the call to a bidirectional media stream.
+
+    Args:
+        stream_url: ``wss://`` address without a query: Twilio does not pass one on.
+        parameters: Come back with the stream's start.
+
+    Raises:
+        ConfigurationError: The address or a parameter cannot be passed on.
+    """
+    _check_url(stream_url)
+    if "?" in stream_url:
+        raise ConfigurationError("Twilio drops the query of a stream's address: pass its values as parameters.")
+    response = Element("Response")
+    stream = SubElement(SubElement(response, "Connect"), "Stream", url=stream_url)
+    for name, value in (parameters or {}).items():
+        if not name or len(name) + len(value) >= _TWILIO_PARAMETER_LIMIT:
+            raise ConfigurationError(
+                f"Twilio takes parameters with a name and fewer than {_TWILIO_PARAMETER_LIMIT} characters of name and"
+                f" value together: shorten {name[:40]!r}."
+            )
+        SubElement(stream, "Parameter", name=_printable(name), value=_printable(value))
+    return _document(response)
+
+
+def twiml_reject(reason: RefusalReason = "busy") -> str:
+    """TwiML that refuses the call without answering it: the caller hears a busy tone, or that it was rejected."""
+    response = Element("Response")
+    SubElement(response, "Reject", reason=reason)
+    return _document(response)
+
+
+def plivo_connect(
+    stream_url: str,
+    *,
+    content_type: str = "audio/x-mulaw;rate=8000",
+    extra_headers: Mapping[str, str] | None = None,
+) -> str:
+    """Plivo XML that connects the call to a bidirectional audio stream for as long as the stream lives.
+
+    Args:
+        stream_url: ``wss://`` address.
+        content_type: ``audio/x-mulaw;rate=8000``, ``audio/x-l16;rate=8000`` or ``audio/x-l16;rate=16000``.
+        extra_headers: Come back with the stream's start; letters and digits only.
+
+    Raises:
+        ConfigurationError: The address or a header cannot be passed on.
+    """
+    _check_url(stream_url)
+    stream = Element("Stream", bidirectional="true", keepCallAlive="true", contentType=_printable(content_type))
+    if extra_headers:
+        stream.set("extraHeaders", _plivo_headers(extra_headers))
+    stream.text = stream_url
+    response = Element("Response")
+    response.append(stream)
+    return _document(response)
+
+
+def plivo_hangup(reason: RefusalReason = "busy") -> str:
+    """Plivo XML that refuses the call."""
+    response = Element("Response")
+    SubElement(response, "Hangup", reason=reason)
+    return _document(response)
+
+
+def _plivo_headers(headers: Mapping[str, str]) -> str:
+    for text in (part for pair in headers.items() for part in pair):
+        if not _ALPHANUMERIC.fullmatch(text):
+            raise ConfigurationError(
+                f"Plivo takes only letters and digits in extra headers: change the name or value {text[:40]!r}."
+            )
+    written = ",".join(f"{name}={value}" for name, value in headers.items())
+    if len(written) > _PLIVO_HEADERS_LIMIT:
+        raise ConfigurationError(f"Plivo takes {_PLIVO_HEADERS_LIMIT} bytes of extra headers, not {len(written)}.")
+    return written
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("wss", "ws") or not parts.netloc or _UNPRINTABLE.search(url):
+        raise ConfigurationError(f"A stream's address starts with wss:// or ws:// and a host, not {url[:80]!r}.")
+
+
+def _printable(text: str) -> str:
+    if _UNPRINTABLE.search(text):
+        raise ConfigurationError(f"XML cannot hold the control characters in {text[:40]!r}: remove them.")
+    return text
+
+
+def _document(response: Element) -> str:
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(response, encoding="unicode")

@@ -1,0 +1,19 @@
+"""The carriers that are spoken: a new one is one file in this folder and one line in each table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from antiphon.wire.caller import MediaCaller, PlivoCaller, TwilioCaller
+from antiphon.wire.contract import MediaCodec
+from antiphon.wire.plivo import PlivoCodec
+from antiphon.wire.twilio import TwilioCodec
+
+CODECS: Mapping[str, Callable[[], MediaCodec]] = MappingProxyType({"twilio": TwilioCodec, "plivo": PlivoCodec})
+"""The server's side, by the carrier's name."""
+
+CALLERS: Mapping[str, Callable[[str, str, Mapping[str, str]], MediaCaller]] = MappingProxyType(
+    {"twilio": TwilioCaller, "plivo": PlivoCaller}
+)
+"""The carrier's side, made of stream id, call id and parameters, by the carrier's name."""

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from antiphon import tool
+from antiphon.tools.context import ToolContext
+from antiphon.tools.prebuilt import HANG_UP, PREBUILT, end_call
+from antiphon.tools.tool import FunctionTool
+
+
+async def hours(day: str) -> str:
+    """When we are open
+    on a day.
+
+    Args:
+        day: The day.
+    """
+    return f"open on {day}"
+
+
+async def test_a_decorated_function_keeps_its_behaviour_and_gets_a_specification() -> None:
+    made = tool(hours)
+    assert isinstance(made, FunctionTool)
+    assert await made("monday") == "open on monday"
+    assert made.spec.name == "hours"
+    assert made.spec.description == "When we are open on a day."
+    assert made.spec.parameters["properties"] == {"day": {"type": "string", "description": "The day."}}
+    assert made.is_async
+
+
+def test_options_can_be_given_with_and_without_the_function() -> None:
+    @tool(name="opening-hours", timeout_s=3, filler="One moment.", sensitive_args=["day"])
+    def described(day: str) -> str:
+        return day
+
+    assert (described.name, described.timeout_s, described.filler) == ("opening-hours", 3, ("One moment.",))
+    assert not described.is_async
+    assert tool(hours, description="Better.").spec.description == "Better."
+    assert tool(hours, filler=["a", "b"]).filler == ("a", "b")
+
+
+def test_options_out_of_bounds_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"0\.05 to 300"):
+        tool(hours, timeout_s=0)
+    with pytest.raises(ValueError, match="letters, digits"):
+        tool(hours, name="opening hours")
+    with pytest.raises(ValueError, match="at least 100"):
+        tool(hours, max_result_chars=3)
+    with pytest.raises(ValueError, match="no parameter 'pin'"):
+        tool(hours, sensitive_args=["pin"])
+
+
+def test_sensitive_arguments_are_masked_and_bad_json_shows_nothing() -> None:
+    def pay(card: str, amount: int) -> None: ...
+
+    made = tool(pay, sensitive_args=["card"])
+    assert made.visible_arguments('{"card": "4111", "amount": 3}') == {"card": "***", "amount": 3}
+    for arguments in ("{", "[]", "", "null", "[" * 100_000):
+        assert made.visible_arguments(arguments) == {}
+
+
+async def test_end_call_asks_the_conversation_to_hang_up_after_the_goodbye() -> None:
+    asked: list[tuple[str, dict[str, object]]] = []
+    context = ToolContext(request=lambda name, details: asked.append((name, dict(details))))
+    await end_call(context, reason="all done")
+    assert asked == [(HANG_UP, {"reason": "all done", "after_speech": True})]
+    assert PREBUILT["end_call"].spec.parameters["properties"].keys() == {"reason"}
+
+
+async def test_a_tool_without_a_conversation_may_ask_in_vain() -> None:
+    await end_call(ToolContext())

@@ -1,0 +1,252 @@
+"""A carrier's messages into a call, the call's audio to the carrier; with a call that only notes what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from antiphon.calls.events import EndReason, SessionEnded, SessionError
+from antiphon.calls.log import CallLog, Entry
+from antiphon.clock import VirtualClock
+from antiphon.telemetry import Traffic
+from antiphon.transports.phone import START_TIMEOUT_S, PhoneLine
+from antiphon.transports.socket import OnClose, OnMessage
+from antiphon.wire.caller import MediaCaller
+from antiphon.wire.contract import Started
+from antiphon.wire.table import CALLERS, CODECS
+
+FRAME = b"\x55" * 160
+
+
+@dataclass
+class Socket:
+    """The socket of a test: keeps what is sent."""
+
+    dropped: int = 0
+    sent: list[str] = field(default_factory=list)
+    closed: list[tuple[int, str]] = field(default_factory=list)
+    on_message: OnMessage | None = None
+    on_close: OnClose | None = None
+
+    def attach(self, on_message: OnMessage, on_close: OnClose) -> None:
+        self.on_message, self.on_close = on_message, on_close
+
+    def send_media(self, text: str) -> None:
+        self.sent.append(text)
+
+    def send(self, text: str) -> None:
+        self.sent.append(text)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        self.closed.append((code, reason))
+
+
+class FakeCall:
+    """Notes what it is told, and ends when it is told to."""
+
+    def __init__(self, log: CallLog) -> None:
+        self.log = log
+        self.told: list[Any] = []
+        self._end: asyncio.Future[SessionEnded] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> SessionEnded:
+        return await self._end
+
+    def finish(self, reason: EndReason) -> None:
+        if not self._end.done():
+            self._end.set_result(SessionEnded(reason, 1.0, 0))
+
+    def hear(self, payload: bytes) -> None:
+        self.told.append(payload)
+
+    def mark_played(self, name: str) -> None:
+        self.told.append(("mark", name))
+
+    def line_cleared(self) -> None:
+        self.told.append("cleared")
+
+    def digit(self, digit: str) -> None:
+        self.told.append(("digit", digit))
+
+    def line_lost(self, reason: EndReason = "user_hangup") -> None:
+        self.told.append("lost")
+        self.finish(reason)
+
+
+class Setting:
+    """A line between a test's carrier and a test's call."""
+
+    def __init__(self, clock: VirtualClock, carrier: str = "twilio", *, refuse: bool = False) -> None:
+        self.socket = Socket()
+        self.traffic = Traffic()
+        self.carrier: MediaCaller = CALLERS[carrier]("MZ1", "CA1", {"a": "b"})
+        self.started: Started | None = None
+        self.call: FakeCall | None = None
+        self.entries: list[Entry] = []
+        self._refuse = refuse
+        self._clock = clock
+        self.line = PhoneLine(self.socket, CODECS[carrier](), self._answer, traffic=self.traffic, clock=clock)
+        self.running = asyncio.create_task(self.line.run())
+
+    def _answer(self, started: Started, line: PhoneLine) -> Any:
+        self.started = started
+        if self._refuse:
+            return None
+        log = CallLog(started.call_id, self._clock)
+        log.subscribe(self.entries.append)
+        self.call = FakeCall(log)
+        return cast(Any, self.call), log
+
+    def say(self, *messages: str | bytes) -> None:
+        assert self.socket.on_message is not None
+        for message in messages:
+            self.socket.on_message(message)
+
+    async def open(self) -> FakeCall:
+        await asyncio.sleep(0)
+        self.say(*self.carrier.opening())
+        assert self.call is not None
+        await asyncio.sleep(0)
+        return self.call
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.mark.parametrize("carrier", ["twilio", "plivo"])
+def test_messages_reach_the_call_before_on_message_returns(clock: VirtualClock, carrier: str) -> None:
+    async def run() -> None:
+        setting = Setting(clock, carrier)
+        call = await setting.open()
+        assert setting.started is not None
+        assert (setting.started.call_id, setting.started.parameters["a"]) == ("CA1", "b")
+        caller = setting.carrier
+        setting.say(caller.media(FRAME), caller.mark_played("m1"), caller.dtmf("5"), caller.media(FRAME))
+        assert call.told == [FRAME, ("mark", "m1"), ("digit", "5"), FRAME]
+        assert setting.traffic.frames_in == 2
+        call.finish("agent_hangup")
+        ended = await setting.running
+        assert ended is not None
+        assert setting.socket.closed == [(1000, "agent_hangup")]
+
+    clock.run(run())
+
+
+def test_audio_of_the_same_breath_as_the_start_is_heard(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock)
+        await asyncio.sleep(0)
+        setting.say(*setting.carrier.opening(), setting.carrier.media(FRAME))
+        assert setting.call is not None
+        assert setting.call.told == [FRAME]
+        setting.call.finish("agent_hangup")
+        await setting.running
+
+    clock.run(run())
+
+
+def test_line_sends_audio_marks_and_clears(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock)
+        call = await setting.open()
+        setting.line.play(FRAME)
+        setting.line.mark("m1")
+        setting.line.clear()
+        kinds = [type(setting.carrier.receive(text)).__name__ for text in setting.socket.sent]
+        assert kinds == ["Audio", "Mark", "Clear"]
+        assert setting.traffic.frames_out == 1
+        call.finish("agent_hangup")
+        await setting.running
+
+    clock.run(run())
+
+
+@pytest.mark.parametrize(("reason", "code"), [("user_hangup", 1000), ("drained", 1001), ("error", 1011)])
+def test_socket_is_closed_with_the_code_of_the_reason(clock: VirtualClock, reason: EndReason, code: int) -> None:
+    async def run() -> None:
+        setting = Setting(clock)
+        call = await setting.open()
+        call.finish(reason)
+        await setting.running
+        assert setting.socket.closed == [(code, reason)]
+
+    clock.run(run())
+
+
+def test_bad_frames_are_told_once_a_second(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock)
+        call = await setting.open()
+        for _ in range(250):
+            setting.say("{")
+            await clock.sleep(0.01)
+        setting.say("{")
+        assert setting.traffic.frames_malformed == 251
+        errors = [entry.event for entry in setting.entries]
+        assert all(isinstance(error, SessionError) and error.code == "bad_frame" for error in errors)
+        assert len(errors) == 3
+        assert call.told == []
+        call.finish("agent_hangup")
+        await setting.running
+
+    clock.run(run())
+
+
+def test_socket_without_a_start_is_closed_in_time(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock)
+        await asyncio.sleep(0)
+        setting.say("{", setting.carrier.media(FRAME), setting.carrier.opening()[0])
+        assert await setting.running is None
+        assert setting.socket.closed == [(1008, "no start")]
+        assert clock.now() == pytest.approx(START_TIMEOUT_S)
+        setting.say(*setting.carrier.opening())
+        assert setting.call is None
+
+    clock.run(run())
+
+
+def test_refused_stream_is_closed_and_not_called(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock, refuse=True)
+        await asyncio.sleep(0)
+        setting.say(*setting.carrier.opening(), setting.carrier.media(FRAME), setting.carrier.dtmf("1"))
+        assert await setting.running is None
+        assert setting.socket.closed == [(1008, "not authorized")]
+
+    clock.run(run())
+
+
+@pytest.mark.parametrize("when", ["before the start", "in the call", "after the stop", "after the end"])
+def test_socket_that_dies_ends_the_call_once(clock: VirtualClock, when: str) -> None:
+    async def run() -> None:
+        setting = Setting(clock)
+        if when == "before the start":
+            await asyncio.sleep(0)
+        else:
+            call = await setting.open()
+            if when == "after the stop":
+                setting.say(setting.carrier.closing())
+            if when == "after the end":
+                call.finish("agent_hangup")
+                await setting.running
+        assert setting.socket.on_close is not None
+        setting.socket.on_close()
+        ended = await setting.running
+        if when == "before the start":
+            assert ended is None
+            return
+        assert ended is not None
+        assert ended.reason == ("agent_hangup" if when == "after the end" else "user_hangup")
+        told = list(call.told)
+        setting.say(setting.carrier.media(FRAME), setting.carrier.mark_played("late"))
+        setting.socket.on_close()
+        assert call.told == told
+        assert told.count("lost") == {"after the end": 0, "in the call": 1, "after the stop": 2}[when]
+
+    clock.run(run())
