@@ -20,6 +20,7 @@ from antiphon.errors import (
     ChatClientInvalidAuthException,
     ChatClientInvalidResponseException,
     ChatClientUnavailableException,
+    ToolException,
 )
 from antiphon.models.llm.contract import ChatDelta, ChatOptions, FunctionCall, Usage
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
@@ -467,3 +468,40 @@ async def test_closing_twice_and_late_is_harmless() -> None:
         ) as updates:
             await anext(updates)
         await updates.aclose()
+
+
+@tool(return_direct=True)
+async def book(day: str) -> str:
+    """Book."""
+    if day == "Sunday":
+        raise ToolException("We are closed on Sunday.")
+    return f"Booked for {day}."
+
+
+async def test_a_direct_result_is_the_answer_and_the_model_is_not_asked_again() -> None:
+    client = ScriptedChatClient([Reply(calls=(call("book", day="Monday"),))])
+    updates = await run(agent_with(book), client)
+    assert [update.text for update in updates if update.type == "text"] == ["Booked for Monday."]
+    assert [message.role for message in last(updates).messages] == ["assistant", "tool", "assistant"]
+    assert len(client.requests) == 1
+
+
+async def test_words_beside_a_direct_call_are_the_answer() -> None:
+    client = ScriptedChatClient([Reply("It is done.", calls=(call("book", day="Monday"),))])
+    updates = await run(agent_with(book), client)
+    assert "".join(update.text for update in updates if update.type == "text") == "It is done."
+    assert len(client.requests) == 1
+
+
+async def test_a_failed_direct_call_goes_to_the_model() -> None:
+    client = ScriptedChatClient([Reply(calls=(call("book", day="Sunday"),)), "How about Monday?"])
+    updates = await run(agent_with(book), client)
+    assert "".join(update.text for update in updates if update.type == "text") == "How about Monday?"
+    assert client.requests[-1].messages[-1].text == "We are closed on Sunday."
+
+
+async def test_a_direct_result_beside_another_one_goes_to_the_model() -> None:
+    reply = Reply(calls=(call("book", day="Monday"), call("add", a=1, b=2)))
+    client = ScriptedChatClient([reply, "Booked, and it is three."])
+    updates = await run(agent_with(book, add), client)
+    assert "".join(update.text for update in updates if update.type == "text") == "Booked, and it is three."

@@ -14,6 +14,7 @@ from antiphon.audio.formats import PHONE, AudioFormat
 from antiphon.audio.tones import sine
 from antiphon.calls.call import Call
 from antiphon.calls.events import SessionEnded
+from antiphon.calls.line import AudioTap
 from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
@@ -173,6 +174,7 @@ def make_call(
     name: str = "call-1",
     parameters: Mapping[str, str] | None = None,
     phone: Phone | None = None,
+    tap: AudioTap | None = None,
     **line: Any,
 ) -> CallUnderTest:
     """A call that does not run yet."""
@@ -199,6 +201,7 @@ def make_call(
         call_id=name,
         carrier="test",
         parameters=parameters,
+        tap=tap,
     )
     phone.call = call
     return CallUnderTest(call, phone, clock, entries, models)

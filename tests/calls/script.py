@@ -74,7 +74,7 @@ class Script:
         hears_after: Seconds from ``FinishUtterance`` to the final words.
     """
 
-    policy: TurnPolicy = field(default_factory=TurnPolicy)
+    policy: TurnPolicy = field(default_factory=lambda: manners())
     greet: bool = False
     answers: Sequence[Answer] = (Answer(),)
     phrases: dict[SpeechKind, Answer] = field(default_factory=dict)
@@ -345,9 +345,14 @@ HOURS = "What time do you open?"
 HANGS = Answer(after=NEVER)
 
 
+def manners(**changes: Any) -> TurnPolicy:
+    """The default manners with a round figure for the silence that ends an utterance: scripts count with it."""
+    return TurnPolicy(**{"stop_s": 0.25, **changes})
+
+
 def asked(policy: TurnPolicy | None = None, **options: Any) -> Script:
     """The caller asks from 1.0 to 2.0; the answer is heard from 2.7 on, for three seconds."""
-    return Script(policy or TurnPolicy(), **options).at(1.0).voice(until=2.0, words=HOURS)
+    return Script(policy or manners(), **options).at(1.0).voice(until=2.0, words=HOURS)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from antiphon.calls.events import (
 from antiphon.calls.log import Entry
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.clock import VirtualClock
+from antiphon.models.llm.contract import Message
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as tool_call
 from antiphon.models.tts.scripted import ScriptedTTS
@@ -93,6 +94,24 @@ def test_the_streams_of_model_and_voice_are_closed_within_50_ms() -> None:
     assert llm.completed == 1  # the second
 
 
+def test_the_voice_of_an_announcement_is_closed_as_well() -> None:
+    clock = VirtualClock()
+    tts = CodedTTS(clock, pace=0.9)
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, stt=["Stop."], llm=["Yes."], tts=tts) as call:
+            call.call.say(f"{LONG}.")
+            await call.quiet(2)
+            await call.speak(0.8)
+            await call.quiet(0.35)
+            assert call.events(AgentSpeechInterrupted)
+            assert f"{LONG}." not in tts.open
+            await call.quiet(2)
+        return call
+
+    check(clock.run(scenario()))
+
+
 @pytest.mark.parametrize("timings", [True, False])
 @pytest.mark.parametrize(
     "line",
@@ -148,7 +167,9 @@ def test_a_reply_that_was_sent_whole_to_a_line_that_cannot_clear_is_remembered()
 
     call = clock.run(scenario())
     check(call)
-    assert [message.text for message in call.call.history.messages][:2] == ["When?", text]
+    assert call.call.history.messages[1] == Message("assistant", text)
+    assert call.events(AgentSpeechInterrupted) == []
+    assert call.events(AgentSpeechCompleted)[0].transcript == text
 
 
 def test_a_reply_of_which_no_word_was_heard_is_not_told_to_the_model() -> None:
@@ -200,6 +221,25 @@ def test_a_pause_that_was_no_interruption_loses_and_repeats_nothing(line: dict[s
     assert [event.speech for event in resumed] == [call.events(AgentSpeechStarted)[1].speech]
     assert call.events(UserBackchannel)[0].is_interruption is False
     assert call.events(AgentSpeechCompleted)[1].transcript == LONG
+
+
+def test_a_false_interruption_is_told_of_the_speech_that_sounded() -> None:
+    clock = VirtualClock()
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, stt=["When?", "Uh-huh, okay."], llm=[LONG]) as call:
+            await call.speak(1)
+            await call.quiet(2)
+            call.call.say("Your call is recorded.")
+            await call.speak(0.8)
+            await call.quiet(10)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    reply, announcement = (event.speech for event in call.events(AgentSpeechStarted))
+    assert [event.speech for event in call.events(AgentFalseInterruption)] == [reply]
+    assert reply < announcement
 
 
 def test_a_short_uh_huh_is_not_even_a_pause() -> None:

@@ -38,7 +38,7 @@ def stalled_llm(clock: VirtualClock) -> ScriptedChatClient:
 
 
 @pytest.mark.parametrize("max_dead_air_s", [4.0, 2.0])
-def test_a_model_that_stalls_costs_a_filler_and_an_apology_each_time(max_dead_air_s: float) -> None:
+def test_a_model_that_stalls_costs_fillers_apologies_and_in_the_end_the_call(max_dead_air_s: float) -> None:
     clock = VirtualClock()
     policy = CallPolicy(turn=TurnPolicy(max_dead_air_s=max_dead_air_s))
 
@@ -50,7 +50,9 @@ def test_a_model_that_stalls_costs_a_filler_and_an_apology_each_time(max_dead_ai
 
     call = clock.run(scenario())
     check(call, max_dead_air_s=max_dead_air_s)
-    assert kinds(call) == ["filler", "apology"] * 3
+    assert kinds(call) == ["filler", "apology", "filler", "apology", "filler", "goodbye"]
+    assert call.ended is not None
+    assert call.ended.reason == "error"
     assert call.models.llm.opened == call.models.llm.closed
 
 

@@ -22,7 +22,8 @@ from antiphon.clock import VirtualClock
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as tool_call
 from antiphon.models.tts.scripted import ScriptedTTS
-from antiphon.tools.prebuilt import end_call
+from antiphon.tools.context import ToolContext
+from antiphon.tools.prebuilt import HANG_UP
 
 LONG = "The clinic opens every morning at nine and closes every afternoon at five except on the weekend."
 POLICY = CallPolicy(turn=TurnPolicy(idle_s=5))
@@ -161,9 +162,14 @@ def test_a_goodbye_that_cannot_be_said_does_not_keep_the_call(fault: Any) -> Non
 def test_a_call_that_was_to_end_ends_although_the_model_hangs() -> None:
     clock = VirtualClock()
 
+    async def leave(context: ToolContext) -> str:
+        """End the call."""
+        context.request(HANG_UP, {})
+        return "Say goodbye now."
+
     async def scenario() -> CallUnderTest:
-        agent = Agent("tester", "Answer.", tools=[end_call])
-        replies = iter([Reply(calls=(tool_call("end_call"),)), Reply(fault="stall")])
+        agent = Agent("tester", "Answer.", tools=[leave])
+        replies = iter([Reply(calls=(tool_call("leave"),)), Reply(fault="stall")])
         llm = ScriptedChatClient(lambda messages, _: next(replies), clock=clock)
         async with calling(clock, agent=agent, stt=["Bye."], llm=llm, hang_up=False) as call:
             await call.speak(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -313,7 +314,7 @@ def test_the_line_dies_while_the_goodbye_is_said() -> None:
 
     async def scenario() -> CallUnderTest:
         agent = Agent("tester", "Answer.", tools=[end_call])
-        llm = [Reply(calls=(tool_call("end_call"),)), "Thank you for calling, goodbye."]
+        llm = [Reply(calls=(tool_call("end_call", goodbye="Thank you for calling, goodbye."),))]
         async with calling(clock, agent=agent, stt=["Bye."], llm=llm) as call:
             await call.speak(1)
             await call.quiet(1.2)
@@ -341,3 +342,47 @@ def test_a_key_is_told_without_its_digit() -> None:
     check(call)
     assert [event.digit for event in call.events(UserDtmf)] == ["•"]
     assert not [entry for entry in call.entries if "'7'" in str(entry.to_dict())]
+
+
+class Tape:
+    """Keeps what it is given, as a recording would."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[float, bytes]] = []
+        self.said: list[tuple[float, bytes]] = []
+
+    def caller(self, at_s: float, payload: bytes) -> None:
+        self.heard.append((at_s, payload))
+
+    def agent(self, at_s: float, payload: bytes) -> None:
+        self.said.append((at_s, payload))
+
+    def cut(self, at_s: float) -> None:
+        kept = [(at, payload[: max(0, round((at_s - at) * 8000))]) for at, payload in self.said]
+        self.said = [(at, payload) for at, payload in kept if payload]
+
+
+@pytest.mark.parametrize("line", [{}, {"can_clear": False}], ids=str)
+def test_a_recording_has_what_both_sides_heard_and_nothing_after_the_end(line: dict[str, Any]) -> None:
+    clock = VirtualClock()
+    tape = Tape()
+
+    async def scenario() -> CallUnderTest:
+        llm = ScriptedChatClient(lambda messages, _: LONG, clock=clock)
+        async with calling(clock, stt=["When?", "Stop."], llm=llm, tap=tape, **line) as call:
+            await speaking(call)
+            await call.speak(1)
+            await call.quiet(2)
+            call.call.line_lost()
+            await after_the_end(call)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert call.ended is not None
+    assert len(tape.heard) == 300
+    assert max(at for at, _ in tape.heard) <= call.ended.duration_s
+    sound = b"".join(payload for _, payload in tape.said)
+    assert abs(len(sound) - len(call.phone.sound)) <= 160 * 11  # what was sent ahead when the line died
+    assert call.phone.sound.startswith(sound[:8000])
+    assert all(at + 0.02 <= later + 1e-6 for (at, _), (later, _) in pairwise(tape.said))

@@ -11,12 +11,12 @@ from antiphon.calls.floor import Phase
 from antiphon.calls.policy import TurnPolicy
 from antiphon.calls.turn_taking import TABLE, TurnTaking
 from tests.calls import test_turn_taking_limits as limits
-from tests.calls.script import HANGS, HOURS, NEVER, TAKEN, Answer, Script, asked
+from tests.calls.script import HANGS, HOURS, NEVER, TAKEN, Answer, Script, asked, manners
 
-PROMPT = TurnPolicy(start_s=0.2, stop_s=0.2, complete_delay_s=0.0, min_interruption_s=0.2)
+PROMPT = manners(start_s=0.2, stop_s=0.2, complete_delay_s=0.0, min_interruption_s=0.2)
 """Manners of the benchmark: nothing is waited for but the detector."""
-WORDS = TurnPolicy(interruption="words")
-OFF = TurnPolicy(interruption="off")
+WORDS = manners(interruption="words")
+OFF = manners(interruption="off")
 
 
 # A turn.
@@ -39,7 +39,7 @@ def test_an_answer_is_tried_before_the_turn_is_sure() -> None:
 
 
 def test_no_answer_is_tried_where_that_is_switched_off() -> None:
-    assert not asked(TurnPolicy(speculate=False), hears_after=0.05).run(10).acts(f.Speculate)
+    assert not asked(manners(speculate=False), hears_after=0.05).run(10).acts(f.Speculate)
 
 
 def test_an_answer_that_was_tried_is_dropped_when_the_caller_goes_on() -> None:
@@ -156,7 +156,7 @@ def test_long_noise_after_the_turn_has_it_answered_again() -> None:
 
 @pytest.mark.parametrize("min_words", [0, 3])
 def test_a_hesitation_that_was_answered_too_early_is_joined_by_a_yes(min_words: int) -> None:
-    script = Script(TurnPolicy(min_words=min_words), answers=(Answer(after=3.0), Answer()))
+    script = Script(manners(min_words=min_words), answers=(Answer(after=3.0), Answer()))
     script.at(1.0).voice(until=1.5, words="Um.")
     script.at(3.6).voice(until=4.0, words="Yeah.")
     assert script.run(12).commits() == ["Um.", "Um. Yeah."]
@@ -182,7 +182,7 @@ def test_sound_in_two_pieces_is_waited_for_to_its_last_word() -> None:
 # Over the agent's speech.
 
 
-@pytest.mark.parametrize("policy", [TurnPolicy(), WORDS, PROMPT], ids=["vad", "words", "prompt"])
+@pytest.mark.parametrize("policy", [manners(), WORDS, PROMPT], ids=["vad", "words", "prompt"])
 def test_a_backchannel_does_not_interrupt(policy: TurnPolicy) -> None:
     script = asked(policy)
     script.at(3.5).voice(until=3.8, words="Uh-huh.", partials={3.72: "uh-huh"})
@@ -202,7 +202,7 @@ def test_a_short_sound_does_not_even_make_the_agent_hesitate() -> None:
 @pytest.mark.parametrize("words", ["No.", "Stop.", "Wait, please."])
 @pytest.mark.parametrize("min_words", [0, 3])
 def test_a_command_interrupts_however_short(words: str, min_words: int) -> None:
-    script = asked(TurnPolicy(min_words=min_words))
+    script = asked(manners(min_words=min_words))
     script.at(3.5).voice(until=3.8, words=words)
     script.run(5)
     assert script.story() == "Commit NoteOverlap Interrupt Commit"
@@ -303,7 +303,7 @@ def test_each_new_sound_is_verified_anew() -> None:
 
 
 def test_fewer_words_than_wanted_do_not_interrupt_and_are_answered_later() -> None:
-    script = asked(TurnPolicy(min_words=3))
+    script = asked(manners(min_words=3))
     script.at(3.5).voice(until=3.9, words="On Sundays?")
     script.run(12)
     assert script.story() == "Commit Commit"
@@ -312,7 +312,7 @@ def test_fewer_words_than_wanted_do_not_interrupt_and_are_answered_later() -> No
 
 
 def test_as_many_words_as_wanted_interrupt() -> None:
-    script = asked(TurnPolicy(min_words=3)).at(3.5).voice(until=4.2, words="What about Sundays?").run(5)
+    script = asked(manners(min_words=3)).at(3.5).voice(until=4.2, words="What about Sundays?").run(5)
     assert script.story() == "Commit Pause NoteOverlap Interrupt Commit"
 
 
@@ -406,11 +406,11 @@ def test_a_backchannel_that_is_known_in_the_agents_stall_does_not() -> None:
 
 def test_words_that_are_never_final_outlive_the_agents_stall() -> None:
     for final_timeout_s, committed in ((0.5, 6.7), (6.0, 9.65)):
-        script = asked(TurnPolicy(final_timeout_s=final_timeout_s), answers=(STALLS, Answer()))
+        script = asked(manners(final_timeout_s=final_timeout_s), answers=(STALLS, Answer()))
         script.at(3.2).voice(until=3.4, final_after=None, partials={3.8: "On Sundays?"})
         assert script.run(15).commits() == [HOURS, "On Sundays?"]
         assert script.when(f.Commit, 1) == pytest.approx(committed)
-    script = asked(TurnPolicy(final_timeout_s=0.5), answers=(STALLS, Answer()))
+    script = asked(manners(final_timeout_s=0.5), answers=(STALLS, Answer()))
     script.at(3.2).voice(until=3.4, final_after=None, partials={3.5: "Uh-huh"})
     assert script.run(15).story() == "Commit NoteOverlap"
 
@@ -447,7 +447,7 @@ def test_a_phrase_that_cannot_be_said_does_not_end_the_agents_turn() -> None:
 
 
 def test_a_yes_that_answers_a_question_may_go_on() -> None:
-    script = asked(TurnPolicy(complete_delay_s=1.0), answers=(Answer(text="Is Monday fine?"), Answer()))
+    script = asked(manners(complete_delay_s=1.0), answers=(Answer(text="Is Monday fine?"), Answer()))
     script.at(5.5).voice(until=5.8, words="Yes.")  # the agent speaks from 3.3 to 6.3
     script.at(6.5).voice(until=7.2, words="But after nine.")
     assert script.run(9).commits() == [HOURS, "Yes. But after nine."]
@@ -480,7 +480,7 @@ def test_the_greeting_is_deaf_at_first() -> None:
 
 def test_the_greeting_is_interrupted_by_speech_that_outlasts_the_deaf_window() -> None:
     greeting = Answer(0.1, 3.0, text="Hello, this is the clinic.")
-    script = Script(TurnPolicy(greeting_deaf_s=1.0), greet=True, phrases={"greeting": greeting})
+    script = Script(manners(greeting_deaf_s=1.0), greet=True, phrases={"greeting": greeting})
     script.at(0.3).voice(until=2.5, words="Hi, what time do you open?", partials={0.9: "Hi what", 1.5: "Hi what time"})
     script.run(4)
     assert script.when(f.Pause) == pytest.approx(1.1)
@@ -490,7 +490,7 @@ def test_the_greeting_is_interrupted_by_speech_that_outlasts_the_deaf_window() -
 
 def test_a_greeting_that_is_not_interruptible_is_said_to_its_end() -> None:
     greeting = Answer(0.5, 3.0, text="This call is recorded.")
-    script = Script(TurnPolicy(greeting_interruptible=False), greet=True, phrases={"greeting": greeting})
+    script = Script(manners(greeting_interruptible=False), greet=True, phrases={"greeting": greeting})
     script.at(0.1).voice(until=0.7, words="Hello?")  # before its sound and into it
     script.at(1.5).voice(until=3.0, words=HOURS)
     script.run(4)
@@ -508,7 +508,7 @@ def test_a_caller_who_speaks_before_the_greeting_is_listened_to() -> None:
 
 def test_a_greeting_stalls_deaf_and_goes_on() -> None:
     greeting = Answer(0.1, 0.6, rest=(1.0, 1.0), text="Hello.")
-    script = Script(TurnPolicy(greeting_deaf_s=1.0), greet=True, phrases={"greeting": greeting})
+    script = Script(manners(greeting_deaf_s=1.0), greet=True, phrases={"greeting": greeting})
     script.at(0.2).voice(until=2.0, words="Hello?")
     script.run(5)
     assert script.phases().startswith("thinking speaking overlap thinking overlap")

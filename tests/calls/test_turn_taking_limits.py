@@ -9,12 +9,11 @@ import pytest
 
 from antiphon.calls import floor as f
 from antiphon.calls.floor import Phase
-from antiphon.calls.policy import TurnPolicy
 from antiphon.calls.turn_taking import TurnTaking
-from tests.calls.script import HANGS, HOURS, NEVER, Answer, Script, asked
+from tests.calls.script import HANGS, HOURS, NEVER, Answer, Script, asked, manners
 
-OFF = TurnPolicy(interruption="off")
-LONG = TurnPolicy(max_turn_s=5.0)
+OFF = manners(interruption="off")
+LONG = manners(max_turn_s=5.0)
 
 
 # The recogniser.
@@ -115,7 +114,7 @@ def test_a_held_reply_goes_on_when_the_recogniser_says_nothing() -> None:
 
 
 def test_a_recogniser_that_is_late_does_not_resume_over_the_caller() -> None:
-    script = asked(TurnPolicy(final_timeout_s=0.5, false_interruption_s=2.0))
+    script = asked(manners(final_timeout_s=0.5, false_interruption_s=2.0))
     script.at(3.5).voice(until=4.2, final_after=None)
     script.at(4.6).voice(until=5.8, words="On Sundays?", partials={5.4: "On"})
     script.run(8)
@@ -164,7 +163,7 @@ def test_an_empty_answer_under_a_caller_who_does_not_stop_gives_the_floor_back()
 
 
 def test_pauses_do_not_make_a_turn_longer_than_allowed() -> None:
-    script = Script(TurnPolicy(max_turn_s=4.8))
+    script = Script(manners(max_turn_s=4.8))
     for start in range(1, 9):
         script.at(start).voice(until=start + 0.4, words="and")
     script.run(5.9)
@@ -227,8 +226,19 @@ def test_an_apology_gives_the_floor_back_and_costs_the_call_nothing() -> None:
 
 
 def test_no_filler_where_there_is_none() -> None:
-    script = asked(TurnPolicy(dead_air_fillers=0), answers=(HANGS,)).run(7)
+    script = asked(manners(dead_air_fillers=0), answers=(HANGS,)).run(7)
     assert script.acts(f.Say) == [f.Say("apology")]
+
+
+def test_one_lost_turn_too_many_ends_the_call() -> None:
+    for lost in (HANGS, Answer(after=NEVER, fails=0.5)):
+        script = asked(answers=(lost,)).run(14)
+        for start in (14.0, 28.0):
+            script.at(start).voice(until=start + 1, words=HOURS)
+            script.run(start + 14)
+        assert [action for action in script.acts(f.Say) if action == f.Say("apology")] == [f.Say("apology")] * 2
+        assert script.only(f.SayGoodbye).reason == "error"
+        assert script.only(f.HangUp).reason == "error"
 
 
 def test_a_stall_in_the_middle_of_a_reply_is_filled_and_given_up_with_what_was_heard() -> None:
@@ -297,7 +307,7 @@ def test_an_apology_that_fails_is_not_apologised_for() -> None:
 
 
 def test_a_caller_who_says_nothing_is_reminded_and_then_left() -> None:
-    script = Script(TurnPolicy(idle_s=10.0)).run(60)
+    script = Script(manners(idle_s=10.0)).run(60)
     assert script.story() == "NoteIdle Say NoteIdle Say NoteIdle SayGoodbye HangUp"
     assert script.acts(f.NoteIdle) == [f.NoteIdle(1, False), f.NoteIdle(2, False), f.NoteIdle(2, True)]
     assert [when for when, _ in script.timed(f.NoteIdle)] == [10.0, 21.1, 32.2]  # counted from the agent's last sound
@@ -305,7 +315,7 @@ def test_a_caller_who_says_nothing_is_reminded_and_then_left() -> None:
 
 
 def test_a_sign_of_life_starts_the_reminders_anew() -> None:
-    script = Script(TurnPolicy(idle_s=10.0))
+    script = Script(manners(idle_s=10.0))
     script.at(15.0).key()
     script.run(26)
     assert script.acts(f.NoteIdle) == [f.NoteIdle(1, False), f.NoteIdle(1, False)]
@@ -315,18 +325,18 @@ def test_a_sign_of_life_starts_the_reminders_anew() -> None:
 
 
 def test_without_a_limit_nobody_is_reminded() -> None:
-    script = Script(TurnPolicy(idle_s=0.0)).at(5.0).key().run(1000)
+    script = Script(manners(idle_s=0.0)).at(5.0).key().run(1000)
     assert not script.acts()
 
 
 def test_without_reminders_an_idle_call_ends() -> None:
-    script = Script(TurnPolicy(idle_s=10.0, idle_reminders=0)).run(60)
+    script = Script(manners(idle_s=10.0, idle_reminders=0)).run(60)
     assert script.story() == "NoteIdle SayGoodbye HangUp"
     assert script.acts(f.NoteIdle) == [f.NoteIdle(0, True)]
 
 
 def test_a_caller_who_answers_the_reminder_before_it_sounds_is_heard() -> None:
-    script = Script(TurnPolicy(idle_s=10.0), phrases={"reminder": Answer(1.5, 1.0)})
+    script = Script(manners(idle_s=10.0), phrases={"reminder": Answer(1.5, 1.0)})
     script.at(10.2).voice(until=11.0, words=HOURS)
     assert script.run(14).commits() == [HOURS]
 
@@ -515,7 +525,7 @@ def test_silence_before_the_end_is_filled_once() -> None:
 
 def test_a_call_that_was_to_end_is_ended_whatever_still_sounds() -> None:
     endless = Answer(seconds=1000.0)
-    for policy in (TurnPolicy(), TurnPolicy(max_dead_air_s=100.0)):
+    for policy in (manners(), manners(max_dead_air_s=100.0)):
         for script in (
             asked(policy, answers=(endless,)),
             asked(policy, answers=(endless,)).at(3.3).voice(until=50.0),
@@ -589,7 +599,7 @@ def test_words_of_no_utterance_change_nothing() -> None:
 
 
 def test_a_timer_that_was_stopped_on_its_way_changes_nothing() -> None:
-    floor = TurnTaking(TurnPolicy())
+    floor = TurnTaking(manners())
     floor.on(f.Opened(0.0, False))
     floor.on(f.VoiceStarted(1.0, 0.9))
     assert floor.on(f.Timeout(15.0, "idle")) == []

@@ -14,11 +14,12 @@ import pytest
 from rich.console import Console
 
 from antiphon.agents.agent import Agent
+from antiphon.audio.formats import PHONE
 from antiphon.errors import ConfigurationError, IntegrationInitializationError, SettingNotFoundError
-from antiphon.models.catalog import Models
 from antiphon.models.llm.scripted import ScriptedChatClient
+from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.server.agents import AgentBook
-from antiphon.server.greeting import start_text
+from antiphon.server.greeting import print_start
 from antiphon.server.policy import policy_from
 from antiphon.server.run import listen, make_board, running
 from antiphon.settings import Settings
@@ -63,16 +64,12 @@ def test_loopback_server_without_a_key_makes_one() -> None:
 async def test_no_call_is_taken_before_the_models_are_warm() -> None:
     warm = asyncio.Event()
 
-    class SlowTTS:
-        name, rate_hz = "slow", 8_000
-
+    class SlowTTS(ScriptedTTS):
         async def warm(self) -> None:
             await warm.wait()
 
-        async def aclose(self) -> None: ...
-
     models = scripted_models()
-    models.tts = SlowTTS()  # type: ignore[assignment]
+    models.tts = SlowTTS()
     port = socket.create_server(("127.0.0.1", 0))
     number = port.getsockname()[1]
     port.close()
@@ -99,16 +96,12 @@ async def test_no_call_is_taken_before_the_models_are_warm() -> None:
 
 
 async def test_model_that_does_not_start_ends_the_server_with_its_sentence() -> None:
-    class Broken:
-        name, rate_hz = "broken", 8_000
-
+    class Broken(ScriptedTTS):
         async def warm(self) -> None:
             raise IntegrationInitializationError("The voice is missing: run `antiphon models pull`.")
 
-        async def aclose(self) -> None: ...
-
-    models: Models = scripted_models()
-    models.tts = Broken()  # type: ignore[assignment]
+    models = scripted_models()
+    models.tts = Broken()
     with pytest.raises(IntegrationInitializationError, match="models pull"):
         async with running(BOOK, settings(), models=models, keep_files=False):
             pass
@@ -116,8 +109,8 @@ async def test_model_that_does_not_start_ends_the_server_with_its_sentence() -> 
 
 async def test_start_text_says_where_who_and_what_next(serve: Serve) -> None:
     async with serve(api_keys="", agents=[Agent("front-desk")]) as up:
-        console = Console(width=160, file=StringIO())
-        console.print(start_text(up.board, up.port))
+        console = Console(width=60, file=StringIO())
+        print_start(console, up.board, up.port)
         text = console.file.getvalue()  # type: ignore[attr-defined]
     assert f"http://127.0.0.1:{up.port}" in text
     assert "front-desk" in text
@@ -217,3 +210,11 @@ def test_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="ANTIPHON_DATA_DIR"):
         make_board(BOOK, settings(data_dir=tmp_path / "file" / "data"))
+
+
+async def test_fixed_phrases_are_voiced_before_the_first_call(serve: Serve) -> None:
+    async with serve(agents=[Agent("desk", greeting="Good morning.")]) as up:
+        models = up.board.models
+        assert models is not None
+        for text in ("Good morning.", up.board.policy.apology, *up.board.policy.fillers):
+            assert up.board.phrases.get(models.tts, None, PHONE, text)

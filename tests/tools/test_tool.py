@@ -62,9 +62,9 @@ def test_sensitive_arguments_are_masked_and_bad_json_shows_nothing() -> None:
 async def test_end_call_asks_the_conversation_to_hang_up_after_the_goodbye() -> None:
     asked: list[tuple[str, dict[str, object]]] = []
     context = ToolContext(request=lambda name, details: asked.append((name, dict(details))))
-    await end_call(context, reason="all done")
-    assert asked == [(HANG_UP, {"reason": "all done", "after_speech": True})]
-    assert PREBUILT["end_call"].spec.parameters["properties"].keys() == {"reason"}
+    assert await end_call(context, goodbye="Bye.") == "Bye."
+    assert asked == [(HANG_UP, {"reason": "conversation finished", "after_speech": True})]
+    assert PREBUILT["end_call"].spec.parameters["properties"].keys() == {"goodbye"}
 
 
 async def test_a_tool_without_a_conversation_may_ask_in_vain() -> None:

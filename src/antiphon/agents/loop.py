@@ -81,6 +81,12 @@ async def run_loop(
                 async for update in updates:
                     yield update
             run.check_limits()
+            if (answer := run.direct_answer(calls)) is not None:
+                step = _Step(run.needs_gap())
+                if answer:
+                    yield TextDelta(step.take(ChatDelta(answer)))
+                    run.record(step)
+                break
     except OutOfTime:
         run.limit = "max_seconds"
         if not step.recorded:
@@ -150,6 +156,7 @@ class _Run:
     steps: int = 0
     calls: int = 0
     failed_steps: int = 0
+    results: Sequence[ToolResult | None] = ()
 
     def options(self) -> ChatOptions:
         """The options of the next request: at a limit it is the last, and without tools."""
@@ -171,12 +178,24 @@ class _Run:
 
     def record_results(self, calls: tuple[FunctionCall, ...], results: Sequence[ToolResult | None]) -> None:
         """Add one tool message per call, in the calls' order."""
+        self.results = results
         for call, result in zip(calls, results, strict=True):
             self._add(result_message(call, result))
         self.steps += 1
         self.calls += len(calls)
         failed = all(result is not None and result.status != "ok" for result in results)
         self.failed_steps = self.failed_steps + 1 if failed else 0
+
+    def direct_answer(self, calls: tuple[FunctionCall, ...]) -> str | None:
+        """What the tools of the last step say in the model's place; None where the model is to go on.
+
+        It is empty where the model wrote words of its own beside the calls.
+        """
+        for call, result in zip(calls, self.results, strict=True):
+            if result is None or result.status != "ok" or not self.agent.toolset[call.name].return_direct:
+                return None
+        asked = next(message for message in reversed(self.produced) if message.calls)
+        return "" if asked.text else " ".join(result.text for result in self.results if result is not None)
 
     def check_limits(self) -> None:
         """Note the limit that this step has met, if any."""

@@ -46,11 +46,12 @@ class TurnPolicy:
         complete_threshold: The end-of-turn model is sure that it is one.
         incomplete_threshold: The model is sure that it is none.
         dead_air_fillers: Fillers that are said in one silence before the agent gives up the reply.
+        max_lost_turns: So many turns in a row without an answer end the call; all but the last get an apology.
         ending_s: A call that was to end is ended after this, whatever still sounds.
     """
 
     start_s: float = 0.06
-    stop_s: float = 0.25
+    stop_s: float = 0.2
     complete_delay_s: float = 0.35
     uncertain_delay_s: float = 0.9
     incomplete_delay_s: float = 1.8
@@ -71,6 +72,7 @@ class TurnPolicy:
     complete_threshold: float = 0.7
     incomplete_threshold: float = 0.3
     dead_air_fillers: int = 1
+    max_lost_turns: int = 3
     ending_s: float = 12.0
 
     def to_dict(self) -> dict[str, Any]:

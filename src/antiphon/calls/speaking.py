@@ -58,6 +58,7 @@ class Speaking:
         self._spawn = spawn
         self._playout = playout(self)
         self._count = 0
+        self._sounding = 0  # number of the speech that sounded last
         self._voicing: set[asyncio.Task[None]] = set()
         self.mark_played = self._playout.mark_played
         self.pause = self._playout.pause
@@ -88,7 +89,7 @@ class Speaking:
     def resume(self, *, false_interruption: bool) -> None:
         """Go on where ``pause`` held."""
         if false_interruption:
-            self._log.append(events.AgentFalseInterruption(self._count, resumed=True))
+            self._log.append(events.AgentFalseInterruption(self._sounding, resumed=True))
         self._playout.resume()
 
     def stop(self) -> None:
@@ -124,6 +125,7 @@ class Speaking:
     def speech_started(self, speech: Speech) -> None:
         """Sound of a speech was sent, its first or the first after silence."""
         now = self._log.seconds()
+        self._sounding = speech.number
         if speech.started_at is None:
             speech.started_at = now
             self._log.append(events.AgentSpeechStarted(speech.number))

@@ -72,6 +72,7 @@ class Floor:
         self.aside = ""  # what the caller last said over this speech without taking the floor
         self.patience = 1.0
         self.digits_expected = False
+        self.lost_turns = 0  # turns in a row that got an apology for an answer
         self.strikes = 0  # fillers and apologies in this silence
         self.reminders = 0
         self.ending: EndReason | None = None
@@ -258,6 +259,16 @@ def fillers_left(floor: Floor, event: Timeout) -> bool:
 def apology_left(floor: Floor, _event: Any) -> bool:
     """The agent may still apologise in this silence."""
     return floor.ending is None and floor.strikes <= floor.policy.dead_air_fillers
+
+
+def gives_up(floor: Floor, event: Any) -> bool:
+    """Another apology would be one too many."""
+    return apology_left(floor, event) and floor.lost_turns >= floor.policy.max_lost_turns - 1
+
+
+def due_end(floor: Floor, event: Timeout) -> bool:
+    """Silence in the agent's turn once more, after turns that were lost already."""
+    return event.timer == "dead_air" and gives_up(floor, event)
 
 
 def due_apology(floor: Floor, event: Timeout) -> bool:

@@ -261,7 +261,7 @@ def first_sound(floor: Floor, event: SpeechStarted) -> None:
     floor.aside = ""
     if event.kind == "reply":
         floor.committed = ""
-        floor.strikes = 0
+        floor.strikes = floor.lost_turns = 0
 
 
 def said_all(floor: Floor, event: SpeechFinished) -> None:
@@ -306,6 +306,7 @@ def say_filler(floor: Floor, event: Any) -> None:
 def say_sorry(floor: Floor, _event: Any) -> None:
     """The rest of a reply is lost: say so behind what was made of it. Once: an apology may be lost as well."""
     floor.strikes = floor.policy.dead_air_fillers + 1
+    floor.lost_turns += 1
     floor.act(Say("apology"))
 
 

@@ -195,7 +195,7 @@ def _shown(console: Console, result: DemoResult) -> AbstractContextManager[objec
         console=console,
         refresh_per_second=FRAMES_PER_S,
         transient=True,
-        vertical_overflow="visible",
+        vertical_overflow="crop",
     )
 
 

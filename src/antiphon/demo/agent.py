@@ -11,6 +11,7 @@ from antiphon import Agent, tool
 from antiphon.clock import WallClock
 from antiphon.demo.booking import book, day_of, spoken, time_of
 from antiphon.demo.clinic import FACTS, NAME, Service
+from antiphon.errors import ToolException
 from antiphon.tools.context import ToolContext
 from antiphon.tools.prebuilt import end_call
 
@@ -18,7 +19,7 @@ DATABASE: Final = "demo-appointments.sqlite"
 """The file of the appointments, in the folder that is given as ``values["data_dir"]``."""
 
 
-@tool(filler="One moment, I am looking at the calendar.")
+@tool(filler="One moment, I am looking at the calendar.", return_direct=True)
 def book_appointment(context: ToolContext, service: Service, day: str, time: str) -> str:
     """Book an appointment at the clinic. Use it only with a day and a time that the caller has said.
 
@@ -29,16 +30,14 @@ def book_appointment(context: ToolContext, service: Service, day: str, time: str
         time: Time of day as the caller said it, such as "ten in the morning".
     """
     now: datetime = context.values.get("now") or WallClock().utc().astimezone().replace(tzinfo=None)
-    on = day_of(day, now.date())
-    at = time_of(time, on)
     folder = Path(context.values.get("data_dir") or tempfile.gettempdir())
-    book(
-        folder / DATABASE,
-        service=service,
-        starts_at=datetime.combine(on, at),
-        now=now,
-        session_id=context.session_id,
-    )
+    try:
+        on = day_of(day, now.date())
+        at = time_of(time, on)
+        starts_at = datetime.combine(on, at)
+        book(folder / DATABASE, service=service, starts_at=starts_at, now=now, session_id=context.session_id)
+    except ToolException as refusal:
+        return str(refusal)  # Said as it is: it asks the caller for what would do.
     return f"Done: the {service} is booked for {spoken(on, at)}."
 
 

@@ -67,7 +67,7 @@ def time_of(said: str, day: date) -> time:
     """
     words = said.lower()
     for name, fixed in _FIXED.items():
-        if name in words:
+        if re.search(rf"\b{name}\b", words):
             return fixed
     if found := _FRACTION.search(words):
         minutes = _number(found["hour"]) * 60 + _PART_MINUTES[found["part"].lower()]

@@ -22,13 +22,19 @@ HOURS: Final[Mapping[str, tuple[time, time] | None]] = {
 """Opening and closing time by day of the week; None is closed."""
 
 FACTS: Final = """\
-- Opening hours: Monday to Friday from 8 am to 6 pm. Saturday from 9 am to 1 pm. On Sunday the clinic is closed.
-- Prices: a cleaning costs 95 dollars. A check-up costs 60 dollars. A filling costs 180 dollars. \
+From Monday to Friday, on weekdays, we open at 8 am and close at 6 pm.
+On Saturday we open at 9 am and close at 1 pm.
+On Sunday we are closed, so nobody can come on Sunday.
+A cleaning costs 95 dollars.
+A check-up costs 60 dollars.
+A filling costs 180 dollars.
 Whitening costs 240 dollars.
-- Insurance: we take Aetna, Cigna and Delta Dental.
-- Parking: you can park for free behind the building, on Mill Street.
-- Address: the clinic is at 12 Harbor Street.
-- Languages: Doctor Ruiz speaks Spanish.
-- First visit: bring a photo ID, your insurance card and a list of your medicines.
-- Tooth pain: we see you on the same day. Until then rinse with warm salt water.
+We take the insurances Aetna, Cigna and Delta Dental, but no Medicaid.
+You can park your car for free behind the building, on Mill Street.
+We are located at this address: 12 Harbor Street.
+Doctor Ruiz is the dentist who speaks Spanish.
+To your first visit, bring a photo ID, your insurance card and a list of your medicines.
+If your tooth hurts or you have pain, come in today: we see you on the same day.
+I am a robot, the automatic receptionist, not a human or a real person.
 """
+"""One sentence a fact, said as a caller should hear it; small models and large ones read it well."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
-from rich.table import Table
+from rich.text import Text
 
 from antiphon import __version__
 from antiphon.models.weights import store
@@ -38,34 +38,27 @@ class PullBar:
             self._bar.stop()
 
 
-def start_text(board: Switchboard, port: int) -> RenderableType:
-    """Where the server is, who answers, and how to go on."""
+def print_start(console: Console, board: Switchboard, port: int) -> None:
+    """Print where the server is, who answers, and how to go on."""
     settings = board.settings
     models = board.models
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"{host}:{port}"
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(style="bold", no_wrap=True)
-    rows.add_column(overflow="fold")
-    rows.add_row("answers", escape(", ".join(agent.name for agent in board.agents.agents)))
-    rows.add_row("sockets", "\n".join(f"ws://{address}/telephony/{carrier}" for carrier in CODECS))
-    rows.add_row("webhooks", "\n".join(f"http://{address}/telephony/{carrier}/voice" for carrier in CODECS))
+    address = f"[{settings.host}]:{port}" if ":" in settings.host else f"{settings.host}:{port}"
+    rows = [("answers", ", ".join(agent.name for agent in board.agents.agents))]
+    rows += [("socket", f"ws://{address}/telephony/{carrier}") for carrier in CODECS]
+    rows += [("webhook", f"http://{address}/telephony/{carrier}/voice") for carrier in CODECS]
     if models is not None:
-        rows.add_row("models", " · ".join(f"{role} {escape(name)}" for role, name in models.names().items()))
-        if models.llm.notice:
-            rows.add_row("note", escape(models.llm.notice))
+        rows.append(("models", " · ".join(f"{role} {name}" for role, name in models.names().items())))
+        rows.append(("note", models.llm.notice or ""))
     if settings.llm == "embedded" and settings.models == "default":
-        rows.add_row("a real model", _real_model(board))
-    if settings.dev:
-        rows.add_row("open", "--dev: everyone on this machine may call, nobody else can")
+        rows.append(("a real model", _real_model(board)))
+    rows.append(("open", "--dev: everyone on this machine may call, nobody else can" if settings.dev else ""))
+    rows.append(("key", f"{board.own_key} for this run, since ANTIPHON_API_KEYS is not set" if board.own_key else ""))
     key = f" --key {board.own_key}" if board.own_key else ""
-    rows.add_row("try it", f"antiphon call ws://{address}/telephony/twilio --say YOUR.wav{key}")
-    if board.own_key:
-        rows.add_row("key", "made for this run, since ANTIPHON_API_KEYS is not set")
-    grid = Table.grid()
-    grid.add_row(f"[bold]Antiphon {__version__}[/] on [bold]http://{address}[/], ctrl-c ends it")
-    grid.add_row(rows)
-    return grid
+    rows.append(("try it", f"antiphon call ws://{address}/telephony/twilio --say YOUR.wav{key}"))
+    console.print(Text(f"Antiphon {__version__} on http://{address}, ctrl-c ends it", style="bold"), soft_wrap=True)
+    for name, text in rows:
+        if text:  # Not in a table: a command that is broken into lines cannot be copied.
+            console.print(Text.assemble((f"{name:<14}", "bold"), text), soft_wrap=True)
 
 
 def _real_model(board: Switchboard) -> str:

@@ -8,35 +8,37 @@ import secrets
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 import uvicorn
 from rich.console import Console
 
 from antiphon.agents.agent import Agent
-from antiphon.agents.instructions import instructions_for
 from antiphon.agents.yaml import load_agents
 from antiphon.clock import WallClock
 from antiphon.errors import ConfigurationError
-from antiphon.models import catalog
-from antiphon.models.llm.contract import Message
+from antiphon.models.catalog import Models
 from antiphon.models.weights.store import OnProgress
 from antiphon.server.agents import AgentBook
 from antiphon.server.app import create_app
 from antiphon.server.auth import ApiKeys, check_openness, is_loopback
 from antiphon.server.drain import DrainingServer
-from antiphon.server.greeting import PullBar, start_text
+from antiphon.server.greeting import PullBar, print_start
 from antiphon.server.policy import policy_from
 from antiphon.server.sockets import DirectWebSocketProtocol
 from antiphon.server.switchboard import Switchboard
+from antiphon.server.warming import load_and_warm, warm_agents
 from antiphon.settings import Settings, load_settings
 from antiphon.telemetry import setup_logging
 
 FRAME_LIMIT = 1 << 20
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Running:
     Attributes:
         board: Its calls.
         port: Where it listens.
-        server: uvicorn's; ``drain()`` ends it, ``wait()`` waits for its end.
+        server: uvicorn's; ``drain()`` ends it.
         serving: Its task.
     """
 
@@ -84,21 +86,19 @@ def serve(
 async def _serve(book: AgentBook, settings: Settings, *, reload: bool) -> None:
     """The life of a process that only serves."""
     console = Console()
-    bar = PullBar(console)
-    async with running(book, settings, handle_signals=True, on_progress=bar) as server:
-        bar.close()
+    async with AsyncExitStack() as stack:
+        with closing(PullBar(console)) as bar, console.status("loading the models; calls are taken when they are warm"):
+            server = await stack.enter_async_context(running(book, settings, handle_signals=True, on_progress=bar))
         if not server.board.admission.ready:
             return  # Told to stop before it was ready.
         gc.collect()
         gc.freeze()  # What is there now stays for good: the collector need not look at it again.
-        console.print(start_text(server.board, server.port))
-        watcher = None
+        print_start(console, server.board, server.port)
         if reload:
-            prepare = partial(_warm_agents, server.board)
-            watcher = asyncio.create_task(book.watch(server.board.clock, prepare), name="agents")
+            watching = book.watch(server.board.clock, partial(warm_agents, server.board))
+            watcher = asyncio.create_task(watching, name="agents")
+            stack.callback(watcher.cancel)
         await server.serving
-        if watcher is not None:
-            watcher.cancel()
 
 
 @asynccontextmanager
@@ -108,7 +108,7 @@ async def running(
     *,
     handle_signals: bool = False,
     on_progress: OnProgress | None = None,
-    models: catalog.Models | None = None,
+    models: Models | None = None,
     keep_files: bool = True,
 ) -> AsyncIterator[Running]:
     """A server on the running loop. Its sockets are open at once; the body begins when calls are taken.
@@ -129,14 +129,30 @@ async def running(
     port = listener.getsockname()[1]
     server = DrainingServer(_uvicorn_config(board), board, drain_s=settings.drain_s, handle_signals=handle_signals)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
+    _log.debug("listening", host=settings.host, port=port)
     try:
-        await _load_models(board, serving, models=models, on_progress=on_progress)
+        await _until_ready(board, serving, models, on_progress)
         yield Running(board, port, server, serving)
     finally:
         server.should_exit = True
         await asyncio.wait([serving])
         await board.aclose()
         listener.close()
+
+
+async def _until_ready(
+    board: Switchboard, serving: asyncio.Task[None], models: Models | None, on_progress: OnProgress | None
+) -> None:
+    """Load and warm the models, unless the server is told to stop meanwhile."""
+    work = asyncio.create_task(load_and_warm(board, models, on_progress), name="models")
+    try:
+        await asyncio.wait([work, serving], return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            board.models_ready(work.result())
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait([work])
 
 
 def make_board(book: AgentBook, settings: Settings, *, keep_files: bool = True) -> Switchboard:
@@ -207,67 +223,6 @@ def _uvicorn_config(board: Switchboard) -> uvicorn.Config:
         timeout_graceful_shutdown=5,
         forwarded_allow_ips="127.0.0.1",
     )
-
-
-async def _load_models(
-    board: Switchboard,
-    serving: asyncio.Task[None],
-    *,
-    models: catalog.Models | None,
-    on_progress: OnProgress | None,
-) -> None:
-    """Load and warm, unless the server is told to stop meanwhile."""
-    work = asyncio.create_task(_warm_models(board, models, on_progress), name="models")
-    try:
-        await asyncio.wait([work, serving], return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            board.models_ready(work.result())
-    finally:
-        if not work.done():
-            work.cancel()
-            await asyncio.wait([work])
-
-
-async def _warm_models(
-    board: Switchboard, models: catalog.Models | None, on_progress: OnProgress | None
-) -> catalog.Models:
-    agents = board.agents.agents
-    models = models or await catalog.load(
-        board.settings, clock=board.clock, on_progress=on_progress, agents=len(agents)
-    )
-    board.waiting_for["models"] = "they are being warmed up"
-    try:
-        await models.warm([await _prompt(agent) for agent in agents if agent.model is None])
-        board.models = models
-        await _check_own_models(board, agents)
-    except BaseException:
-        board.models = None
-        await models.aclose()
-        raise
-    return models
-
-
-async def _warm_agents(board: Switchboard, agents: Sequence[Agent]) -> None:
-    """Prepare agents that come while the server runs."""
-    if board.models is not None:
-        for agent in agents:
-            if agent.model is None:
-                await board.models.llm.warm(*await _prompt(agent))
-    await _check_own_models(board, agents)
-
-
-async def _check_own_models(board: Switchboard, agents: Sequence[Agent]) -> None:
-    """Find out now, and not in a call, that an agent names a model that is not there."""
-    for agent in agents:
-        models = board.models_for(agent)
-        if agent.model is not None and models is not None:
-            await models.llm.warm(*await _prompt(agent))
-
-
-async def _prompt(agent: Agent) -> catalog.Prompt:
-    """The beginning of every request of an agent."""
-    text = await instructions_for(agent)
-    return ((Message("system", text),) if text else (), agent.request_options)
 
 
 def _check_data_dir(folder: Path) -> None:

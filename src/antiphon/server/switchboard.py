@@ -108,15 +108,19 @@ class Switchboard:
         self.admission.ready = True
 
     def models_for(self, agent: Agent) -> Models | None:
-        """The models, with the agent's own language model where it has one; None while nothing is loaded.
+        """The models for an agent's call; None while nothing is loaded."""
+        return self.with_own_llm(self.models, agent) if self.models is not None else None
+
+    def with_own_llm(self, models: Models, agent: Agent) -> Models:
+        """The models, with the agent's own language model where it has one.
 
         Raises:
             AntiphonException: The agent names a model that is not there.
         """
-        if self.models is None or agent.model is None:
-            return self.models
+        if agent.model is None:
+            return models
         llm = chat_client(agent.model, self.settings) if isinstance(agent.model, str) else agent.model
-        return replace(self.models, llm=llm)
+        return replace(models, llm=llm)
 
     def drain(self) -> None:
         """Take no call any more; the running ones go on."""

@@ -9,16 +9,16 @@ HANG_UP = "hang_up"
 """The request to end the call. Its details: ``reason``, and ``after_speech``: first say what is still to be said."""
 
 
-@tool
-async def end_call(context: ToolContext, reason: str = "conversation finished") -> str:
-    """End the call. Use it only when the caller has said goodbye or has nothing more to ask; say goodbye first.
+@tool(return_direct=True)
+async def end_call(context: ToolContext, goodbye: str = "Thank you for your call. Goodbye.") -> str:
+    """End the call. Use it only when the caller has said goodbye or has nothing more to ask.
 
     Args:
         context: The call that is to end.
-        reason: Why the call ends, in a few words.
+        goodbye: The last words to the caller, in the caller's language; left out if you have said goodbye already.
     """
-    context.request(HANG_UP, {"reason": reason, "after_speech": True})
-    return "The call ends as soon as your goodbye has been heard. If you have not said goodbye, say it now, shortly."
+    context.request(HANG_UP, {"reason": "conversation finished", "after_speech": True})
+    return goodbye
 
 
 PREBUILT = {end_call.name: end_call}

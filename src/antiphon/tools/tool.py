@@ -30,6 +30,8 @@ class FunctionTool:
         filler_after_s: How long a caller waits before the filler.
         cancel_on_interrupt: Whether an interruption ends a running call. Otherwise it goes on to its end, because
             what it does (a booking) may be half done.
+        return_direct: Whether the result is the answer: it is told as it is, and the model is not asked again. Where
+            the model wrote words beside the call, those are the answer.
         sensitive_args: Parameters that are masked in logs and events.
         max_result_chars: A longer result is cut, with a mark.
 
@@ -48,6 +50,7 @@ class FunctionTool:
         "max_result_chars",
         "name",
         "parameters",
+        "return_direct",
         "sensitive_args",
         "spec",
         "timeout_s",
@@ -63,6 +66,7 @@ class FunctionTool:
         filler: str | Sequence[str] | None = None,
         filler_after_s: float = 1.5,
         cancel_on_interrupt: bool = False,
+        return_direct: bool = False,
         sensitive_args: Sequence[str] = (),
         max_result_chars: int = 16_384,
     ) -> None:
@@ -79,6 +83,7 @@ class FunctionTool:
         self.filler = (filler,) if isinstance(filler, str) else tuple(filler or ())
         self.filler_after_s = filler_after_s
         self.cancel_on_interrupt = cancel_on_interrupt
+        self.return_direct = return_direct
         self.sensitive_args = frozenset(sensitive_args)
         self.max_result_chars = max_result_chars
         self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
@@ -115,6 +120,7 @@ class ToolOptions(TypedDict, total=False):
     filler: str | Sequence[str] | None
     filler_after_s: float
     cancel_on_interrupt: bool
+    return_direct: bool
     sensitive_args: Sequence[str]
     max_result_chars: int
 

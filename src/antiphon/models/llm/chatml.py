@@ -6,12 +6,10 @@ import re
 from collections.abc import Sequence
 
 from antiphon.models.llm.contract import Message
+from antiphon.models.llm.facts import is_question, knows, relevant
 
 END = "<|im_end|>"
-_MANNER = (
-    "You speak with a caller on the phone. Answer in one or two short, plain sentences. "
-    "Say only what is written above; if it is not written there, say that you do not know."
-)
+_MANNER = "You speak with a caller on the phone. Answer in one short sentence, only with what you know."
 _CHARACTERS_PER_TOKEN = 2.5
 """Fewer than English has, so that a history which is measured by it fits for sure."""
 _DROP = 8
@@ -36,7 +34,7 @@ def chat_prompt(messages: Sequence[Message], *, room_tokens: int) -> str:
     system, turns = split(messages)
     begun = opening(system)
     room = room_tokens * _CHARACTERS_PER_TOKEN - len(begun)
-    rendered = _turns(turns)
+    rendered = _turns(system, turns)
     dropped = 0
     while dropped < len(rendered) - 1 and sum(map(len, rendered[dropped:])) > room:
         dropped += _DROP
@@ -48,6 +46,19 @@ def split(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
     if messages and messages[0].role == "system":
         return messages[0].text, messages[1:]
     return "", messages
+
+
+def is_unknown(messages: Sequence[Message]) -> bool:
+    """Whether the last message is a question of which no word occurs in the instructions or the conversation."""
+    last = messages[-1]
+    asks = last.role == "user" and is_question(last.text)
+    return asks and not knows([message.text for message in messages[:-1]], last.text)
+
+
+def is_known(messages: Sequence[Message]) -> bool:
+    """Whether the last message is a question that the instructions say something about."""
+    last = messages[-1]
+    return is_question(last.text) and bool(relevant(split(messages)[0], last.text))
 
 
 def clean(text: str) -> str:
@@ -66,12 +77,18 @@ def within_sentences(text: str, most: int) -> int | None:
     return None
 
 
-def _turns(messages: Sequence[Message]) -> list[str]:
-    """Each message as a turn. A tool's result stands as what the agent has just been told."""
+def _turns(system: str, messages: Sequence[Message]) -> list[str]:
+    """Each message as a turn: a question with the facts that it is about, a tool's result as what is to be said.
+
+    A turn depends on its own message and the instructions alone, so that it stays the same as the conversation grows.
+    """
     rendered: list[str] = []
     for message in messages:
         if message.role == "tool":
-            rendered.append(_turn("user", f"Result of {message.name or 'the tool'}: {message.text}\nTell the caller."))
+            rendered.append(_turn("user", f"Answer with this: {message.text}"))
+        elif message.role == "user":
+            known = " ".join(relevant(system, message.text))
+            rendered.append(_turn("user", f"{message.text}\n\nAnswer with this: {known}" if known else message.text))
         elif message.text:
             rendered.append(_turn(message.role, message.text))
     return rendered or [""]

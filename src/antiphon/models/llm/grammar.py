@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from antiphon.models.llm.facts import shares_a_word
+
 HEADER: Final = "%llguidance {}\n"
 NOT_SAID: Final = "none"
 
@@ -24,19 +26,22 @@ _SPOKEN = r"\p{L} .,;:!?'\"()%&$€£@+\/’“”–—-"
 
 
 def numbers_in(texts: Iterable[str]) -> set[str]:
-    """Every number in the texts: runs of digits as they stand, and number words as digits."""
+    """Every number in the texts as digits: runs of digits, number words, and digits that are said one by one."""
     found: set[str] = set()
     for text in texts:
-        words = [word.lower() for word in _WORD.findall(text)]
-        for word, following in zip(words, [*words[1:], ""], strict=False):
-            if word.isdecimal():
-                found.add(word)
-                found.add(word.lstrip("0") or "0")
-            elif word in _VALUES:
-                value = _VALUES[word]
-                found.add(str(value))
-                if value >= 20 and 0 < _VALUES.get(following, 0) < 10:
-                    found.add(str(value + _VALUES[following]))
+        run = ""
+        before = 0
+        for word in _WORD.findall(text.lower()):
+            value = int(word) if word.isdecimal() else _VALUES.get(word)
+            if value is None:
+                run, before = "", 0
+                continue
+            found |= {str(value), word} if word.isdecimal() else {str(value)}
+            if before and 0 < value < 10:
+                found.add(str(before + value))  # "twenty", "one"
+            before = value if word in _TENS else 0
+            run = f"{run}{value}" if value < 10 else ""
+            found |= {run} if run else set()
     return found
 
 
@@ -54,7 +59,7 @@ def arguments_grammar(parameters: Mapping[str, Any], said: Sequence[str]) -> str
     """
     rules = ["start: " + " ".join(f'"{name}: " v{place} "\\n"' for place, name in enumerate(parameters))]
     for place, schema in enumerate(parameters.values()):
-        rules.append(f"v{place}: {_value(schema, said)} | {_quoted(NOT_SAID)}")
+        rules.append(f"v{place}: {_value(schema, said)}")
     words = [chunk for line in said for chunk in (*re.findall(r"\s+|[^\s\w]|\w+", _spannable(line)), "\n")]
     rules.append("SPAN: SPANS & /[\\p{L}\\p{N}][^\\n]*[\\p{L}\\p{N}]|[\\p{L}\\p{N}]/")
     rules.append(f"SPANS: %regex {_quoted({'substring_chunks': words or ['']})}")
@@ -81,18 +86,21 @@ def choices(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def _value(schema: Mapping[str, Any], said: Sequence[str]) -> str:
-    listed = choices(schema)
+    """The rule of one value. Of listed values only those that were named; where none was, the model may map words."""
+    absent = _quoted(NOT_SAID)
+    listed = [value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in choices(schema)]
     if listed:
-        return " | ".join(
-            _quoted(value if isinstance(value, str) else msgspec.json.encode(value).decode()) for value in listed
-        )
+        named = [value for value in listed if any(shares_a_word(value, line) for line in said)]
+        return _quoted(named[0]) if len(named) == 1 else " | ".join(map(_quoted, [*(named or listed), NOT_SAID]))
     if _is_text(schema):
-        return "SPAN" if not {"pattern", "format"} & schema.keys() else "/[^\\n]+/"
+        return f"SPAN | {absent}" if not {"pattern", "format"} & schema.keys() else f"/[^\\n]+/ | {absent}"
     if _types(schema) & {"integer", "number"}:
-        return "|".join(map(_quoted, sorted(numbers_in(said)))) or _quoted(NOT_SAID)
+        return " | ".join(
+            map(_quoted, [*sorted(number for number in numbers_in(said) if number == str(int(number))), NOT_SAID])
+        )
     if "boolean" in _types(schema):
-        return '"true" | "false"'
-    return f"%json {msgspec.json.encode(schema).decode()}"
+        return f'"true" | "false" | {absent}'
+    return f"%json {msgspec.json.encode(schema).decode()} | {absent}"
 
 
 def _types(schema: Mapping[str, Any]) -> set[str]:

@@ -20,7 +20,7 @@ import structlog
 
 from antiphon.clock import Clock, WallClock
 from antiphon.models.llm import router
-from antiphon.models.llm.chatml import END, chat_prompt, opening, split, within_sentences
+from antiphon.models.llm.chatml import END, chat_prompt, is_known, is_unknown, opening, split, within_sentences
 from antiphon.models.llm.contract import (
     ChatDelta,
     ChatOptions,
@@ -39,6 +39,8 @@ NOTICE: Final = (
     "This is the small embedded language model, so expect simple answers; set OPENAI_API_KEY and ANTIPHON_LLM "
     "(such as openai/gpt-4o-mini) to plug in a real one."
 )
+UNKNOWN: Final = "I am sorry, I do not know that."
+"""Said to a question of which no word occurs in the instructions or the conversation: a small model would invent."""
 _ROUTE, _FILL, _CHAT = range(3)
 _MOST_SENTENCES = 2
 _MOST_TOKENS = 96
@@ -150,7 +152,7 @@ class EmbeddedChatClient:
             tools = options.tools if options is not None else ()
             agent = await self._agent(messages, tools)
             for tool in tools:
-                if tool.parameters.get("properties"):
+                if tool.parameters.get("required"):
                     prompt, grammar = router.filling_prompt(tool, [Message("user", "Hello.")])
                     await self._engine.complete(
                         Generation(prompt=prompt, slot=agent.first_slot + _FILL, max_tokens=1, grammar=grammar)
@@ -170,19 +172,25 @@ class EmbeddedChatClient:
     ) -> AsyncGenerator[ChatDelta]:
         agent = await self._agent(messages, options.tools)
         tool = await self._choose(agent, messages, options, figures)
-        if tool is not None:
-            filled = await self._fill(agent, tool, messages, figures)
-            if filled.missing:
-                yield ChatDelta(router.question_for(filled.missing), finish_reason="stop", usage=figures.usage)
-                return
-            self._calls += 1
-            figures.tool = tool.name
-            call = FunctionCall(f"call_{self._calls}", tool.name, filled.arguments)
-            yield ChatDelta(calls=(call,), finish_reason="tool_calls", usage=figures.usage)
+        filled = await self._fill(agent, tool, messages, figures) if tool is not None else None
+        if tool is not None and filled is not None and not (filled.says_nothing and is_known(messages)):
+            yield self._call(tool, filled, figures)
+            return
+        if is_unknown(messages):
+            yield ChatDelta(UNKNOWN, finish_reason="stop", usage=figures.usage)
             return
         async with aclosing(self._answer(agent, messages, options, figures)) as deltas:
             async for delta in deltas:
                 yield delta
+
+    def _call(self, tool: ToolSpec, filled: router.Filled, figures: TurnFigures) -> ChatDelta:
+        """The call; or, where the caller has not said all that it needs, the question for it."""
+        if filled.missing:
+            return ChatDelta(router.question_for(filled.missing), finish_reason="stop", usage=figures.usage)
+        self._calls += 1
+        figures.tool = tool.name
+        call = FunctionCall(f"call_{self._calls}", tool.name, filled.arguments)
+        return ChatDelta(calls=(call,), finish_reason="tool_calls", usage=figures.usage)
 
     async def _choose(
         self, agent: _Agent, messages: Sequence[Message], options: ChatOptions, figures: TurnFigures
@@ -206,7 +214,7 @@ class EmbeddedChatClient:
     async def _fill(
         self, agent: _Agent, tool: ToolSpec, messages: Sequence[Message], figures: TurnFigures
     ) -> router.Filled:
-        if not tool.parameters.get("properties"):
+        if not tool.parameters.get("required"):
             return router.Filled({}, ())
         begun_at = self._clock.now()
         prompt, grammar = router.filling_prompt(tool, messages)
@@ -214,7 +222,7 @@ class EmbeddedChatClient:
             Generation(prompt=prompt, slot=agent.first_slot + _FILL, max_tokens=_ARGUMENT_TOKENS, grammar=grammar)
         )
         figures.fill_ms = self._since(begun_at)
-        return router.fill(tool, text)
+        return router.fill(tool, text, messages)
 
     async def _answer(
         self, agent: _Agent, messages: Sequence[Message], options: ChatOptions, figures: TurnFigures

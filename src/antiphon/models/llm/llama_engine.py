@@ -62,7 +62,7 @@ class Piece:
         text: New text; may be empty.
         alternatives: Log probability by token text, of the tokens that could have stood here.
         finish_reason: ``stop`` or ``length``, on the last piece.
-        usage: On the last piece.
+        usage: Tokens up to here.
     """
 
     text: str = ""
@@ -232,6 +232,7 @@ def _request(wanted: Generation) -> dict[str, Any]:
         "temperature": wanted.temperature,
         "repeat_penalty": wanted.repeat_penalty,
         "stream": True,
+        "timings_per_token": True,  # So that an answer that is cut has its token counts too.
         "return_progress": True,  # A chunk for each batch of the prompt, at which a generation can be stopped.
     }
     if wanted.grammar:
@@ -254,9 +255,8 @@ def _piece(chunk: Mapping[str, Any]) -> Piece | None:
     if not choice["text"] and finish_reason is None and alternatives is None:
         return None
     usage = None
-    if told := chunk.get("usage"):
-        cached = told.get("prompt_tokens_details", {}).get("cached_tokens", 0)
-        usage = Usage(told["prompt_tokens"], told["completion_tokens"], cached)
+    if told := chunk.get("timings"):
+        usage = Usage(told["cache_n"] + told["prompt_n"], told["predicted_n"], told["cache_n"])
     return Piece(choice["text"], alternatives, finish_reason, usage)
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from antiphon.models.llm.chatml import clean, split
 from antiphon.models.llm.contract import Message, ToolSpec
+from antiphon.models.llm.facts import is_question
 from antiphon.models.llm.grammar import arguments_grammar, choices, read_arguments
 
 ALTERNATIVES: Final = 60
@@ -38,8 +39,14 @@ _REQUESTS: Final = ("Please {}.", "I would like to {}.")
 _SURELY_FOR: Final = ("Could you {} for me?", "I want to {}.", "I need to {}.")
 _GOODBYES: Final = ("Thank you, goodbye.", "That is all, bye.")
 _SURELY_GOODBYE: Final = ("Okay, bye.", "Thanks, bye bye.")
+_GREETING: Final = "Agent: How can I help you?"
 _LEAD: Final = "The caller wants to"
 _IMPOSSIBLE: Final = -20.0
+_SHARE: Final = 0.4
+"""Where between them a threshold lies. A call too many costs a question, a call too few a booking."""
+_PENDING: Final = 3.0
+"""How much likelier a tool is that has just asked the caller for something."""
+_ASKING: Final = "Sure. Could you tell me"
 _DEEPEST: Final = 4
 _LINES: Final = 3
 """How much of the conversation the choice looks at; older lines mislead more than they help."""
@@ -87,6 +94,11 @@ class Filled:
     missing: Sequence[str]
 
     @property
+    def says_nothing(self) -> bool:
+        """The tool needs arguments, and none was said."""
+        return bool(self.missing) and not self.values
+
+    @property
     def arguments(self) -> str:
         """The values as JSON."""
         return msgspec.json.encode(dict(self.values)).decode()
@@ -112,15 +124,15 @@ def label(tool: ToolSpec) -> str:
 
 
 async def measure(tools: Sequence[ToolSpec], alternatives: Alternatives) -> Thresholds:
-    """Find the thresholds of these tools: half way between the surest *answer* and the least sure tool."""
-    nothing = [await _scores(tools, [f"Caller: {said}"], alternatives) for said in _SURELY_NONE]
+    """Find the thresholds of these tools: between what is surely no call, and what surely is one."""
+    nothing = [await _scores(tools, [_GREETING, f"Caller: {said}"], alternatives) for said in _SURELY_NONE]
     margins: dict[str, float] = {}
     for tool in tools:
         said = _examples(tool, _SURELY_GOODBYE, _SURELY_FOR)
-        wanted = [await _scores(tools, [f"Caller: {each}"], alternatives) for each in said]
+        wanted = [await _scores(tools, [_GREETING, f"Caller: {each}"], alternatives) for each in said]
         highest = max(scores[tool.name] for scores in nothing)
         lowest = min(scores[tool.name] for scores in wanted)
-        margins[tool.name] = (highest + lowest) / 2
+        margins[tool.name] = highest + _SHARE * (lowest - highest)
     return Thresholds(margins)
 
 
@@ -132,7 +144,7 @@ async def choose(
     alternatives: Alternatives,
     required: bool = False,
 ) -> ToolSpec | None:
-    """The tool that the caller's last words ask for.
+    """The tool that the caller's last words ask for; None for a plain answer.
 
     Args:
         tools: The tools.
@@ -140,12 +152,12 @@ async def choose(
         thresholds: Of the same tools.
         alternatives: The model.
         required: Give the likeliest tool in any case.
-
-    Returns:
-        None for a plain answer.
     """
-    scores = await _scores(tools, _lines(messages)[-_LINES:], alternatives)
+    lines = _lines(messages)[-_LINES:]
+    scores = await _scores(tools, lines if len(lines) > 1 else [_GREETING, *lines], alternatives)
     over = {tool.name: scores[tool.name] - thresholds.margins[tool.name] for tool in tools}
+    if _awaits_words(messages):
+        over |= {tool.name: over[tool.name] + _PENDING for tool in tools if tool.parameters.get("required")}
     best = max(tools, key=lambda tool: over[tool.name])
     return best if required or over[best.name] > 0 else None
 
@@ -163,9 +175,9 @@ def filling_prompt(tool: ToolSpec, messages: Sequence[Message]) -> tuple[str, st
     return _FILLING + asked + "\n".join(lines) + "\n", arguments_grammar(parameters, said)
 
 
-def fill(tool: ToolSpec, text: str) -> Filled:
-    """Read what was written."""
-    values = read_arguments(text, tool.parameters.get("properties", {}))
+def fill(tool: ToolSpec, text: str, messages: Sequence[Message]) -> Filled:
+    """Read what was written; what is not in it, but was in the same call that could not be done, still counts."""
+    values = _refused(tool, messages) | read_arguments(text, tool.parameters.get("properties", {}))
     return Filled(values, [name for name in tool.parameters.get("required", ()) if name not in values])
 
 
@@ -173,20 +185,16 @@ def question_for(missing: Sequence[str]) -> str:
     """Ask the caller for what is missing."""
     named = [f"the {name.replace('_', ' ')}" for name in missing]
     listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    return f"Sure. Could you tell me {listed}, please?"
+    return f"{_ASKING} {listed}, please?"
 
 
 async def _scores(tools: Sequence[ToolSpec], lines: Sequence[str], alternatives: Alternatives) -> dict[str, float]:
     """By tool, how much likelier it is than an answer."""
     prompt = preamble(tools) + "\n".join(lines) + f"\n{_LEAD}"
-    meanings = {f" {answer}": "" for answer in _ANSWERS} | {f" {label(tool)}": tool.name for tool in tools}
-    found = await _weigh(prompt, list(meanings), alternatives)
-    weights: dict[str, float] = {}
-    for text, weight in found.items():
-        weights[meanings[text]] = weights.get(meanings[text], 0.0) + weight
+    weights = await _weigh(prompt, [f" {each}" for each in (*_ANSWERS, *map(label, tools))], alternatives)
     floor = math.exp(_IMPOSSIBLE)
-    nothing = math.log(max(weights.get("", 0.0), floor))
-    return {tool.name: math.log(max(weights.get(tool.name, 0.0), floor)) - nothing for tool in tools}
+    nothing = math.log(max(sum(weights.get(f" {each}", 0.0) for each in _ANSWERS), floor))
+    return {tool.name: math.log(max(weights.get(f" {label(tool)}", 0.0), floor)) - nothing for tool in tools}
 
 
 async def _weigh(prompt: str, labels: Sequence[str], alternatives: Alternatives, depth: int = 0) -> dict[str, float]:
@@ -218,9 +226,20 @@ def _lines(messages: Sequence[Message]) -> list[str]:
             lines.append(f"Caller: {words}")
         elif words and message.role == "assistant":
             lines.append(f"Agent: {_last_sentence(words)}")
-        elif words:
-            lines.append(f"Result: {_last_sentence(words)}")
     return lines
+
+
+def _awaits_words(messages: Sequence[Message]) -> bool:
+    """Whether the caller answers to a tool's question, which came from here or was the tool's result."""
+    if is_question(messages[-1].text):
+        return False
+    before = [message for message in messages[:-1] if message.role in ("assistant", "tool") and message.text][-2:]
+    return any(_is_open(message) or message.text.startswith(_ASKING) for message in before)
+
+
+def _is_open(message: Message) -> bool:
+    """A tool's result that asks for something else: the call has not been done."""
+    return message.role == "tool" and message.text.rstrip().endswith("?")
 
 
 def _last_sentence(words: str) -> str:
@@ -231,9 +250,19 @@ def _last_sentence(words: str) -> str:
 def _unfinished(messages: Sequence[Message]) -> Sequence[Message]:
     """The conversation since the last call that was done; a result that ends with a question has not been."""
     for place in range(len(messages) - 1, -1, -1):
-        if messages[place].role == "tool" and not messages[place].text.rstrip().endswith("?"):
+        if messages[place].role == "tool" and not _is_open(messages[place]):
             return messages[place + 1 :]
     return messages
+
+
+def _refused(tool: ToolSpec, messages: Sequence[Message]) -> dict[str, Any]:
+    """The arguments of the last call, where it was one of this tool and is not done."""
+    for message in reversed(_unfinished(messages)):
+        for call in message.calls:
+            if call.name == tool.name:
+                values: dict[str, Any] = msgspec.json.decode(call.arguments)
+                return values
+    return {}
 
 
 def _examples(tool: ToolSpec, goodbyes: Sequence[str], requests: Sequence[str]) -> Sequence[str]:

@@ -1,0 +1,83 @@
+"""What happens between the open socket and the first call: models loaded, prompts cached, phrases voiced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from antiphon.agents.agent import Agent
+from antiphon.agents.instructions import instructions_for, render, template_values
+from antiphon.audio.formats import PHONE
+from antiphon.calls.policy import CallPolicy
+from antiphon.models import catalog
+from antiphon.models.catalog import Models, Prompt
+from antiphon.models.llm.contract import Message
+from antiphon.models.weights.store import OnProgress
+from antiphon.server.switchboard import Switchboard
+
+
+async def load_and_warm(board: Switchboard, models: Models | None, on_progress: OnProgress | None) -> Models:
+    """Load the models that the settings name, and run everything once that a caller would else wait for.
+
+    Args:
+        board: Whose agents will use them.
+        models: Loaded ones, in place of those that the settings name.
+        on_progress: Told about weights that are fetched.
+
+    Raises:
+        AntiphonException: A model is missing, or does not start.
+    """
+    agents = board.agents.agents
+    models = models or await catalog.load(
+        board.settings, clock=board.clock, on_progress=on_progress, agents=len(agents)
+    )
+    board.waiting_for["models"] = "they are being warmed up"
+    try:
+        await models.warm([await _prompt(agent) for agent in agents if agent.model is None])
+        await _warm_own(board, models, agents)
+        await _voice_phrases(board, models, agents)
+    except BaseException:
+        await models.aclose()
+        raise
+    return models
+
+
+async def warm_agents(board: Switchboard, agents: Sequence[Agent]) -> None:
+    """Prepare agents that come while the server runs.
+
+    Raises:
+        AntiphonException: One of them names a model that is not there, or its instructions cannot be rendered.
+    """
+    if board.models is None:
+        return
+    for agent in agents:
+        if agent.model is None:
+            await board.models.llm.warm(*await _prompt(agent))
+    await _warm_own(board, board.models, agents)
+    await _voice_phrases(board, board.models, agents)
+
+
+async def _warm_own(board: Switchboard, models: Models, agents: Iterable[Agent]) -> None:
+    """Find out now, and not in a call, that an agent names a model that is not there."""
+    for agent in agents:
+        if agent.model is not None:
+            await board.with_own_llm(models, agent).llm.warm(*await _prompt(agent))
+
+
+async def _voice_phrases(board: Switchboard, models: Models, agents: Iterable[Agent]) -> None:
+    """Fixed phrases sound at once then, and even when the voice has failed."""
+    for agent in agents:
+        texts = [text for text in _phrases(board.policy, agent) if text]
+        await board.phrases.prepare(models.tts, PHONE, texts, voice=agent.voice, language=agent.language)
+
+
+def _phrases(policy: CallPolicy, agent: Agent) -> Iterable[str]:
+    yield render(agent.greeting, template_values(agent))
+    yield from agent.fillers or policy.fillers
+    yield from (words for tool in agent.toolset.values() for words in tool.filler)
+    yield from (policy.apology, policy.reminder, policy.idle_goodbye, policy.limit_goodbye, policy.failure_goodbye)
+
+
+async def _prompt(agent: Agent) -> Prompt:
+    """The beginning of every request of an agent."""
+    text = await instructions_for(agent)
+    return ((Message("system", text),) if text else (), agent.request_options)
