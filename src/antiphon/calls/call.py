@@ -385,6 +385,7 @@ class Call:
     def _note_voice(self, event: floor.VoiceStarted) -> None:
         self._tell(events.UserSpeechStarted(round(event.speech_at, 3)))
         self._tell(events.UserStateChanged("listening", "speaking"))
+        self._responding.prefill()
 
     def _note_silence(self, event: floor.VoiceStopped) -> None:
         duration_ms = max(0, round((event.silence_at - self._floor.speech_at) * 1000))

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.history import build_request
 from antiphon.agents.instructions import instructions_for
 from antiphon.agents.loop import run_loop
 from antiphon.agents.runner import ToolRunner
@@ -145,6 +146,8 @@ class Responding:
         self._say_filler = say_filler
         self._spawn = spawn
         self._instructions: str | None = None
+        self._prefill: Any = getattr(client, "prefill", None)
+        self._prefilling: asyncio.Task[None] | None = None
         self._reply: Reply | None = None
         self._handlers: dict[str, Callable[[Reply, Any], Awaitable[None]]] = {
             "text": self._text,
@@ -154,6 +157,27 @@ class Responding:
             "filler": self._filler,
             "finished": self._finished,
         }
+
+    def prefill(self) -> None:
+        """The caller speaks: a model of our own may read meanwhile what was said so far."""
+        if self._prefill is not None and self._prefilling is None:
+            self._prefilling = self._spawn(self._read_on(), "prefill")
+
+    async def _read_on(self) -> None:
+        try:
+            request = build_request(await self._rendered(), self._history.messages)
+            await self._prefill(request, self._agent.request_options)
+        except AntiphonException as error:  # the request itself will tell
+            _log.debug("prefill_failed", session_id=self._session_id, error=str(error))
+        finally:
+            self._prefilling = None
+
+    async def _rendered(self) -> str:
+        if self._instructions is None:
+            self._instructions = await instructions_for(
+                self._agent, session_id=self._session_id, variables=self._variables
+            )
+        return self._instructions
 
     def speculate(self, text: str, fresh: str) -> None:
         """Try an answer to words that may be the whole turn."""
@@ -184,6 +208,8 @@ class Responding:
         self._log.append(events.ToolExecuted(call.call_id, call.name, result.text, failed, duration_ms))
 
     def _begin(self, text: str, fresh: str, *, speculative: bool) -> Reply:
+        if self._prefilling is not None:
+            self._prefilling.cancel()
         reply = Reply(text, self._new_speech(), speculative=speculative, begun_at=self._clock.now())
         messages = self._history.with_user(text, fresh)
         reply.task = self._spawn(self._make(reply, messages), f"reply {reply.speech.number}")
@@ -206,17 +232,14 @@ class Responding:
         self._failed(reply, error)
 
     async def _stream(self, reply: Reply, messages: Sequence[Message]) -> None:
-        if self._instructions is None:
-            self._instructions = await instructions_for(
-                self._agent, session_id=self._session_id, variables=self._variables
-            )
+        instructions = await self._rendered()
         updates = run_loop(
             self._agent,
             messages,
             client=self._client,
             tools=self._tools,
             clock=self._clock,
-            instructions=self._instructions,
+            instructions=instructions,
             fence=reply.committed,
         )
         async with aclosing(updates):

@@ -16,6 +16,7 @@ class StallGuard:
     def __init__(self, client: ChatClient, stall_s: float) -> None:
         self.name = client.name
         self.notice = client.notice
+        self.prefill = getattr(client, "prefill", None)
         self._client = client
         self._stall_s = stall_s
 

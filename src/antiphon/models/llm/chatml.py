@@ -31,6 +31,11 @@ def chat_prompt(messages: Sequence[Message], *, room_tokens: int) -> str:
         messages: One system message at most, first.
         room_tokens: What the model can take besides the answer; the oldest messages are left out for it.
     """
+    return conversation(messages, room_tokens=room_tokens) + "<|im_start|>assistant\n"
+
+
+def conversation(messages: Sequence[Message], *, room_tokens: int) -> str:
+    """What was said so far; arguments as in ``chat_prompt``, whose beginning this is."""
     system, turns = split(messages)
     begun = opening(system)
     room = room_tokens * _CHARACTERS_PER_TOKEN - len(begun)
@@ -38,7 +43,7 @@ def chat_prompt(messages: Sequence[Message], *, room_tokens: int) -> str:
     dropped = 0
     while dropped < len(rendered) - 1 and sum(map(len, rendered[dropped:])) > room:
         dropped += _DROP
-    return begun + "".join(rendered[min(dropped, len(rendered) - 1) :]) + "<|im_start|>assistant\n"
+    return begun + "".join(rendered[min(dropped, len(rendered) - 1) :])
 
 
 def split(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
@@ -80,12 +85,13 @@ def within_sentences(text: str, most: int) -> int | None:
 def _turns(system: str, messages: Sequence[Message]) -> list[str]:
     """Each message as a turn: a question with the facts that it is about, a tool's result as what is to be said.
 
-    A turn depends on its own message and the instructions alone, so that it stays the same as the conversation grows.
+    A turn stays the same as the conversation grows, but for a result, which leaves once the agent has told it.
     """
     rendered: list[str] = []
-    for message in messages:
+    for place, message in enumerate(messages):
         if message.role == "tool":
-            rendered.append(_turn("user", f"Answer with this: {message.text}"))
+            if place + 1 == len(messages):
+                rendered.append(_turn("user", f"Answer with this: {message.text}"))
         elif message.role == "user":
             known = " ".join(relevant(system, message.text))
             rendered.append(_turn("user", f"{message.text}\n\nAnswer with this: {known}" if known else message.text))

@@ -114,7 +114,11 @@ class ChatDelta:
 
 
 class ChatClient(Protocol):
-    """A language model, shared by all calls."""
+    """A language model, shared by all calls.
+
+    A client that runs the model itself may also have ``async prefill(messages, options)``: read the conversation so
+    far into its cache, while the caller still speaks. It is cancelled when the request itself comes.
+    """
 
     name: str
     """``provider/model``, for logs and metrics."""

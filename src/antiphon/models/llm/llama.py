@@ -20,7 +20,16 @@ import structlog
 
 from antiphon.clock import Clock, WallClock
 from antiphon.models.llm import router
-from antiphon.models.llm.chatml import END, chat_prompt, is_known, is_unknown, opening, split, within_sentences
+from antiphon.models.llm.chatml import (
+    END,
+    chat_prompt,
+    conversation,
+    is_known,
+    is_unknown,
+    opening,
+    split,
+    within_sentences,
+)
 from antiphon.models.llm.contract import (
     ChatDelta,
     ChatOptions,
@@ -162,6 +171,29 @@ class EmbeddedChatClient:
             await self._engine.complete(
                 Generation(prompt=prompt, slot=agent.first_slot + _CHAT, max_tokens=1, grammar=grammar)
             )
+
+    async def prefill(self, messages: Sequence[Message], options: ChatOptions) -> None:
+        """Read what was said so far, while the caller still speaks; the answer then waits for the last words only.
+
+        Does nothing while a turn is being answered. May be cancelled at any time.
+
+        Raises:
+            ChatClientException: The model cannot be loaded.
+        """
+        if self._turn.locked():
+            return
+        async with self._turn:
+            agent = await self._agent(messages, options.tools)
+            room = self._engine.context_tokens - _MOST_TOKENS
+            prompts = {_CHAT: conversation(messages, room_tokens=room) + "<|im_start|>user\n"}
+            if options.tools:
+                prompts[_ROUTE] = router.beginning(options.tools, messages)
+            for slot, prompt in prompts.items():
+                await self._engine.complete(Generation(prompt=prompt, slot=agent.first_slot + slot, max_tokens=1))
+
+    async def idle(self) -> None:
+        """Wait until the model computes nothing: the end of a stream that was closed is a token away."""
+        await self._engine.idle()
 
     async def aclose(self) -> None:
         """Stop what runs and free the model."""

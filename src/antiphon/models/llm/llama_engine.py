@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import secrets
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -140,6 +141,10 @@ class LlamaEngine:
                 first = piece
         return text, first
 
+    async def idle(self) -> None:
+        """Wait until all that was asked for has ended or stopped."""
+        await self._in_worker(lambda: None)
+
     async def aclose(self) -> None:
         """Stop what runs and free the model."""
         if self._closed:
@@ -161,6 +166,9 @@ class LlamaEngine:
             return
         if not self._path.is_file():
             raise _unavailable(f"There is no model at {self._path}; run `antiphon models pull` to fetch it.")
+        # llama.cpp's threads meet several hundred times per token. libgomp lets them spin there for so long that
+        # another busy process slows them many times; few spins cost nothing. Read once, when the library loads.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         try:
             import xllamacpp
         except ImportError as error:

@@ -162,6 +162,12 @@ async def choose(
     return best if required or over[best.name] > 0 else None
 
 
+def beginning(tools: Sequence[ToolSpec], messages: Sequence[Message]) -> str:
+    """What the prompt of the next choice begins with, before the caller's next words are known."""
+    lines = _lines(messages)[1 - _LINES :] or [_GREETING]
+    return preamble(tools) + "\n".join(lines) + "\nCaller:"
+
+
 def filling_prompt(tool: ToolSpec, messages: Sequence[Message]) -> tuple[str, str]:
     """The prompt that has the arguments written down, and the grammar of what is written."""
     parameters = tool.parameters.get("properties", {})
