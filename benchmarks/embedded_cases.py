@@ -63,7 +63,7 @@ QUESTIONS: Final = (
     Question("how much is the whitening", r"240", ("240",)),
     Question("What does a root canal cost?", r"do not know|don't know|not sure", ()),
     Question("Do you take Aetna insurance?", r"we take|yes", ()),
-    Question("Is Cigna okay with you?", r"we take|yes", ()),
+    Question("Is Cigna okay with you?", r"we take|yes|is okay", ()),
     Question("Where can I park my car?", r"behind the building|mill street", ()),
     Question("What is your address?", r"12 harbor street", ("12",)),
     Question("Which dentist speaks Spanish?", r"ruiz", ()),

@@ -144,6 +144,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--only", type=names, default=[], help="antiphon, floor, pipecat, livekit; with commas")
     parser.add_argument("--vad", type=names, default=["energy", "silero"], help="energy, silero; with commas")
     parser.add_argument("--calls", type=numbers, default=[], help="these numbers of calls, in place of the search")
+    parser.add_argument(
+        "--join",
+        type=Path,
+        action="append",
+        default=[],
+        help="a file of results/ of this machine: its measurements count too and are not made again",
+    )
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--client-core", type=int, default=1)
     return parser.parse_args(argv)
@@ -197,9 +204,14 @@ def main(argv: list[str]) -> int:
     with _environment() as environment:
         bench = Bench(args.server_core, args.client_core, args.duration, environment, _RESULTS)
         run = Run(bench, repeats=1 if args.quick else args.repeats, path=path)
-        complete = not (args.only or args.calls)
+        complete = False
+        for earlier in args.join:
+            run.results.rows.extend(json.loads(line) for line in earlier.read_text().splitlines())
         try:
             _measure_all(run, args)
+            complete = not args.calls and {row["subject"] for row in run.results.rows} >= {
+                subject.name for subject in _choose([])
+            }
         except KeyboardInterrupt:
             complete = False
             _SCREEN.print("Stopped; what was measured so far:")

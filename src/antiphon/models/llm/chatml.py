@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from antiphon.models.llm.contract import Message
-from antiphon.models.llm.facts import is_question, knows, relevant
+from antiphon.models.llm.contract import Message, ToolSpec
+from antiphon.models.llm.facts import all_known, is_question, relevant
 
 END = "<|im_end|>"
 _MANNER = "You speak with a caller on the phone. Answer in one short sentence, only with what you know."
@@ -53,11 +53,14 @@ def split(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
     return "", messages
 
 
-def is_unknown(messages: Sequence[Message]) -> bool:
-    """Whether the last message is a question of which no word occurs in the instructions or the conversation."""
+def is_unknown(messages: Sequence[Message], tools: Sequence[ToolSpec]) -> bool:
+    """Whether the last message asks for what neither the instructions, the tools nor the conversation speak of."""
     last = messages[-1]
-    asks = last.role == "user" and is_question(last.text)
-    return asks and not knows([message.text for message in messages[:-1]], last.text)
+    if last.role != "user" or not is_question(last.text) or is_known(messages):
+        return False
+    return not all_known(
+        [*(message.text for message in messages[:-1]), *(tool.description for tool in tools)], last.text
+    )
 
 
 def is_known(messages: Sequence[Message]) -> bool:

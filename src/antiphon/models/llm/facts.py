@@ -34,16 +34,14 @@ _ASKING: Final = frozenset(
 
 
 def relevant(text: str, question: str, *, most: int = 2) -> list[str]:
-    """The sentences of ``text`` that ``question`` is most likely about, in their order; empty where there is none."""
+    """The sentences of ``text`` that ``question`` is about, in their order; empty where none, or too many, would do."""
     asked = content_words(question)
     sentences = [(each, content_words(each)) for each in facts(text)]
     rarity = {word: sum(_has(words, word) for _, words in sentences) for word in asked}
     scored = [sum(1 / rarity[word] for word in asked if _has(words, word)) for _, words in sentences]
     best = max(scored, default=0.0)
-    if best == 0.0:
-        return []
-    chosen = sorted(range(len(scored)), key=lambda place: -scored[place])[:most]
-    return [sentences[place][0] for place in sorted(chosen) if scored[place] >= _ALIKE * best]
+    chosen = [sentence for (sentence, _), score in zip(sentences, scored, strict=True) if score >= _ALIKE * best > 0]
+    return chosen if len(chosen) <= most else []
 
 
 def facts(text: str) -> list[str]:
@@ -52,11 +50,10 @@ def facts(text: str) -> list[str]:
     return [each for each in sentences if each and not each.endswith(":") and _ORDER.match(each) is None]
 
 
-def knows(texts: Iterable[str], question: str) -> bool:
-    """Whether the texts share a word with a question; a question without words of its own counts as known."""
-    asked = content_words(question)
-    known = [content_words(text) for text in texts]
-    return not asked or any(_has(words, word) for words in known for word in asked)
+def all_known(texts: Iterable[str], question: str) -> bool:
+    """Whether each word of the question that carries meaning occurs in the texts, in some form."""
+    known = [word for text in texts for word in content_words(text)]
+    return all(_has(known, word) for word in content_words(question))
 
 
 def is_question(text: str) -> bool:

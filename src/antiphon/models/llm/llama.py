@@ -49,7 +49,7 @@ NOTICE: Final = (
     "(such as openai/gpt-4o-mini) to plug in a real one."
 )
 UNKNOWN: Final = "I am sorry, I do not know that."
-"""Said to a question of which no word occurs in the instructions or the conversation: a small model would invent."""
+"""Said to a question of which nothing is known: a small model would invent."""
 _ROUTE, _FILL, _CHAT = range(3)
 _MOST_SENTENCES = 2
 _MOST_TOKENS = 96
@@ -208,7 +208,7 @@ class EmbeddedChatClient:
         if tool is not None and filled is not None and not (filled.says_nothing and is_known(messages)):
             yield self._call(tool, filled, figures)
             return
-        if is_unknown(messages):
+        if is_unknown(messages, options.tools):
             yield ChatDelta(UNKNOWN, finish_reason="stop", usage=figures.usage)
             return
         async with aclosing(self._answer(agent, messages, options, figures)) as deltas:

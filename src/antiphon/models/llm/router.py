@@ -67,6 +67,14 @@ car: none
 day: none
 time: none
 
+Asked for: room, day, time
+Caller: What does the hall cost?
+Agent: The hall costs 20 dollars.
+Caller: Then I would like it tomorrow at six.
+room: hall
+day: tomorrow
+time: six
+
 Asked for: people, day, time, name
 Caller: I need a table for two on Monday.
 Agent: We are closed on Monday. Which other day would you like?

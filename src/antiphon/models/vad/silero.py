@@ -33,6 +33,8 @@ _RUNS_AT_ONCE = 8
 _QUIET = 0.1
 _QUIET_WINDOWS = 5
 _RESET_WINDOWS = 63
+_STILL = (32 / 32768) ** 2
+"""Power of a window under which a quiet line stays quiet: -60 dBFS, far under speech. It is not worth a look."""
 
 
 class SileroVAD:
@@ -255,7 +257,12 @@ class _Bank:
             return []
         slots = np.array([stream.slot for stream, _ in taken])
         samples = self._decode(b"".join([window for _, window in taken])).reshape(len(taken), -1)
-        scores = self._infer(session, slots, samples)
+        power = np.einsum("ij,ij->i", samples, samples) / samples.shape[1]
+        awake = (power > _STILL) | (self._quiet[slots] < _QUIET_WINDOWS)
+        scores = np.zeros(len(taken), np.float32)
+        if awake.any():
+            scores[awake] = self._infer(session, slots[awake], samples[awake])
+        self._context[slots] = samples[:, -self._context_size :]
         return [(stream, score) for (stream, _), score in zip(taken, scores.tolist(), strict=True)]
 
     def rehearse(self, session: Any) -> None:
@@ -269,7 +276,6 @@ class _Bank:
         output, state = session.run(None, inputs)
         scores: NDArray[np.float32] = output[:, 0]
         self._state[:, slots] = state
-        self._context[slots] = heard[:, -self._context_size :]
         # Silero hears less after long quiet: a row that has been quiet for a while starts afresh every two seconds.
         self._age[slots] += 1
         self._quiet[slots] = np.where(scores < _QUIET, self._quiet[slots] + 1, 0)
