@@ -97,7 +97,7 @@ def run_demo(*, as_json: bool, vad: str | None, llm: str | None, turn: str | Non
     Raises:
         AntiphonException: A model is missing, or a setting is wrong.
     """
-    from antiphon.demo.agent import agent
+    from antiphon.demo.agent import DATABASE, agent
     from antiphon.demo.script import SCRIPT
 
     options: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "dev": True, "record": True, "log_level": "error"}
@@ -105,6 +105,7 @@ def run_demo(*, as_json: bool, vad: str | None, llm: str | None, turn: str | Non
     options |= {"vad": vad, "llm": llm, "turn": turn, "max_loop_lag_ms": 10_000.0}
     settings = load_settings(**options)
     setup_logging(settings.log_level, settings.log_format)
+    (settings.data_dir / DATABASE).unlink(missing_ok=True)  # the same call again finds the same calendar
     console = Console(stderr=as_json)
     result = asyncio.run(play(SCRIPT, agent, settings, console=console))
     if as_json:
