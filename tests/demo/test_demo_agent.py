@@ -65,7 +65,7 @@ async def test_the_embedded_model_keeps_to_the_facts_books_and_says_goodbye() ->
     client = EmbeddedChatClient(WeightStore(load_settings(env_file=None).data_dir).path(LLM_WEIGHT))
     desk = agent.replace(model=client)
     try:
-        answers = [await answer(desk, question) for question in QUESTIONS[::4]]
+        answers = [await answer(desk, question) for question in QUESTIONS[::8]]
         assert [(reply, invented) for reply, is_right, invented in answers if invented or not is_right] == []
         _, rows = await booked(desk, BOOKINGS[0])
         assert rows == [(BOOKINGS[0].service, datetime.fromisoformat(BOOKINGS[0].starts_at))]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -117,7 +118,7 @@ async def test_no_tool_is_called_where_none_may_be(client: EmbeddedChatClient) -
 @one_loop
 async def test_an_answer_holds_no_number_that_was_never_said(client: EmbeddedChatClient) -> None:
     text = text_of(await read(client, user("Name any five numbers, please."), options=ChatOptions(max_tokens=40)))
-    assert numbers_in([text]) <= numbers_in([SHOP.text, "five"])
+    assert set(re.findall(r"\d+", text)) <= numbers_in([SHOP.text, "five"])
     assert "\n" not in text
 
 
@@ -194,7 +195,7 @@ async def test_grammars_are_understood_by_the_model(client: EmbeddedChatClient) 
     assert [line.partition(":")[0] for line in text.splitlines()] == list(parameters)
     digits = Generation(prompt="1, 2, 3, 4, 5,", slot=0, max_tokens=12, grammar=answer_grammar(["only 7 here"]))
     text, _ = await engine.complete(digits)
-    assert numbers_in([text]) <= {"7"}
+    assert set(re.findall(r"\d+", text)) == {"7"}
     await engine.aclose()
 
 

@@ -82,6 +82,12 @@ def test_a_question_that_fits_many_facts_fits_none() -> None:
     assert relevant(CLINIC, "Good morning.") == []
 
 
+def test_a_question_for_another_thing_of_the_kind_fits_no_fact() -> None:
+    prices = "A rose costs 3 dollars.\nA tulip costs 2 dollars."
+    assert relevant(prices, "What does an orchid cost?") == []
+    assert relevant(prices, "What do roses and tulips cost?") == prices.splitlines()
+
+
 def test_orders_to_the_agent_are_no_facts() -> None:
     assert facts("You are kind. Never lie. The shop is open.") == ["The shop is open."]
 

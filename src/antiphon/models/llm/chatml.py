@@ -96,7 +96,8 @@ def _turns(system: str, messages: Sequence[Message]) -> list[str]:
             if place + 1 == len(messages):
                 rendered.append(_turn("user", f"Answer with this: {message.text}"))
         elif message.role == "user":
-            known = " ".join(relevant(system, message.text))
+            led_to_call = place + 1 < len(messages) and bool(messages[place + 1].calls)
+            known = "" if led_to_call else " ".join(relevant(system, message.text))
             rendered.append(_turn("user", f"{message.text}\n\nAnswer with this: {known}" if known else message.text))
         elif message.text:
             rendered.append(_turn(message.role, message.text))

@@ -19,13 +19,13 @@ _SHORTEST_STEM: Final = 4
 _ALIKE: Final = 0.9
 """A second sentence is as good as the first from this share of its score."""
 _COMMON: Final = frozenset(
-    """a about actually afternoon again all alright also am an and any anyone anything are as ask at be been but by bye
-    call can could cool did do does else evening fine for from get give go good goodbye got great had has have hear
-    hello help here hey hi how if in is it its just know like listen long make many may maybe me mean more morning much
-    my need nice no not now of okay on one only or our out people perfect person please question repeat right say should
-    so some somebody someone something sorry speak still sure take talk tell than thank thanks that the their them then
-    there these they thing this those to too uh um understand us very want was we well were what when where which who
-    why will with would yes you your""".split()
+    """a about actually afternoon again all alright also am an and any anyone anything are as ask at be been but
+    by bye call can cool could day days did do does else evening fine for from get give go good goodbye got
+    great had has have hear hello help here hey hi how if in is it its just know like listen long make many may
+    maybe me mean more morning much my need nice no not now of okay on one only or our out people perfect person
+    please question repeat right say should so some somebody someone something sorry speak still sure take talk
+    tell than thank thanks that the their them then there these they thing this those time times to too uh um
+    understand us very want was we well were what when where which who why will with would yes you your""".split()
 )
 _ASKING: Final = frozenset(
     """are can could did do does has have how is may shall should was were what when where which who whose why will
@@ -38,10 +38,13 @@ def relevant(text: str, question: str, *, most: int = 2) -> list[str]:
     asked = content_words(question)
     sentences = [(each, content_words(each)) for each in facts(text)]
     rarity = {word: sum(_has(words, word) for _, words in sentences) for word in asked}
-    scored = [sum(1 / rarity[word] for word in asked if _has(words, word)) for _, words in sentences]
+    shared = [frozenset(word for word in asked if _has(words, word)) for _, words in sentences]
+    scored = [sum(1 / rarity[word] for word in words) for words in shared]
     best = max(scored, default=0.0)
-    chosen = [sentence for (sentence, _), score in zip(sentences, scored, strict=True) if score >= _ALIKE * best > 0]
-    return chosen if len(chosen) <= most else []
+    chosen = [place for place, score in enumerate(scored) if score >= _ALIKE * best > 0]
+    # Several that share the same common word, beside a word that none has: it asks for another thing of that kind.
+    is_doubtful = len(chosen) > 1 and len({shared[place] for place in chosen}) == 1 and 0 in rarity.values()
+    return [] if len(chosen) > most or is_doubtful else [sentences[place][0] for place in chosen]
 
 
 def facts(text: str) -> list[str]:
