@@ -7,9 +7,9 @@ SHELL := /bin/sh
 BIN := .venv/bin
 WORKERS ?= 2
 ARGS ?=
-PEERS := pipecat livekit
+PEERS := pipecat livekit agents
 
-.PHONY: help setup environment models demo serve test lint format bench bench-peers requirements clean
+.PHONY: help setup environment models demo serve test lint format bench bench-agents bench-peers requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,10 @@ format: environment ## let the formatter and the linter mend what they can
 bench: setup ## calls a core, overhead, CPU and memory; writes benchmarks/RESULTS.md (ARGS=--quick for one run each)
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
-bench-peers: ## environments for the benchmark's peers, Pipecat and LiveKit Agents
+bench-agents: environment ## the agent loop beside its peers (ARGS=--write writes benchmarks/AGENT_LOOP.md)
+	@$(BIN)/python -m benchmarks.agent_loop $(ARGS)
+
+bench-peers: ## environments for the benchmarks' peers: Pipecat, LiveKit Agents and the agent frameworks
 	@for peer in $(PEERS); do \
 	    PYTHON="$(PYTHON)" sh scripts/environment.sh benchmarks/.envs/$$peer benchmarks/requirements/$$peer.txt || exit; \
 	done

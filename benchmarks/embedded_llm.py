@@ -33,9 +33,9 @@ from antiphon.clock import WallClock
 from antiphon.demo.agent import DATABASE, agent
 from antiphon.demo.booking import appointments
 from antiphon.models.catalog import LLM_WEIGHT
-from antiphon.models.llm.contract import Message
 from antiphon.models.llm.grammar import numbers_in
 from antiphon.models.llm.llama import EmbeddedChatClient
+from antiphon.models.llm.messages import Message
 from antiphon.models.weights.store import WeightStore
 from antiphon.settings import load_settings
 from benchmarks.embedded_cases import BOOKINGS, GREETING, QUESTIONS, ROUTED, Booking, Question, Routed

@@ -12,7 +12,8 @@ import pytest
 from antiphon.clock import WallClock
 from antiphon.errors import ConfigurationError, IntegrationInitializationError, SettingNotFoundError
 from antiphon.models import catalog
-from antiphon.models.llm.contract import ChatOptions, Message
+from antiphon.models.llm.contract import ChatOptions
+from antiphon.models.llm.messages import Message
 from antiphon.settings import Settings
 
 

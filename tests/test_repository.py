@@ -95,13 +95,14 @@ def test_every_requirement_has_hashes() -> None:
 
 
 def test_every_dependency_is_locked() -> None:
-    for name, extras in {"run": [], "dev": ["dev", "bench"]}.items():
-        wanted = [*PROJECT["dependencies"], *(word for e in extras for word in PROJECT["optional-dependencies"][e])]
+    extras_of = PROJECT["optional-dependencies"]
+    for name, extras in {"run": [], "dev": list(extras_of)}.items():
+        wanted = [*PROJECT["dependencies"], *(word for e in extras for word in extras_of[e])]
         locked = {
             line.partition("==")[0].strip() for line in (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
         }
         names = {re.split(r"[<>=;\[ ]", word)[0].lower().replace("_", "-") for word in wanted}
-        assert names <= locked
+        assert names - {"antiphon"} <= locked
 
 
 def make_environment(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ for people and says what to do next.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class AntiphonException(Exception):
@@ -254,9 +254,18 @@ class MiddlewareException(AntiphonException):
 
 
 class MiddlewareTermination(MiddlewareException):
-    """Middleware ends the run early, on purpose."""
+    """Middleware ends the run early, on purpose.
+
+    Args:
+        message: For the log.
+        result: What the run, the request or the call gives instead: an answer, or a tool's value.
+    """
 
     default_code = "middleware_termination"
+
+    def __init__(self, message: str = "Middleware ended it.", *, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class SettingNotFoundError(AntiphonException):

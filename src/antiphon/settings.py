@@ -28,6 +28,11 @@ def default_data_dir() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "antiphon"
 
 
+def _vendors(*names: str) -> Any:
+    """A setting that is also read under the vendor's own names."""
+    return Field(default=None, validation_alias=AliasChoices(PREFIX + names[0], *names))
+
+
 class Settings(BaseSettings):
     """Everything that the operator can set. Made once by ``load_settings``, never changed.
 
@@ -49,8 +54,16 @@ class Settings(BaseSettings):
         model_mirror: A folder or URL that has the weights, asked first.
         twilio_auth_token, plivo_auth_token: With which the carrier signs its requests.
         openai_api_key, openai_base_url: Of any OpenAI-compatible chat endpoint.
+        azure_openai_endpoint, azure_openai_api_key: Of Azure; ``openai_api_version`` only for dated addresses.
+        anthropic_api_key, gemini_api_key, groq_api_key and so on: Keys of chat providers; see ``docs/providers.md``.
+        llm_urls: Other addresses of chat providers, as ``ANTIPHON_LLM_URLS__OLLAMA=http://10.0.0.5:11434/v1``.
         turn_policy: Fields of ``TurnPolicy``, as ``ANTIPHON_TURN_POLICY__STOP_S=0.3``.
         call_policy: Fields of ``CallPolicy``, as ``ANTIPHON_CALL_POLICY__MAX_CALL_S=600``.
+        yaml_env_allow: Environment variables that agent files may read, separated by commas.
+        url_allow_hosts: Private hosts that tools may reach, separated by commas: ``host`` or ``host:port``.
+        otel_endpoint: Where OpenTelemetry's collector is (OTLP over HTTP), such as ``http://127.0.0.1:4318``.
+        otel_enabled: Whether runs make spans and metrics; yes where ``otel_endpoint`` is given.
+        otel_content: Whether these hold what people, models and tools say.
     """
 
     model_config = SettingsConfigDict(
@@ -83,20 +96,39 @@ class Settings(BaseSettings):
     model_mirror: str | None = None
     turn_policy: dict[str, str] = Field(default_factory=dict)
     call_policy: dict[str, str] = Field(default_factory=dict)
-    twilio_auth_token: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("ANTIPHON_TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN")
-    )
-    plivo_auth_token: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("ANTIPHON_PLIVO_AUTH_TOKEN", "PLIVO_AUTH_TOKEN")
-    )
-    openai_api_key: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("ANTIPHON_OPENAI_API_KEY", "OPENAI_API_KEY")
-    )
-    openai_base_url: str | None = Field(
-        default=None, validation_alias=AliasChoices("ANTIPHON_OPENAI_BASE_URL", "OPENAI_BASE_URL")
+    llm_urls: dict[str, str] = Field(default_factory=dict)
+    twilio_auth_token: SecretStr | None = _vendors("TWILIO_AUTH_TOKEN")
+    plivo_auth_token: SecretStr | None = _vendors("PLIVO_AUTH_TOKEN")
+    openai_api_key: SecretStr | None = _vendors("OPENAI_API_KEY")
+    openai_base_url: str | None = _vendors("OPENAI_BASE_URL")
+    openai_api_version: str | None = _vendors("OPENAI_API_VERSION")
+    azure_openai_endpoint: str | None = _vendors("AZURE_OPENAI_ENDPOINT")
+    azure_openai_api_key: SecretStr | None = _vendors("AZURE_OPENAI_API_KEY")
+    anthropic_api_key: SecretStr | None = _vendors("ANTHROPIC_API_KEY")
+    gemini_api_key: SecretStr | None = _vendors("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    groq_api_key: SecretStr | None = _vendors("GROQ_API_KEY")
+    together_api_key: SecretStr | None = _vendors("TOGETHER_API_KEY")
+    fireworks_api_key: SecretStr | None = _vendors("FIREWORKS_API_KEY")
+    perplexity_api_key: SecretStr | None = _vendors("PERPLEXITY_API_KEY")
+    mistral_api_key: SecretStr | None = _vendors("MISTRAL_API_KEY")
+    deepseek_api_key: SecretStr | None = _vendors("DEEPSEEK_API_KEY")
+    xai_api_key: SecretStr | None = _vendors("XAI_API_KEY")
+    openrouter_api_key: SecretStr | None = _vendors("OPENROUTER_API_KEY")
+    ollama_api_key: SecretStr | None = _vendors("OLLAMA_API_KEY")
+    vllm_api_key: SecretStr | None = _vendors("VLLM_API_KEY")
+    llama_api_key: SecretStr | None = _vendors("LLAMA_API_KEY")
+    lmstudio_api_key: SecretStr | None = _vendors("LMSTUDIO_API_KEY")
+    custom_api_key: SecretStr | None = None
+    yaml_env_allow: Annotated[tuple[str, ...], NoDecode] = ()
+    url_allow_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    otel_endpoint: str | None = _vendors("OTEL_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    otel_enabled: bool = Field(default_factory=lambda given: given.get("otel_endpoint") is not None)
+    otel_content: bool = Field(
+        default=False,
+        validation_alias=AliasChoices(PREFIX + "OTEL_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
     )
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "yaml_env_allow", "url_allow_hosts", mode="before")
     @classmethod
     def _split_keys(cls, value: Any) -> Any:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
@@ -111,7 +143,14 @@ class Settings(BaseSettings):
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("public_url")
+    @field_validator("otel_content", mode="before")
+    @classmethod
+    def _in_spans(cls, value: Any) -> Any:
+        # The conventions' variable may also say where: we have spans only.
+        places = {"span_only": True, "span_and_event": True, "event_only": False, "no_content": False}
+        return places.get(value.lower(), value) if isinstance(value, str) else value
+
+    @field_validator("public_url", "otel_endpoint")
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
@@ -136,9 +175,20 @@ def load_settings(*, env_file: str | Path | None = ENV_FILE, **flags: Any) -> Se
     except ValidationError as exc:
         first = exc.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        name = name if name.startswith((PREFIX, "TWILIO", "PLIVO", "OPENAI")) else PREFIX + name
+        name = name if name.startswith((PREFIX, "TWILIO", "PLIVO", "OPENAI", "AZURE")) else PREFIX + name
         reason = first["msg"].removeprefix("Value error, ")
         raise ConfigurationError(f"{name} cannot be used: {reason[:1].lower()}{reason[1:]}.") from exc
+
+
+def yaml_environment(settings: Settings, *, env_file: str | Path | None = ENV_FILE) -> dict[str, str | None]:
+    """The variables that agent files may read, with their values; None for one that is not set."""
+    values: dict[str, str | None] = {}
+    if settings.yaml_env_allow and env_file is not None and Path(env_file).is_file():
+        from dotenv import dotenv_values
+
+        values.update(dotenv_values(env_file))
+    values.update(os.environ)
+    return {name: values.get(name) for name in settings.yaml_env_allow}
 
 
 def _names_in_use(env_file: str | Path | None) -> Iterable[str]:
@@ -152,7 +202,7 @@ def _names_in_use(env_file: str | Path | None) -> Iterable[str]:
 
 def _refuse_unknown(names: Iterable[str]) -> None:
     known = {PREFIX + field.upper() for field in Settings.model_fields}
-    nested = tuple(f"{PREFIX}{field}__" for field in ("TURN_POLICY", "CALL_POLICY"))
+    nested = tuple(f"{PREFIX}{field}__" for field in ("TURN_POLICY", "CALL_POLICY", "LLM_URLS"))
     for name in names:
         if name.upper() in known or name.upper().startswith(nested):
             continue

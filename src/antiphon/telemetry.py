@@ -1,4 +1,4 @@
-"""The program's log and its metrics: set-up, and the few helpers that everything uses.
+"""The program's log, its traces and its metrics: set-up, and the few helpers that everything uses.
 
 Logs are structlog's, one event a line, with the call's id by context variable. Metrics are plain integers while a call
 runs; Prometheus reads them when it asks, so that a frame pays for an addition and nothing else.
@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import structlog
 
+from antiphon.errors import IntegrationInitializationError
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
+
+    from antiphon.settings import Settings
 
 MASK = "***"
 _SECRET_NAME = re.compile(r"password|secret|token|api_?key|authorization|digit|dtmf|signature", re.IGNORECASE)
@@ -29,19 +33,25 @@ _SECRET_VALUE = re.compile(r"(?i)\b(bearer\s+|(?:api[_-]?key|token|key|signature
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask what must never be in a log: values of telling names at any depth, and credentials inside texts."""
     for key, value in event.items():
-        event[key] = _redacted(key, value)
+        event[key] = redacted(key, value)
     return event
 
 
-def _redacted(key: str, value: Any) -> Any:
+def redacted(key: str, value: Any) -> Any:
+    """A value as logs and traces may show it.
+
+    Args:
+        key: Its name, which may tell that it is a secret.
+        value: Texts, numbers, and lists and dicts of them.
+    """
     if _SECRET_NAME.search(key) and value is not None and not isinstance(value, bool):
         return MASK
     if isinstance(value, str):
         return _SECRET_VALUE.sub(rf"\g<1>{MASK}", value)
     if isinstance(value, dict):
-        return {name: _redacted(str(name), inner) for name, inner in value.items()}
+        return {name: redacted(str(name), inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_redacted(key, inner) for inner in value]
+        return [redacted(key, inner) for inner in value]
     return value
 
 
@@ -79,6 +89,53 @@ def setup_logging(level: str = "info", log_format: Literal["console", "json"] = 
         )
     )
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+def setup_tracing(settings: Settings) -> bool:
+    """Send spans and metrics to OpenTelemetry's collector, where the settings say so.
+
+    Providers that are set already, as ``opentelemetry-instrument`` does, are left alone.
+
+    Args:
+        settings: All settings.
+
+    Returns:
+        Whether anybody wants spans and metrics.
+
+    Raises:
+        IntegrationInitializationError: The packages of the extra ``otel`` are missing.
+    """
+    if not settings.otel_enabled:
+        return False
+    try:
+        from opentelemetry import metrics, trace
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ModuleNotFoundError as error:
+        raise IntegrationInitializationError(
+            f'Traces need OpenTelemetry ({error}); run `pip install "antiphon[otel]"`, or set '
+            "ANTIPHON_OTEL_ENABLED=false.",
+            provider="otel",
+        ) from None
+    resource = Resource.create()
+    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
+        resource = resource.merge(Resource({SERVICE_NAME: "antiphon"}))
+    # Without an address the exporters read OpenTelemetry's own variables.
+    base = settings.otel_endpoint
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        traces = TracerProvider(resource=resource)
+        exporter = OTLPSpanExporter(endpoint=base and f"{base}/v1/traces")
+        traces.add_span_processor(BatchSpanProcessor(exporter))
+        trace.set_tracer_provider(traces)
+    if not isinstance(metrics.get_meter_provider(), MeterProvider):
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=base and f"{base}/v1/metrics"))
+        metrics.set_meter_provider(MeterProvider([reader], resource=resource))
+    return True
 
 
 @dataclass(slots=True)

@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from antiphon import Agent, Message, tool
-from antiphon.agents.agent import RunContext, RunLimits
-from antiphon.agents.instructions import check_template, instructions_for, render, template_values
+from antiphon.agents.context import RunContext
+from antiphon.agents.instructions import instructions_for, template_values
+from antiphon.agents.limits import RunLimits
+from antiphon.agents.templates import check_template, render
 from antiphon.errors import ConfigurationError
 from antiphon.models.llm.contract import ChatOptions
 

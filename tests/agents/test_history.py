@@ -7,22 +7,31 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.agents.history import build_request, repair, result_message, with_unique_ids
-from antiphon.models.llm.contract import FunctionCall, Message
-from antiphon.tools.invoke import INTERRUPTED, ToolResult
+from antiphon.agents.history import build_request, repair, with_unique_ids, without_calls
+from antiphon.models.llm.content import ApprovalRequest, FunctionCall, FunctionResult, Text
+from antiphon.models.llm.messages import Message, Role, tool_message
+from antiphon.tools.invoke import INTERRUPTED, result_of
 
 ADD = FunctionCall("c1", "add", "{}")
 SUB = FunctionCall("c2", "sub", "{}")
 
 
 def answer(call: FunctionCall, text: str) -> Message:
-    return Message("tool", text, call_id=call.call_id, name=call.name)
+    return tool_message(FunctionResult(call.call_id, call.name, "ok", text))
+
+
+def says(role: Role, text: str = "", calls: tuple[FunctionCall, ...] = ()) -> Message:
+    return Message(role, (*((Text(text),) if text else ()), *calls))
+
+
+def texts(messages: list[Message]) -> list[tuple[str, str, tuple[FunctionCall, ...]]]:
+    return [(message.role, message.text, message.calls) for message in messages]
 
 
 def test_a_sound_history_stays_as_it_is() -> None:
     sound = [
         Message("user", "2+3?"),
-        Message("assistant", "Let me see.", (ADD, SUB)),
+        says("assistant", "Let me see.", (ADD, SUB)),
         answer(ADD, "5"),
         answer(SUB, "1"),
         Message("assistant", "Five."),
@@ -32,23 +41,23 @@ def test_a_sound_history_stays_as_it_is() -> None:
 
 
 def test_a_call_without_result_gets_the_text_that_it_was_interrupted() -> None:
-    history = [Message("user", "?"), Message("assistant", calls=(ADD, SUB)), answer(SUB, "1"), Message("user", "wait")]
+    history = [Message("user", "?"), says("assistant", calls=(ADD, SUB)), answer(SUB, "1"), Message("user", "wait")]
     assert repair(history) == [
         history[0],
         history[1],
-        Message("tool", INTERRUPTED, call_id="c1", name="add"),
+        tool_message(result_of(ADD, "interrupted", INTERRUPTED)),
         answer(SUB, "1"),
         history[3],
     ]
 
 
 def test_a_late_result_moves_to_its_call() -> None:
-    history = [Message("assistant", calls=(ADD,)), Message("user", "wait"), answer(ADD, "5"), Message("user", "so?")]
+    history = [says("assistant", calls=(ADD,)), Message("user", "wait"), answer(ADD, "5"), Message("user", "so?")]
     assert repair(history) == [history[0], history[2], Message("user", "wait\nso?")]
 
 
 def test_results_without_a_call_and_second_results_leave() -> None:
-    history = [answer(SUB, "?"), Message("assistant", calls=(ADD,)), answer(ADD, "5"), answer(ADD, "6")]
+    history = [answer(SUB, "?"), says("assistant", calls=(ADD,)), answer(ADD, "5"), answer(ADD, "6")]
     assert repair(history) == history[1:3]
 
 
@@ -58,12 +67,12 @@ def test_neighbours_of_one_side_are_joined_and_empty_messages_leave() -> None:
         Message("assistant", ""),
         Message("user", "are you there"),
         Message("assistant", "Yes,", interrupted=True),
-        Message("assistant", "I am.", (ADD,)),
+        says("assistant", "I am.", (ADD,)),
         answer(ADD, "5"),
     ]
     assert repair(history) == [
         Message("user", "Hello\nare you there"),
-        Message("assistant", "Yes, I am.", (ADD,)),
+        says("assistant", "Yes, I am.", (ADD,)),
         answer(ADD, "5"),
     ]
 
@@ -79,7 +88,7 @@ def test_there_is_one_system_message_and_it_is_the_first() -> None:
 
 def test_ids_are_kept_where_they_are_sound() -> None:
     calls = (ADD, FunctionCall("", "x", ""), FunctionCall("c1", "y", ""), FunctionCall("", "z", ""))
-    fixed = with_unique_ids(calls, [Message("assistant", calls=(FunctionCall("call_1", "old", ""),))])
+    fixed = with_unique_ids(calls, [says("assistant", calls=(FunctionCall("call_1", "old", ""),))])
     ids = [call.call_id for call in fixed]
     assert ids[0] == "c1"
     assert len(set(ids)) == 4
@@ -87,9 +96,34 @@ def test_ids_are_kept_where_they_are_sound() -> None:
     assert [call.name for call in fixed] == ["add", "x", "y", "z"]
 
 
-def test_a_result_becomes_a_tool_message() -> None:
-    assert result_message(ADD, ToolResult("c1", "add", "ok", "5", 1.0)) == answer(ADD, "5")
-    assert result_message(ADD, None) == answer(ADD, INTERRUPTED)
+def test_a_result_becomes_a_tool_message_and_keeps_its_status() -> None:
+    result = FunctionResult("c1", "add", "timeout", "too slow", 1.0)
+    message = tool_message(result)
+    assert (message.role, message.text, message.result) == ("tool", "too slow", result)
+    assert repair([says("assistant", calls=(ADD,)), message])[1] == message
+
+
+def test_what_is_only_for_the_record_is_not_sent() -> None:
+    asked = Message("assistant", (ApprovalRequest("apr_1", ADD),))
+    unheard = Message("assistant", (), interrupted=True, generated_text="Well.")
+    assert repair([Message("user", "a"), asked, unheard, Message("user", "b")]) == [Message("user", "a\nb")]
+
+
+def test_a_conversation_without_its_calls_is_valid_too() -> None:
+    history = [
+        Message("system", "Be kind."),
+        Message("user", "2+3?"),
+        says("assistant", "Let me see.", (ADD,)),
+        answer(ADD, "5"),
+        says("assistant", calls=(SUB,)),
+        answer(SUB, "1"),
+        Message("assistant", "Five."),
+    ]
+    assert texts(without_calls(history)) == [
+        ("system", "Be kind.", ()),
+        ("user", "2+3?", ()),
+        ("assistant", "Let me see. Five.", ()),
+    ]
 
 
 IDS = st.sampled_from(["a", "b", "c"])
@@ -98,8 +132,8 @@ TEXTS = st.sampled_from(["", "hello", "yes."])
 MESSAGES = st.one_of(
     st.builds(Message, st.just("user"), TEXTS),
     st.builds(Message, st.just("system"), TEXTS),
-    st.builds(Message, st.just("assistant"), TEXTS, CALLS),
-    st.builds(lambda i, text: Message("tool", text, call_id=i, name=f"tool_{i}"), IDS, TEXTS),
+    st.builds(says, st.just("assistant"), TEXTS, CALLS),
+    st.builds(lambda i, text: answer(FunctionCall(i, f"tool_{i}", "{}"), text), IDS, TEXTS),
 )
 
 
@@ -111,7 +145,8 @@ def test_every_request_is_valid_and_repairing_twice_changes_nothing(history: lis
     waiting: list[str] = []
     for before, message in itertools.pairwise(request):
         if message.role == "tool":
-            assert message.call_id == waiting.pop(0)
+            assert message.result is not None
+            assert message.result.call_id == waiting.pop(0)
             continue
         assert not waiting
         assert message.text or message.calls

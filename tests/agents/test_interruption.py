@@ -11,12 +11,13 @@ import pytest
 
 from antiphon import Agent, Message, tool
 from antiphon.agents.history import build_request
-from antiphon.agents.loop import run_loop
-from antiphon.agents.runner import ToolRunner
+from antiphon.agents.runner import Manner, ToolRunner
 from antiphon.clock import VirtualClock, WallClock
-from antiphon.models.llm.contract import FunctionCall
+from antiphon.models.llm.content import FunctionCall, FunctionResult
+from antiphon.models.llm.messages import tool_message
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
-from antiphon.tools.invoke import INTERRUPTED, ToolResult
+from antiphon.tools.invoke import INTERRUPTED
+from tests.agents.running import check_request, results_of, run_of
 
 USER = [Message("user", "book it")]
 LONG = Reply(" ".join(["word"] * 50), token_s=0.01)
@@ -73,7 +74,7 @@ def test_the_models_stream_is_closed_in_the_same_moment(way: Callable[[Any], Cor
     async def main() -> None:
         client = ScriptedChatClient([LONG], clock=clock)
         async with ToolRunner(clock) as tools:
-            await way(run_loop(Agent("desk"), USER, client=client, tools=tools, clock=clock))
+            await way(run_of(Agent("desk"), client, tools).updates())
         assert clock.now() < 0.05
         assert (client.opened, client.closed, client.completed) == (1, 1, 0)
         assert len(asyncio.all_tasks()) == 1
@@ -87,7 +88,7 @@ def test_a_run_that_is_dropped_without_a_word_closes_its_stream_too() -> None:
     async def main() -> None:
         client = ScriptedChatClient([LONG], clock=clock)
         tools = ToolRunner(clock)
-        updates = run_loop(Agent("desk"), USER, client=client, tools=tools, clock=clock)
+        updates = run_of(Agent("desk"), client, tools).updates()
         await anext(updates)
         del updates
         for _ in range(3):
@@ -100,14 +101,15 @@ def test_a_run_that_is_dropped_without_a_word_closes_its_stream_too() -> None:
 class Desk:
     """Tools, and an owner of a history as a call is one."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, *, keep_tools: bool = True) -> None:
         self.clock = clock
+        self.keep_tools = keep_tools
         self.history = list(USER)
         self.done: list[str] = []
         self.runner = ToolRunner(clock, on_result=self.keep)
 
-    def keep(self, asked: FunctionCall, result: ToolResult) -> None:
-        self.history.append(Message("tool", result.text, call_id=asked.call_id, name=asked.name))
+    def keep(self, asked: FunctionCall, result: FunctionResult) -> None:
+        self.history.append(tool_message(result))
 
     async def book(self) -> str:
         await self.clock.sleep(3)
@@ -124,13 +126,14 @@ class Desk:
 
     async def run(self, client: ScriptedChatClient) -> None:
         tools = [self.book, tool(self.search, cancel_on_interrupt=True), self.quick]
-        updates = run_loop(Agent("desk", tools=tools), self.history, client=client, tools=self.runner, clock=self.clock)
-        async with aclosing(updates):
+        run = run_of(Agent("desk", tools=tools), client, self.runner, messages=self.history, keep_tools=self.keep_tools)
+        async with aclosing(run.updates()) as updates:
             async for update in updates:
-                if update.type == "calls":
-                    self.history.append(update.message)
-                elif update.type == "call_finished":
-                    self.keep(update.call, update.result)
+                content = update.contents[0]
+                if content.type == "function_call":
+                    self.history.append(Message("assistant", update.contents))
+                elif content.type == "tool_finished":
+                    self.keep(content.call, content.result)
 
 
 def test_an_interruption_lets_calls_go_on_except_those_that_say_otherwise() -> None:
@@ -145,7 +148,7 @@ def test_an_interruption_lets_calls_go_on_except_those_that_say_otherwise() -> N
         await asyncio.wait([task])
         assert [pending.name for pending in desk.runner.pending()] == ["book"]
 
-        texts = {message.name: message.text for message in build_request("", desk.history) if message.role == "tool"}
+        texts = {result.name: result.text for result in results_of(build_request("", desk.history))}
         assert texts == {"book": INTERRUPTED, "search": INTERRUPTED, "quick": "quick"}
 
         desk.history.append(Message("user", "wait"))
@@ -153,9 +156,31 @@ def test_an_interruption_lets_calls_go_on_except_those_that_say_otherwise() -> N
         assert desk.done == ["book"]
         assert not desk.runner.pending()
         request = build_request("", desk.history)
+        check_request(request)
         assert [message.role for message in request] == ["user", "assistant", "tool", "tool", "tool", "user"]
         assert [message.text for message in request[2:5]] == ["booked", INTERRUPTED, "quick"]
         assert len(asyncio.all_tasks()) == 1
+
+    clock.run(main())
+
+
+def test_a_run_that_does_not_keep_its_tools_cancels_them_all() -> None:
+    clock = VirtualClock()
+
+    async def main() -> None:
+        desk = Desk(clock, keep_tools=False)
+        client = ScriptedChatClient([Reply(calls=(call("book"), call("search"), call("quick")))])
+        task = asyncio.create_task(desk.run(client))
+        await clock.sleep(1)
+        task.cancel()
+        await asyncio.wait([task])
+        assert not desk.runner.pending()
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1
+        await clock.sleep(10)
+        assert not desk.done
+        texts = {result.name: result.text for result in results_of(build_request("", desk.history))}
+        assert texts == {"book": INTERRUPTED, "search": INTERRUPTED, "quick": "quick"}
 
     clock.run(main())
 
@@ -168,8 +193,9 @@ def test_every_call_gets_exactly_one_result_even_if_nobody_read_it_in_time() -> 
         runner = ToolRunner(clock, on_result=lambda asked, result: results.append(f"{asked.name} {result.text}"))
         desk = Desk(clock)
         client = ScriptedChatClient([Reply(calls=(call("quick"), call("book")))])
-        updates = run_loop(Agent("desk", tools=[desk.quick, desk.book]), USER, client=client, tools=runner, clock=clock)
-        while (await anext(updates)).type != "call_started":
+        agent = Agent("desk", tools=[desk.quick, desk.book])
+        updates = run_of(agent, client, runner, keep_tools=True).updates()
+        while (await anext(updates)).contents[0].type != "tool_started":
             pass
         await clock.sleep(1)
         await updates.aclose()
@@ -190,7 +216,7 @@ def test_calls_that_have_not_begun_do_not_begin_after_an_interruption() -> None:
         group = desk.runner.start(
             Agent("desk", tools=[desk.book]).toolset,
             [FunctionCall("1", "book", ""), FunctionCall("2", "book", "")],
-            parallel=1,
+            manner=Manner(parallel=1),
         )
         await anext(group)
         group.release()
@@ -236,14 +262,12 @@ def test_a_turn_dropped_at_the_fence_has_run_nothing() -> None:
         async def fence() -> None:
             await never.wait()
 
-        updates = run_loop(
-            Agent("desk", tools=[desk.book]), USER, client=client, tools=desk.runner, clock=clock, fence=fence
-        )
+        updates = run_of(Agent("desk", tools=[desk.book]), client, desk.runner, fence=fence).updates()
 
         async def consume() -> None:
             async with aclosing(updates):
                 async for update in updates:
-                    assert update.type == "text"
+                    assert update.text
 
         task = asyncio.create_task(consume())
         await clock.sleep(20)

@@ -3,76 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 import pytest
 
-from antiphon import Agent, Message, tool
-from antiphon.agents.agent import RunLimits
-from antiphon.agents.loop import run_loop
+from antiphon import Message, tool
+from antiphon.agents.history import build_request
+from antiphon.agents.limits import RunLimits
 from antiphon.agents.runner import ToolRunner
-from antiphon.agents.updates import Finished, Update
-from antiphon.clock import Clock, VirtualClock, WallClock
+from antiphon.clock import VirtualClock, WallClock
 from antiphon.errors import (
     ChatClientInvalidAuthException,
     ChatClientInvalidResponseException,
     ChatClientUnavailableException,
     ToolException,
 )
-from antiphon.models.llm.contract import ChatDelta, ChatOptions, FunctionCall, Usage
+from antiphon.models.llm.content import Content, Filler, FunctionCall, Text, ToolFinished, Usage
+from antiphon.models.llm.contract import ChatDelta, ChatOptions
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
 from antiphon.tools.context import ToolContext
 from antiphon.tools.invoke import INTERRUPTED
-
-USER = [Message("user", "2+3?")]
-
-
-@tool
-async def add(a: int, b: int) -> int:
-    """Add."""
-    return a + b
+from tests.agents.running import USER, Ran, add, agent_with, check_request, plain, ran, results_of, roles, run_of
 
 
-def agent_with(*tools: Any, **options: Any) -> Agent:
-    return Agent("desk", "Be kind.", tools=tools or (add,), **options)
-
-
-async def run(
-    agent: Agent,
-    client: ScriptedChatClient,
-    *,
-    clock: Clock | None = None,
-    messages: Sequence[Message] = USER,
-    **options: Any,
-) -> list[Update]:
-    clock = clock or WallClock()
-    async with ToolRunner(clock) as tools:
-        return [
-            update async for update in run_loop(agent, messages, client=client, tools=tools, clock=clock, **options)
-        ]
-
-
-def last(updates: list[Update]) -> Finished:
-    assert isinstance(updates[-1], Finished)
-    return updates[-1]
-
-
-def text_of(updates: list[Update]) -> str:
-    return "".join(update.text for update in updates if update.type == "text")
-
-
-def kinds(updates: list[Update]) -> list[str]:
-    return [update.type for update in updates]
+def contents_of(done: Ran) -> list[Content]:
+    return [content for update in done.updates for content in update.contents]
 
 
 async def test_a_text_turn_streams_its_words_and_finishes() -> None:
     client = ScriptedChatClient(["Hello there."])
-    updates = await run(agent_with(), client)
-    assert kinds(updates) == ["text", "text", "finished"]
-    assert last(updates) == Finished((Message("assistant", "Hello there."),), Usage(2, 2), "stop")
+    done = await ran(agent_with(), client)
+    assert [update.contents for update in done.updates] == [(Text("Hello "),), (Text("there."),)]
+    assert [(update.seq, update.step, update.agent) for update in done.updates] == [(0, 0, "desk"), (1, 0, "desk")]
+    assert plain(done.response.messages) == [("assistant", "Hello there.")]
+    assert done.response.messages[0].author_name == "desk"
+    assert {update.message_id for update in done.updates} == {done.response.messages[0].message_id}
+    assert (done.response.text, done.response.usage) == ("Hello there.", Usage(2, 2))
+    assert (done.response.finish_reason, done.response.steps) == ("stop", 1)
     request = client.requests[0]
     assert request.messages == (Message("system", "Be kind."), *USER)
     assert [spec.name for spec in request.options.tools] == ["add"]
@@ -88,29 +56,31 @@ async def test_the_first_words_leave_before_the_model_has_written_the_second() -
                 written.append(str(index))
                 yield ChatDelta(f"{index} ")
 
-    clock = WallClock()
     seen = 0
-    async with ToolRunner(clock) as tools:
-        async for update in run_loop(agent_with(), USER, client=Client([]), tools=tools, clock=clock):
-            if update.type == "text":
-                seen += 1
-                assert len(written) == seen
+    async with ToolRunner(WallClock()) as tools:
+        async for update in run_of(agent_with(), Client([]), tools).updates():
+            assert update.text == f"{seen} "
+            seen += 1
+            assert len(written) == seen
     assert seen == 50
 
 
 async def test_a_tool_turn_tells_every_stage_and_gives_a_valid_history() -> None:
     client = ScriptedChatClient([Reply("One moment.", (call("add", a=2, b=3),)), "It is 5."])
-    updates = await run(agent_with(), client)
-    assert kinds(updates)[2:6] == ["calls", "call_started", "call_finished", "text"]
-    assert text_of(updates) == "One moment. It is 5."
+    done = await ran(agent_with(), client)
+    assert done.kinds == ["text", "text", "function_call", "tool_started", "tool_finished", "text", "text", "text"]
+    assert [update.seq for update in done.updates] == list(range(8))
+    assert [update.step for update in done.updates] == [0] * 5 + [1] * 3
+    assert done.text == done.response.text == "One moment. It is 5."
     asked = FunctionCall("call_1", "add", '{"a":2,"b":3}')
-    assert last(updates).messages == (
-        Message("assistant", "One moment.", (asked,)),
-        Message("tool", "5", call_id="call_1", name="add"),
-        Message("assistant", "It is 5."),
-    )
-    assert last(updates).usage == Usage(2 + 4, 2 + 3)
-    assert client.requests[1].messages == (Message("system", "Be kind."), *USER, *last(updates).messages[:2])
+    first, second, third = done.response.messages
+    assert first.contents == (Text("One moment."), asked)
+    assert second.result is not None
+    assert (second.role, second.result.call_id, second.result.name) == ("tool", "call_1", "add")
+    assert (second.result.status, second.result.text) == ("ok", "5")
+    assert (third.role, third.contents) == ("assistant", (Text("It is 5."),))
+    assert done.response.usage == Usage(2 + 4, 2 + 3)
+    assert client.requests[1].messages == (Message("system", "Be kind."), *USER, first, second)
 
 
 async def test_two_slow_tools_run_side_by_side_and_results_stand_in_the_order_of_calls() -> None:
@@ -124,10 +94,10 @@ async def test_two_slow_tools_run_side_by_side_and_results_stand_in_the_order_of
         return number
 
     client = ScriptedChatClient([Reply(calls=(call("wait", number=1), call("wait", number=2))), "ok"])
-    updates = await run(agent_with(wait), client)
-    finished = [update.result.text for update in updates if update.type == "call_finished"]
-    assert finished == ["2", "1"]
-    assert [message.text for message in last(updates).messages if message.role == "tool"] == ["1", "2"]
+    done = await ran(agent_with(wait), client)
+    told = [content.result.text for content in contents_of(done) if isinstance(content, ToolFinished)]
+    assert told == ["2", "1"]
+    assert [result.text for result in done.results] == ["1", "2"]
 
 
 async def test_at_most_max_parallel_tools_run_at_once_in_the_order_of_calls() -> None:
@@ -144,9 +114,9 @@ async def test_at_most_max_parallel_tools_run_at_once_in_the_order_of_calls() ->
         running.remove(number)
 
     client = ScriptedChatClient([Reply(calls=tuple(call("work", number=number) for number in range(7))), "ok"])
-    updates = await run(agent_with(work, limits=RunLimits(max_parallel_tools=2)), client)
+    done = await ran(agent_with(work, limits=RunLimits(max_parallel_tools=2)), client)
     assert most == 2
-    assert kinds(updates).count("call_finished") == 7
+    assert done.kinds.count("tool_finished") == 7
 
 
 async def test_a_failing_tool_leaves_the_run_alive() -> None:
@@ -155,11 +125,11 @@ async def test_a_failing_tool_leaves_the_run_alive() -> None:
         raise RuntimeError("no")
 
     client = ScriptedChatClient([Reply(calls=(call("broken"), call("add", a=1, b=1), call("none"))), "Sorry."])
-    updates = await run(agent_with(broken, add), client)
-    texts = [message.text for message in last(updates).messages if message.role == "tool"]
+    done = await ran(agent_with(broken, add), client)
+    texts = [result.text for result in done.results]
     assert texts[:2] == ["The function failed.", "2"]
     assert "Known functions: broken, add" in texts[2]
-    assert text_of(updates) == "Sorry."
+    assert done.text == "Sorry."
 
 
 async def test_calls_without_id_or_with_the_same_id_are_told_apart() -> None:
@@ -171,10 +141,10 @@ async def test_calls_without_id_or_with_the_same_id_are_told_apart() -> None:
                 yield ChatDelta(calls=(same, same, FunctionCall("", "add", '{"a":2,"b":2}')))
             yield ChatDelta("done", finish_reason="stop")
 
-    updates = await run(agent_with(), Client([]))
-    ids = [call.call_id for message in last(updates).messages for call in message.calls]
+    done = await ran(agent_with(), Client([]))
+    ids = [call.call_id for message in done.response.messages for call in message.calls]
     assert len(set(ids)) == 6
-    assert [message.call_id for message in last(updates).messages if message.role == "tool"] == ids
+    assert [result.call_id for result in done.results] == ids
 
 
 @pytest.mark.parametrize(
@@ -194,26 +164,29 @@ async def test_a_model_that_always_calls_is_asked_once_more_without_tools(
         return Reply("" if options.tool_choice == "auto" else "That is all.", (call("add", **arguments),))
 
     client = ScriptedChatClient(always)
-    updates = await run(agent_with(limits=limits), client)
-    assert (last(updates).finish_reason, last(updates).limit_hit) == ("limit", limit_hit)
+    done = await ran(agent_with(limits=limits), client)
+    assert (done.response.finish_reason, done.response.limit_hit) == ("limit", limit_hit)
     assert len(client.requests) == steps + 1
     assert [request.options.tool_choice for request in client.requests] == ["auto"] * steps + ["none"]
     assert sum(message.role == "tool" for message in client.requests[-1].messages) == steps
-    assert last(updates).messages[-1] == Message("assistant", "That is all.")
+    assert plain(done.response.messages)[-1] == ("assistant", "That is all.")
+    assert not done.response.messages[-1].calls
+    check_request(client.requests[-1].messages)
 
 
 def test_at_max_seconds_the_run_ends_with_the_text_so_far() -> None:
     clock = VirtualClock()
     client = ScriptedChatClient([Reply("One two three four", token_s=2)], clock=clock)
-    updates = clock.run(run(agent_with(limits=RunLimits(max_seconds=5)), client, clock=clock))
+    done = clock.run(ran(agent_with(limits=RunLimits(max_seconds=5)), client, clock=clock))
     assert clock.now() == 5
-    assert text_of(updates) == "One two three "
-    assert last(updates).messages == (Message("assistant", "One two three "),)
-    assert last(updates).limit_hit == "max_seconds"
+    assert done.text == "One two three "
+    assert plain(done.response.messages) == [("assistant", "One two three ")]
+    assert done.response.limit_hit == "max_seconds"
     assert client.closed == 1
 
 
-def test_at_max_seconds_running_calls_are_released_and_the_history_is_valid() -> None:
+@pytest.mark.parametrize("keep_tools", [True, False])
+def test_at_max_seconds_running_calls_are_released_and_the_history_is_valid(keep_tools: bool) -> None:
     clock = VirtualClock()
     late: list[str] = []
 
@@ -222,38 +195,44 @@ def test_at_max_seconds_running_calls_are_released_and_the_history_is_valid() ->
         await clock.sleep(8)
         return "late"
 
-    async def main() -> list[Update]:
+    async def main() -> None:
         tools = ToolRunner(clock, on_result=lambda _call, result: late.append(result.text))
         client = ScriptedChatClient([Reply(calls=(call("slow"), call("add", a=1, b=1)))])
         agent = agent_with(slow, add, limits=RunLimits(max_seconds=5))
-        updates = [update async for update in run_loop(agent, USER, client=client, tools=tools, clock=clock)]
-        assert [pending.name for pending in tools.pending()] == ["slow"]
+        run = run_of(agent, client, tools, keep_tools=keep_tools)
+        async for _ in run.updates():
+            pass
+        assert clock.now() == 5
+        assert run.response().limit_hit == "max_seconds"
+        assert [pending.name for pending in tools.pending()] == (["slow"] if keep_tools else [])
+        texts = [result.text for result in results_of(run.produced)]
+        assert texts == (["2"] if keep_tools else [INTERRUPTED, "2"])
+        request = build_request("", [*USER, *run.produced])
+        check_request(request)
+        assert [result.text for result in results_of(request)] == [INTERRUPTED, "2"]
         await clock.sleep(10)
         assert not tools.pending()
-        return updates
+        assert tools.idle
 
-    updates = clock.run(main())
-    assert [message.text for message in last(updates).messages[1:]] == [INTERRUPTED, "2"]
-    assert last(updates).limit_hit == "max_seconds"
-    assert late == ["late"]
+    clock.run(main())
+    assert late == ["late" if keep_tools else INTERRUPTED]
 
 
 def test_a_consumer_that_takes_its_time_is_not_cancelled() -> None:
     clock = VirtualClock()
 
-    async def main() -> list[Update]:
-        updates: list[Update] = []
+    async def main() -> Ran:
+        updates = []
         async with ToolRunner(clock) as tools:
-            client = ScriptedChatClient(["One two three"])
-            agent = agent_with(limits=RunLimits(max_seconds=5))
-            async for update in run_loop(agent, USER, client=client, tools=tools, clock=clock):
+            run = run_of(agent_with(limits=RunLimits(max_seconds=5)), ScriptedChatClient(["One two three"]), tools)
+            async for update in run.updates():
                 updates.append(update)
                 await clock.sleep(4)
-        return updates
+        return Ran(updates, run.response())
 
-    updates = clock.run(main())
-    assert text_of(updates) == "One two "
-    assert last(updates).limit_hit == "max_seconds"
+    done = clock.run(main())
+    assert done.text == "One two "
+    assert done.response.limit_hit == "max_seconds"
 
 
 def test_cancelling_the_task_at_its_time_limit_stays_a_cancellation() -> None:
@@ -262,7 +241,7 @@ def test_cancelling_the_task_at_its_time_limit_stays_a_cancellation() -> None:
     async def main() -> None:
         agent = agent_with(limits=RunLimits(max_seconds=5))
         client = ScriptedChatClient([Reply("x", fault="stall")])
-        task = asyncio.create_task(run(agent, client, clock=clock))
+        task = asyncio.create_task(ran(agent, client, clock=clock))
         clock.call_at(5.0, task.cancel)
         await asyncio.wait([task])
         assert task.cancelled()
@@ -272,42 +251,41 @@ def test_cancelling_the_task_at_its_time_limit_stays_a_cancellation() -> None:
 
 async def test_tools_wait_for_the_fence_and_are_not_even_told_before() -> None:
     gate = asyncio.Event()
-    ran: list[int] = []
+    booked: list[int] = []
 
     @tool
     async def book() -> None:
-        ran.append(1)
+        booked.append(1)
 
     seen: list[str] = []
-    clock = WallClock()
 
     async def consume(tools: ToolRunner) -> None:
         client = ScriptedChatClient([Reply("Booking.", (call("book"),)), "Booked."])
-        updates = run_loop(agent_with(book), USER, client=client, tools=tools, clock=clock, fence=wait)
-        async for update in updates:
-            seen.append(update.type)  # noqa: PERF401 (the list is looked at while it grows)
 
-    async def wait() -> None:
-        await gate.wait()
+        async def fence() -> None:
+            await gate.wait()
 
-    async with ToolRunner(clock) as tools:
+        async for update in run_of(agent_with(book), client, tools, fence=fence).updates():
+            seen.append(update.contents[0].type)  # noqa: PERF401 (the list is looked at while it grows)
+
+    async with ToolRunner(WallClock()) as tools:
         task = asyncio.create_task(consume(tools))
         for _ in range(20):
             await asyncio.sleep(0)
         assert seen == ["text"]
-        assert not ran
+        assert not booked
         gate.set()
         await task
-    assert ran == [1]
-    assert seen == ["text", "calls", "call_started", "call_finished", "text", "finished"]
+    assert booked == [1]
+    assert seen == ["text", "function_call", "tool_started", "tool_finished", "text"]
 
 
 def test_a_failed_request_is_sent_again_before_its_first_word() -> None:
     clock = VirtualClock()
     busy = ChatClientUnavailableException("busy", retry_after_s=0.7)
     client = ScriptedChatClient([Reply(fault=busy), "Here."])
-    updates = clock.run(run(agent_with(), client, clock=clock))
-    assert text_of(updates) == "Here."
+    done = clock.run(ran(agent_with(), client, clock=clock))
+    assert done.text == "Here."
     assert clock.now() == pytest.approx(0.7)
 
 
@@ -325,7 +303,7 @@ def test_other_failures_reach_the_caller(replies: list[str | Reply], error: type
     clock = VirtualClock()
     client = ScriptedChatClient(replies)
     with pytest.raises(error):
-        clock.run(run(agent_with(), client, clock=clock))
+        clock.run(ran(agent_with(), client, clock=clock))
     assert len(client.requests) == requests
     assert client.closed == requests
 
@@ -352,8 +330,12 @@ def test_a_filler_is_told_once_when_a_tool_is_slow_and_nothing_was_said() -> Non
         ]
         async with ToolRunner(clock) as tools:
             agent = agent_with(slow, own, fillers=["One moment.", "Just a second."])
-            updates = run_loop(agent, USER, client=ScriptedChatClient(replies), tools=tools, clock=clock)
-            told.extend([(clock.now(), update.text) async for update in updates if update.type == "filler"])
+            run = run_of(agent, ScriptedChatClient(replies), tools)
+            async for update in run.updates():
+                if isinstance(update.contents[0], Filler):
+                    assert update.text == ""
+                    told.append((clock.now(), update.contents[0].text))
+            assert "moment" not in "".join(message.text for message in run.produced)
 
     clock.run(main())
     assert told == [(1.0, "One moment."), (5.0, "Just a second."), (14.0, "Let me look.")]
@@ -367,7 +349,7 @@ def test_a_quick_tool_and_an_agent_without_fillers_say_none() -> None:
         await clock.sleep(4)
 
     replies = [Reply(calls=(call("slow"),)), Reply(calls=(call("add", a=1, b=1),)), "ok"]
-    assert "filler" not in kinds(clock.run(run(agent_with(slow, add), ScriptedChatClient(replies), clock=clock)))
+    assert "filler" not in clock.run(ran(agent_with(slow, add), ScriptedChatClient(replies), clock=clock)).kinds
 
 
 async def test_progress_is_told_at_once() -> None:
@@ -376,8 +358,8 @@ async def test_progress_is_told_at_once() -> None:
         context.progress("half way")
         return "found"
 
-    updates = await run(agent_with(search), ScriptedChatClient([Reply(calls=(call("search"),)), "ok"]))
-    assert kinds(updates)[:4] == ["calls", "call_started", "call_progress", "call_finished"]
+    done = await ran(agent_with(search), ScriptedChatClient([Reply(calls=(call("search"),)), "ok"]))
+    assert done.kinds[:4] == ["function_call", "tool_started", "tool_progress", "tool_finished"]
 
 
 def test_a_tool_that_does_not_end_when_cancelled_does_not_hold_up_the_turn() -> None:
@@ -392,19 +374,17 @@ def test_a_tool_that_does_not_end_when_cancelled_does_not_hold_up_the_turn() -> 
             except asyncio.CancelledError:
                 continue
 
-    async def main() -> Finished:
+    async def main() -> str:
         tools = ToolRunner(clock)
-        client = ScriptedChatClient([Reply(calls=(call("stubborn"),)), "Sorry."])
-        updates = [
-            update async for update in run_loop(agent_with(stubborn), USER, client=client, tools=tools, clock=clock)
-        ]
+        run = run_of(agent_with(stubborn), ScriptedChatClient([Reply(calls=(call("stubborn"),)), "Sorry."]), tools)
+        async for _ in run.updates():
+            pass
         assert clock.now() == pytest.approx(1.1)
         stop.append(True)
         await tools.aclose()
-        return last(updates)
+        return run.produced[1].text
 
-    finished = clock.run(main())
-    assert "longer than 1 s" in finished.messages[1].text
+    assert "longer than 1 s" in clock.run(main())
 
 
 async def test_a_hundred_conversations_on_one_agent_never_mix() -> None:
@@ -415,57 +395,30 @@ async def test_a_hundred_conversations_on_one_agent_never_mix() -> None:
 
     client = ScriptedChatClient(echo, yields=True)
     agent = agent_with()
-    runs = (run(agent, client, messages=[Message("user", str(number))]) for number in range(100))
+    runs = (ran(agent, client, messages=[Message("user", str(number))]) for number in range(100))
     results = await asyncio.gather(*runs)
-    assert [text_of(updates) for updates in results] == [f"result {1000 + number}" for number in range(100)]
-
-
-async def test_a_turn_leaves_no_cyclic_garbage() -> None:
-    client = ScriptedChatClient(
-        lambda messages, _: "ok" if messages[-1].role == "tool" else Reply(calls=(call("add", a=1, b=2),))
-    )
-    agent = agent_with()
-    clock = WallClock()
-    async with ToolRunner(clock) as tools:
-
-        async def turn() -> None:
-            async for _ in run_loop(agent, USER, client=client, tools=tools, clock=clock):
-                pass
-
-        await turn()
-        gc.collect()
-        gc.disable()
-        try:
-            for _ in range(20):
-                await turn()
-            await asyncio.sleep(0)
-            assert gc.collect() == 0
-        finally:
-            gc.enable()
+    assert [done.text for done in results] == [f"result {1000 + number}" for number in range(100)]
 
 
 async def test_a_finish_reason_of_the_model_is_told() -> None:
     for reason in ("length", "content_filter"):
-        updates = await run(agent_with(), ScriptedChatClient([Reply("cut", finish_reason=reason)]))  # type: ignore[arg-type]
-        assert last(updates).finish_reason == reason
+        done = await ran(agent_with(), ScriptedChatClient([Reply("cut", finish_reason=reason)]))  # type: ignore[arg-type]
+        assert done.response.finish_reason == reason
 
 
 async def test_an_empty_answer_adds_no_message() -> None:
-    assert last(await run(agent_with(), ScriptedChatClient([""]))).messages == ()
+    assert (await ran(agent_with(), ScriptedChatClient([""]))).response.messages == ()
 
 
 async def test_the_callers_history_is_not_changed() -> None:
     history = [Message("user", "one"), Message("user", "two")]
-    await run(agent_with(), ScriptedChatClient(["ok"]), messages=history)
+    await ran(agent_with(), ScriptedChatClient(["ok"]), messages=history)
     assert history == [Message("user", "one"), Message("user", "two")]
 
 
 async def test_closing_twice_and_late_is_harmless() -> None:
-    clock = WallClock()
-    async with ToolRunner(clock) as tools:
-        async with aclosing(
-            run_loop(agent_with(), USER, client=ScriptedChatClient(["a b"]), tools=tools, clock=clock)
-        ) as updates:
+    async with ToolRunner(WallClock()) as tools:
+        async with aclosing(run_of(agent_with(), ScriptedChatClient(["a b"]), tools).updates()) as updates:
             await anext(updates)
         await updates.aclose()
 
@@ -480,28 +433,28 @@ async def book(day: str) -> str:
 
 async def test_a_direct_result_is_the_answer_and_the_model_is_not_asked_again() -> None:
     client = ScriptedChatClient([Reply(calls=(call("book", day="Monday"),))])
-    updates = await run(agent_with(book), client)
-    assert [update.text for update in updates if update.type == "text"] == ["Booked for Monday."]
-    assert [message.role for message in last(updates).messages] == ["assistant", "tool", "assistant"]
+    done = await ran(agent_with(book), client)
+    assert [update.text for update in done.updates if update.text] == ["Booked for Monday."]
+    assert roles(done.response.messages) == ["assistant", "tool", "assistant"]
     assert len(client.requests) == 1
 
 
 async def test_words_beside_a_direct_call_are_the_answer() -> None:
     client = ScriptedChatClient([Reply("It is done.", calls=(call("book", day="Monday"),))])
-    updates = await run(agent_with(book), client)
-    assert "".join(update.text for update in updates if update.type == "text") == "It is done."
+    done = await ran(agent_with(book), client)
+    assert done.text == "It is done."
     assert len(client.requests) == 1
 
 
 async def test_a_failed_direct_call_goes_to_the_model() -> None:
     client = ScriptedChatClient([Reply(calls=(call("book", day="Sunday"),)), "How about Monday?"])
-    updates = await run(agent_with(book), client)
-    assert "".join(update.text for update in updates if update.type == "text") == "How about Monday?"
+    done = await ran(agent_with(book), client)
+    assert done.text == "How about Monday?"
     assert client.requests[-1].messages[-1].text == "We are closed on Sunday."
 
 
 async def test_a_direct_result_beside_another_one_goes_to_the_model() -> None:
     reply = Reply(calls=(call("book", day="Monday"), call("add", a=1, b=2)))
     client = ScriptedChatClient([reply, "Booked, and it is three."])
-    updates = await run(agent_with(book, add), client)
-    assert "".join(update.text for update in updates if update.type == "text") == "Booked, and it is three."
+    done = await ran(agent_with(book, add), client)
+    assert done.text == "Booked, and it is three."

@@ -19,7 +19,7 @@ from antiphon.calls.events import (
     TurnCompleted,
     UserTurnCompleted,
 )
-from antiphon.models.llm.contract import Message
+from antiphon.models.llm.messages import Message
 
 TICK_S = 0.021
 """A beat of the pacer."""
@@ -112,12 +112,12 @@ def check_dead_air(call: CallUnderTest, max_dead_air_s: float = 4.0) -> None:
 def check_history(messages: list[Message]) -> None:
     """Results belong to calls, once; a request made of it is valid."""
     asked = [call.call_id for message in messages for call in message.calls]
-    answered = [message.call_id for message in messages if message.role == "tool"]
+    answered = [message.result.call_id for message in messages if message.result is not None]
     assert len(set(asked)) == len(asked)
     assert len(set(answered)) == len(answered)
     assert set(answered) <= set(asked)
     sound = repair(messages)
-    assert [m.call_id for m in sound if m.role == "tool"] == asked
+    assert [m.result.call_id for m in sound if m.result is not None] == asked
     assert all(message.text or message.calls or message.role == "tool" for message in messages)
 
 

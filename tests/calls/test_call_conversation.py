@@ -23,7 +23,7 @@ from antiphon.calls.events import (
 )
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.clock import VirtualClock
-from antiphon.models.llm.contract import Message
+from antiphon.models.llm.messages import Message
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as tool_call
 from antiphon.models.stt.scripted import ScriptedSTT

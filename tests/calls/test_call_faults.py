@@ -28,7 +28,7 @@ from antiphon.errors import (
     IntegrationUnavailableException,
     ToolException,
 )
-from antiphon.models.llm.contract import FunctionCall
+from antiphon.models.llm.content import FunctionCall
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as tool_call
 from antiphon.models.stt.scripted import ScriptedSTT

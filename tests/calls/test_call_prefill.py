@@ -8,7 +8,8 @@ from phone import CallUnderTest, calling
 
 from antiphon.agents.agent import Agent
 from antiphon.clock import VirtualClock
-from antiphon.models.llm.contract import ChatOptions, Message
+from antiphon.models.llm.contract import ChatOptions
+from antiphon.models.llm.messages import Message
 from antiphon.models.llm.scripted import ScriptedChatClient
 
 

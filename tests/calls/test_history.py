@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from antiphon.agents.history import repair
 from antiphon.calls.history import History, ReplyRecord
-from antiphon.models.llm.contract import FunctionCall, Message
+from antiphon.models.llm.content import FunctionCall, FunctionResult
+from antiphon.models.llm.messages import Message
 
 CALL = FunctionCall("call_1", "look_up", "{}")
+
+
+def result(text: str) -> FunctionResult:
+    return FunctionResult(CALL.call_id, CALL.name, "ok", text)
 
 
 def told(history: History) -> list[tuple[str, str]]:
@@ -39,8 +44,8 @@ def test_a_turn_that_goes_on_is_one_message() -> None:
 def test_a_turn_that_goes_on_after_a_tool_is_a_second_message() -> None:
     history = History()
     history.hear_user("On Monday?", "On Monday?")
-    history.call_tools(Message("assistant", "Let me look.", (CALL,)))
-    history.add_result(CALL, "free")
+    history.call_tools([CALL])
+    history.add_result(result("free"))
     history.hear_user("On Monday? Or Tuesday?", "Or Tuesday?")
     assert told(history) == [("user", "On Monday?"), ("assistant", ""), ("tool", "free"), ("user", "Or Tuesday?")]
 
@@ -48,8 +53,8 @@ def test_a_turn_that_goes_on_after_a_tool_is_a_second_message() -> None:
 def test_a_turn_without_new_words_changes_nothing() -> None:
     history = History()
     history.hear_user("On Monday?", "On Monday?")
-    history.call_tools(Message("assistant", "", (CALL,)))
-    history.add_result(CALL, "free")
+    history.call_tools([CALL])
+    history.add_result(result("free"))
     before = told(history)
     history.hear_user("On Monday?", "")
     assert told(history) == before
@@ -66,10 +71,10 @@ def test_a_try_leaves_no_trace() -> None:
 def test_a_result_is_kept_once_however_often_and_late_it_comes() -> None:
     history = History()
     history.hear_user("When?", "When?")
-    history.call_tools(Message("assistant", "", (CALL,)))
+    history.call_tools([CALL])
     history.add_reply(ReplyRecord("One moment.", "One moment.", "One moment.", False))
-    history.add_result(CALL, "free")
-    history.add_result(CALL, "taken")
-    history.add_result(FunctionCall("unknown", "look_up", "{}"), "never asked for")
+    history.add_result(result("free"))
+    history.add_result(result("taken"))
+    history.add_result(FunctionResult("unknown", "look_up", "ok", "never asked for"))
     assert [message.text for message in history.messages if message.role == "tool"] == ["free"]
     assert [message.role for message in repair(history.messages)] == ["user", "assistant", "tool", "assistant"]

@@ -9,7 +9,8 @@ import pytest
 from antiphon.calls.stall import StallGuard
 from antiphon.clock import VirtualClock
 from antiphon.errors import ChatClientUnavailableException
-from antiphon.models.llm.contract import ChatOptions, Message
+from antiphon.models.llm.contract import ChatOptions
+from antiphon.models.llm.messages import Message
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 
 ASKED = [Message("user", "When?")]

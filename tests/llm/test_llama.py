@@ -11,10 +11,12 @@ import pytest_asyncio
 
 from antiphon.errors import ChatClientInvalidRequestException, ChatClientUnavailableException
 from antiphon.models.catalog import LLM_WEIGHT
-from antiphon.models.llm.contract import ChatClient, ChatDelta, ChatOptions, Message, ToolSpec
+from antiphon.models.llm.content import FunctionResult
+from antiphon.models.llm.contract import ChatClient, ChatDelta, ChatOptions, ToolSpec
 from antiphon.models.llm.grammar import answer_grammar, arguments_grammar, numbers_in
 from antiphon.models.llm.llama import UNKNOWN, EmbeddedChatClient
 from antiphon.models.llm.llama_engine import Generation, LlamaEngine
+from antiphon.models.llm.messages import Message, tool_message
 from antiphon.models.weights.store import WeightStore
 from antiphon.settings import load_settings
 
@@ -68,7 +70,7 @@ async def test_an_answer_streams_and_tells_the_fact(client: EmbeddedChatClient) 
     assert len(deltas) > 3
     assert deltas[-1].finish_reason == "stop"
     assert deltas[-1].usage is not None
-    assert deltas[-1].usage.cached_tokens > 0 < deltas[-1].usage.output_tokens
+    assert deltas[-1].usage.cache_read_tokens > 0 < deltas[-1].usage.output_tokens
 
 
 @models
@@ -100,8 +102,8 @@ async def test_a_question_on_nothing_known_is_not_answered_with_an_invention(cli
 async def test_behind_a_result_comes_an_answer_and_no_other_call(client: EmbeddedChatClient) -> None:
     asked = await read(client, user("I would like to order flowers, twelve tulips please."))
     [call] = asked[-1].calls
-    result = Message("tool", "Your 12 tulips arrive at 4 pm.", call_id=call.call_id, name=call.name)
-    told = await read(client, user("Twelve tulips please."), Message("assistant", calls=(call,)), result)
+    result = tool_message(FunctionResult(call.call_id, call.name, "ok", "Your 12 tulips arrive at 4 pm."))
+    told = await read(client, user("Twelve tulips please."), Message("assistant", call), result)
     assert not any(delta.calls for delta in told)
     assert "4" in text_of(told)
 

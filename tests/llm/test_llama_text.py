@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.models.llm.chatml import chat_prompt, is_known, is_unknown, opening, within_sentences
-from antiphon.models.llm.contract import FunctionCall, Message, ToolSpec
+from antiphon.models.llm.content import FunctionCall, FunctionResult
+from antiphon.models.llm.contract import ToolSpec
 from antiphon.models.llm.facts import all_known, content_words, facts, is_question, relevant
 from antiphon.models.llm.grammar import answer_grammar, arguments_grammar, choices, numbers_in, read_arguments
+from antiphon.models.llm.messages import Message, tool_message
 
 CLINIC = """You are the receptionist of a clinic.
 On Saturday we open at 9 am. On Sunday we are closed.
@@ -171,8 +173,8 @@ def test_of_a_long_conversation_the_oldest_turns_leave_and_the_instructions_stay
 
 
 def test_a_tools_result_is_what_is_to_be_said_and_leaves_once_it_was_told() -> None:
-    call = Message("assistant", calls=(FunctionCall("1", "book", "{}"),))
-    result = Message("tool", "It is done.", call_id="1", name="book")
+    call = Message("assistant", FunctionCall("1", "book", "{}"))
+    result = tool_message(FunctionResult("1", "book", "ok", "It is done."))
     messages = [Message("user", "Book it."), call, result]
     assert "Answer with this: It is done." in chat_prompt(messages, room_tokens=1000)
     told = [*messages, Message("assistant", "Done."), Message("user", "Thanks.")]

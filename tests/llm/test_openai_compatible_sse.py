@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antiphon.errors import ChatClientException
+from antiphon.models.llm.content import FunctionCall
+from antiphon.models.llm.openai_answer import Answer
+from antiphon.models.llm.responses_answer import ResponsesAnswer
 from antiphon.models.llm.sse import MAX_EVENT_BYTES, EventTooLong, SSEParser
+from tests.llm.vendor import delta, event, pieces
 
 
 def parse(*chunks: bytes) -> list[bytes]:
@@ -63,3 +70,73 @@ def test_any_split_gives_the_same_events(events: list[list[str]], end: str, cuts
     chunks = [wire[start:stop] for start, stop in pairwise(places)]
     assert parse(*chunks) == ["\n".join(event).encode() for event in events]
     assert parse(*(wire[index : index + 1] for index in range(len(wire)))) == parse(wire)
+
+
+def answer_of(*chunks: bytes) -> tuple[str, str, tuple[FunctionCall, ...], str | None]:
+    """What a stream of Chat Completions says, and thinks, calls and ends with, read in these chunks."""
+    parser, answer = SSEParser(), Answer("p")
+    data = [event for chunk in chunks for event in parser.feed(chunk)] + parser.finish()
+    deltas = [delta for event in data if (delta := answer.take(event)) is not None]
+    last = answer.end()
+    text = "".join(delta.text for delta in deltas)
+    return text, "".join(delta.reasoning for delta in deltas), last.calls, last.finish_reason
+
+
+STREAM = b"".join(
+    [
+        b": keep-alive\r\n\r\n",
+        event(delta(role="assistant", content=None)),
+        event(delta(reasoning_content="Hm, grün ✓ ")),
+        event(delta(content="日本 ")),
+        event({"choices": []}),
+        event(delta(content="✓")),
+        event(delta(tool_calls=pieces(id="c1", name="add", arguments=""))),
+        event(delta(tool_calls=pieces(arguments='{"a": "日'))),
+        event(delta(tool_calls=pieces(arguments='本"}'))),
+        event(delta(finish="stop")),
+        event({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}),
+        event("[DONE]"),
+    ]
+)
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=40))
+def test_any_split_of_an_answer_gives_the_same_answer(cuts: list[int]) -> None:
+    places = sorted({0, len(STREAM), *cuts})
+    said = answer_of(*(STREAM[start:stop] for start, stop in pairwise(places)))
+    assert said == ("日本 ✓", "Hm, grün ✓ ", (FunctionCall("c1", "add", '{"a": "日本"}'),), "tool_calls")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_with_one_of_our_errors(data: bytes) -> None:
+    with suppress(ChatClientException):
+        answer_of(b"data: " + data + b"\n\n")
+
+
+KEYS = "choices delta content tool_calls index id error item response usage summary encrypted_content".split()
+EVENTS_OF_RESPONSES = st.sampled_from(
+    "output_item.done output_item.added output_text.delta completed incomplete failed created".split()
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["choices", "delta", "content", "tool_calls", "index", "id", "error"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_any_json_is_read_or_refused_with_one_of_our_errors(value: object) -> None:
+    with suppress(ChatClientException):
+        answer_of(b"data: " + json.dumps(value).encode() + b"\n\n")
+
+
+@given(st.lists(st.tuples(EVENTS_OF_RESPONSES, st.dictionaries(st.sampled_from(KEYS), JSON)), max_size=3))
+def test_so_are_the_events_of_responses(events: list[tuple[str, dict[str, object]]]) -> None:
+    answer = ResponsesAnswer("p")
+    with suppress(ChatClientException):
+        for kind, fields in events:
+            answer.take(json.dumps({"type": f"response.{kind}", **fields}).encode())
+        answer.end()

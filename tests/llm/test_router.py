@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from antiphon.models.llm import router
-from antiphon.models.llm.contract import FunctionCall, Message, ToolSpec
+from antiphon.models.llm.content import FunctionCall, FunctionResult
+from antiphon.models.llm.contract import ToolSpec
+from antiphon.models.llm.messages import Message, tool_message
 
 BOOK = ToolSpec(
     "book_table",
@@ -133,8 +135,8 @@ def test_nothing_that_was_said_is_nothing() -> None:
 
 REFUSED = [
     Message("user", "A table for two on Sunday."),
-    Message("assistant", calls=(FunctionCall("1", "book_table", '{"day":"Sunday","people":2}'),)),
-    Message("tool", "We are closed on Sunday. Which other day would you like?", call_id="1", name="book_table"),
+    Message("assistant", FunctionCall("1", "book_table", '{"day":"Sunday","people":2}')),
+    tool_message(FunctionResult("1", "book_table", "ok", "We are closed on Sunday. Which other day would you like?")),
     Message("assistant", "We are closed on Sunday. Which other day would you like?"),
     Message("user", "Then on Monday."),
 ]
@@ -146,7 +148,7 @@ def test_what_was_said_for_a_refused_call_still_counts() -> None:
 
 
 def test_what_was_said_for_a_call_that_is_done_counts_no_more() -> None:
-    done = [*REFUSED[:2], Message("tool", "Done.", call_id="1", name="book_table"), *REFUSED[3:]]
+    done = [*REFUSED[:2], tool_message(FunctionResult("1", "book_table", "ok", "Done.")), *REFUSED[3:]]
     assert router.fill(BOOK, "day: Monday\npeople: none\nname: none\n", done).missing == ["people"]
     prompt, _ = router.filling_prompt(BOOK, done)
     assert prompt.endswith("Caller: Then on Monday.\n")

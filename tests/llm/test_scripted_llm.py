@@ -11,7 +11,9 @@ from antiphon.errors import (
     ChatClientInvalidResponseException,
     ChatClientUnavailableException,
 )
-from antiphon.models.llm.contract import ChatClient, ChatDelta, ChatOptions, FunctionCall, Message, Usage
+from antiphon.models.llm.content import FunctionCall, Usage
+from antiphon.models.llm.contract import ChatClient, ChatDelta, ChatOptions
+from antiphon.models.llm.messages import Message
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
 
 USER = [Message("user", "hello there")]

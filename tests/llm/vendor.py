@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 Write = Callable[[bytes], Awaitable[None]]
 Answer = Callable[[Write], Awaitable[bool]]
@@ -34,6 +34,8 @@ class Vendor:
                 pass
         except (ConnectionError, asyncio.IncompleteReadError):
             self.hung_up.set()
+        except asyncio.CancelledError:
+            pass  # The test is over.
         finally:
             writer.close()
 
@@ -59,7 +61,7 @@ class Vendor:
         await asyncio.wait([gone, answer], return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             answer.cancel()
-            await asyncio.wait([answer])
+            await asyncio.gather(answer, return_exceptions=True)
             raise ConnectionResetError
         stays = answer.result()
         if not stays:
@@ -160,13 +162,23 @@ def stall(*parts: bytes) -> Answer:
     return answer
 
 
-def endless() -> Answer:
+class Speaker(Protocol):
+    """Who can begin an answer and go on with words."""
+
+    def opening(self) -> list[bytes]: ...
+
+    def word(self, text: str) -> bytes: ...
+
+
+def endless(speaker: Speaker) -> Answer:
     """Words without an end, as quickly as the client takes them."""
 
     async def answer(write: Write) -> bool:
         await write(STREAM_HEAD)
+        for part in speaker.opening():
+            await write(chunked(part))
         while True:
-            await write(chunked(event(delta(content="word "))))
+            await write(chunked(speaker.word("word ")))
             await asyncio.sleep(0.001)
 
     return answer

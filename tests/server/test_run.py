@@ -147,7 +147,7 @@ def test_wrong_policy_is_one_sentence(options: dict[str, Any], sentence: str) ->
 async def test_changed_file_is_used_by_the_next_call_and_a_broken_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from antiphon.agents.yaml import load_agents
+    from antiphon.agents.files import load_agents
     from antiphon.clock import WallClock
 
     monkeypatch.setattr("antiphon.server.agents.WATCH_EVERY_S", 0.02)
@@ -159,7 +159,7 @@ async def test_changed_file_is_used_by_the_next_call_and_a_broken_one_is_not(
 
     async def check(agents: Sequence[Agent]) -> None:
         checked.extend(str(agent.instructions) for agent in agents)
-        if agents[0].model == "none":
+        if agents[0].model == "openai:none":
             raise ConfigurationError("There is no model none.")
 
     watching = asyncio.create_task(book.watch(WallClock(), check))
@@ -169,7 +169,7 @@ async def test_changed_file_is_used_by_the_next_call_and_a_broken_one_is_not(
             write("name: desk\nnonsense: [\n")
             await asyncio.sleep(0.2)
             assert book.agents[0].instructions == "First."
-            write("name: desk\nmodel: none\ninstructions: Worse.\n")
+            write("name: desk\nmodel: openai:none\ninstructions: Worse.\n")
             await until(lambda: "Worse." in checked)
             assert book.agents[0].instructions == "First."
             write("name: desk\ninstructions: Second.\n")

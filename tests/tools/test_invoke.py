@@ -16,19 +16,30 @@ import pydantic
 import pytest
 import structlog
 
-from antiphon.clock import VirtualClock, WallClock
+from antiphon.agents.runner import ToolRunner
+from antiphon.clock import Clock, VirtualClock, WallClock
 from antiphon.errors import ToolException
-from antiphon.models.llm.contract import FunctionCall
+from antiphon.models.llm.content import FunctionCall, FunctionResult, Media, Text
 from antiphon.tools.context import ToolContext
-from antiphon.tools.invoke import FAILED, ToolResult, invoke, to_text
+from antiphon.tools.invoke import FAILED, invoke, to_text
 from antiphon.tools.threads import ToolThreads, TooManyAbandoned
 from antiphon.tools.tool import FunctionTool, tool
 
 
-async def call(made: FunctionTool, arguments: Mapping[str, Any] | str = "", **context: Any) -> ToolResult:
+async def call(made: FunctionTool, arguments: Mapping[str, Any] | str = "", **context: Any) -> FunctionResult:
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
     asked = FunctionCall("c1", made.name, text)
-    return await invoke({made.name: made}, asked, context=ToolContext("c1", **context), clock=WallClock())
+    return await invoke(made, asked, context=ToolContext("c1", **context), known=[made.name])
+
+
+async def run(made: FunctionTool, *, clock: Clock | None = None) -> FunctionResult:
+    """As a conversation runs a call: within the tool's time."""
+    async with ToolRunner(clock or WallClock()) as runner:
+        group = runner.start({made.name: made}, [FunctionCall("c7", made.name, "")])
+        async for _ in group:
+            pass
+        assert group.results[0] is not None
+        return group.results[0]
 
 
 @tool
@@ -36,7 +47,7 @@ async def add(a: int, b: int) -> int:
     return a + b
 
 
-async def test_a_result_carries_the_call_and_the_time_it_took() -> None:
+def test_a_result_carries_the_call_and_the_time_it_took() -> None:
     clock = VirtualClock()
 
     @tool
@@ -44,15 +55,11 @@ async def test_a_result_carries_the_call_and_the_time_it_took() -> None:
         await clock.sleep(2)
         return "done"
 
-    async def main() -> ToolResult:
-        return await invoke({"slow": slow}, FunctionCall("c7", "slow", ""), context=ToolContext(), clock=clock)
-
-    result = await asyncio.to_thread(clock.run, main())
-    assert result == ToolResult("c7", "slow", "ok", "done", 2000.0)
+    assert clock.run(run(slow, clock=clock)) == FunctionResult("c7", "slow", "ok", "done", 2000.0)
 
 
 async def test_an_unknown_tool_is_told_with_the_known_ones() -> None:
-    result = await invoke({"add": add}, FunctionCall("c", "sum", "{}"), context=ToolContext(), clock=WallClock())
+    result = await invoke(None, FunctionCall("c", "sum", "{}"), context=ToolContext(), known=["add"])
     assert result.status == "error"
     assert "'sum'" in result.text
     assert "add" in result.text
@@ -93,19 +100,22 @@ async def test_the_text_of_a_tool_exception_reaches_the_model() -> None:
     assert (result.status, result.text) == ("error", "That day is full; offer Tuesday.")
 
 
-async def test_a_slow_async_tool_is_cancelled_at_its_timeout() -> None:
+def test_a_slow_async_tool_is_cancelled_at_its_timeout() -> None:
+    clock = VirtualClock()
     cleaned = []
 
-    @tool(timeout_s=0.05)
+    @tool(timeout_s=3)
     async def slow() -> None:
         try:
             await asyncio.Event().wait()
         finally:
             cleaned.append(True)
 
-    result = await call(slow)
+    result = clock.run(run(slow, clock=clock))
     assert result.status == "timeout"
-    assert "0.05 s" in result.text
+    assert "3 s" in result.text
+    assert result.duration_ms == 3000
+    assert clock.now() == 3
     assert cleaned
 
 
@@ -135,7 +145,7 @@ async def test_a_slow_sync_tool_is_given_up_and_the_loop_is_not_held_up() -> Non
             await asyncio.sleep(0.005)
 
     ticker = asyncio.create_task(tick())
-    result = await call(stuck)
+    result = await run(stuck)
     ticker.cancel()
     assert result.status == "timeout"
     assert ticks > 2
@@ -276,3 +286,112 @@ async def test_threads_are_bounded_and_an_abandoned_one_frees_its_place() -> Non
     while threads.abandoned:  # noqa: ASYNC110 (the thread has no way to tell the loop)
         await asyncio.sleep(0)
     assert await loop.run_in_executor(threads, lambda: "again") == "again"
+
+
+async def test_details_of_a_failure_are_kept_for_people_and_not_for_the_model() -> None:
+    @tool
+    async def broken() -> None:
+        raise ValueError("no such row")
+
+    result = await call(broken)
+    assert (result.text, result.exception) == (FAILED, "ValueError: no such row")
+
+
+async def test_what_a_function_returns_may_be_parsed_for_the_model() -> None:
+    @tool(result_parser=lambda rows: f"{len(rows)} rows")
+    async def rows() -> list[int]:
+        return [1, 2, 3]
+
+    assert (await call(rows)).text == "3 rows"
+
+    @tool(result_parser=lambda rows: 1 / 0)
+    async def odd() -> list[int]:
+        return []
+
+    assert (await call(odd)).status == "error"
+
+
+async def test_pictures_and_words_are_told_apart() -> None:
+    picture = Media.from_bytes(b"png", "image/png")
+
+    @tool
+    async def look() -> list[Text | Media]:
+        return [Text("one"), picture, Text("two")]
+
+    @tool
+    async def alone() -> Media:
+        return picture
+
+    result = await call(look)
+    assert (result.text, result.media) == ("one\ntwo", (picture,))
+    assert (await call(alone)).media == (picture,)
+
+
+async def test_a_result_that_a_tool_makes_itself_belongs_to_its_call() -> None:
+    @tool
+    async def own() -> FunctionResult:
+        return FunctionResult("another", "name", "error", "not today")
+
+    result = await call(own)
+    assert (result.call_id, result.name, result.status, result.text) == ("c1", "own", "error", "not today")
+
+
+async def test_a_tool_with_a_schema_of_its_own_gets_what_the_model_gives_and_the_context() -> None:
+    async def relay(context: ToolContext, **arguments: Any) -> str:
+        return f"{context.call_id} {arguments}"
+
+    schema = {"properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    made = FunctionTool(relay, name="relay", schema=schema)
+    assert (await call(made, {"a": 1})).text == "c1 {'a': 1}"
+    assert (await call(made, {"a": "x"})).status == "error"
+    assert made.spec.parameters == {"type": "object", **schema}
+
+
+async def test_a_key_for_a_call_is_the_same_whenever_it_runs() -> None:
+    @tool
+    async def key(context: ToolContext) -> str:
+        return context.idempotency_key
+
+    assert (await call(key, session_id="s1")).text == "s1:c1"
+
+
+def test_a_sync_tool_can_ask_whether_anybody_waits() -> None:
+    clock = VirtualClock()
+    started, ended = threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    @tool(timeout_s=300)
+    def patient(context: ToolContext) -> None:
+        seen.append(context.cancelled())
+        started.set()
+        while not context.cancelled():
+            pass
+        seen.append(True)
+        ended.set()
+
+    async def main() -> None:
+        runner = ToolRunner(clock)
+        runner.start({"patient": patient}, [FunctionCall("c", "patient", "")])
+        assert await asyncio.to_thread(started.wait, 30)
+        await runner.aclose()
+        assert await asyncio.to_thread(ended.wait, 30)
+
+    clock.run(main())
+    assert seen == [False, True]
+
+
+async def test_a_sync_tool_adds_tools_on_the_loop() -> None:
+    added: list[str] = []
+    loop_thread = threading.current_thread()
+
+    def note(tools: Any) -> None:
+        assert threading.current_thread() is loop_thread
+        added.extend(made.name for made in tools)
+
+    @tool
+    def unlock(context: ToolContext) -> None:
+        context.add_tools([add])
+
+    await call(unlock, add_tools=note)
+    await asyncio.sleep(0)
+    assert added == ["add"]

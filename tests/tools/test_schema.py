@@ -15,7 +15,15 @@ import pydantic
 import pytest
 
 from antiphon.tools.context import ToolContext
-from antiphon.tools.schema import ArgumentsError, argument_texts, first_paragraph, parameters_of
+from antiphon.tools.schema import (
+    ArgumentsError,
+    argument_texts,
+    context_parameter,
+    first_paragraph,
+    parameters_of,
+    parameters_of_schema,
+    parameters_of_type,
+)
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -221,3 +229,42 @@ def test_docstrings_in_googles_style_are_read() -> None:
     assert first_paragraph("Args:\n    a: b") == ""
     doc = "Do.\n\nArgs:\n    a (int): one\n        more: yes\n    b: two\n\n    c: three\n\nReturns:\n    d: four"
     assert argument_texts(doc) == {"a": "one more: yes", "b": "two", "c": "three"}
+
+
+@pytest.mark.parametrize("kind", [Guest, Order, Node])
+def test_a_type_of_data_gives_its_schema_and_reads_itself(kind: Any) -> None:
+    schema, _ = parameters_of_type(kind, kind.__name__)
+    assert schema["type"] == "object"
+    if kind is not Node:
+        assert "$ref" not in json.dumps(schema)
+
+
+def test_what_does_not_fit_a_type_of_data_names_the_fault() -> None:
+    _, decode = parameters_of_type(Guest, "Guest")
+    assert decode('{"name": "Ada", "age": 3}') == Guest("Ada", 3)
+    for text, words in (("{", "truncated"), ('{"age": 1}', "name"), ("[]", "object"), ('{"name":' + "[" * 100_000, "")):
+        with pytest.raises(ArgumentsError, match=f"(?i){words}"):
+            decode(text)
+
+
+def test_arguments_are_checked_against_a_schema_that_somebody_else_wrote() -> None:
+    described = parameters_of_schema(
+        {"properties": {"a": {"type": "integer"}, "b": {"enum": ["x"]}}, "required": ["a"]}, "t"
+    )
+    assert described.decode('{"a": 1, "b": "x"}') == {"a": 1, "b": "x"}
+    with pytest.raises(ArgumentsError) as caught:
+        described.decode('{"a": "1", "b": "y"}')
+    assert "`a`" in str(caught.value)
+    assert "`b`" in str(caught.value)
+    for text in ("{", "[]", "null", "[" * 100_000):
+        with pytest.raises(ArgumentsError):
+            described.decode(text)
+    with pytest.raises(ArgumentsError, match="required"):
+        described.decode("")
+
+
+def test_the_context_is_found_beside_a_schema_too() -> None:
+    async def relay(ctx: ToolContext | None = None, **arguments: Any) -> None: ...
+
+    assert context_parameter(relay, "relay") == "ctx"
+    assert context_parameter(scalars, "scalars") is None

@@ -69,3 +69,37 @@ async def test_end_call_asks_the_conversation_to_hang_up_after_the_goodbye() -> 
 
 async def test_a_tool_without_a_conversation_may_ask_in_vain() -> None:
     await end_call(ToolContext())
+
+
+def test_options_of_a_call_are_kept_and_wrong_ones_refused() -> None:
+    options = {"exclusive": True, "idempotent": True, "max_calls": 2, "max_errors": 1, "tags": ["a"], "kind": "http"}
+    made = FunctionTool(hours, wait="later", **options)
+    assert (made.is_later, made.exclusive, made.idempotent) == (True, True, True)
+    assert (made.max_calls, made.max_errors, made.tags, made.kind) == (2, 1, ("a",), "http")
+    with pytest.raises(ValueError, match="block or later"):
+        tool(hours, wait="soon")  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="never_require, always_require or a function"):
+        tool(hours, approval_mode="sometimes")  # type: ignore[call-overload]
+
+
+def test_a_schema_in_place_of_the_hints_is_checked_when_the_tool_is_made() -> None:
+    def relay(**arguments: object) -> None: ...
+
+    made = tool(relay, schema={"properties": {"a": {"type": "integer"}}})
+    assert made.spec.parameters == {"type": "object", "properties": {"a": {"type": "integer"}}}
+    with pytest.raises(TypeError, match="not object"):
+        tool(relay, schema={"type": "string"})
+    with pytest.raises(TypeError, match="is wrong"):
+        tool(relay, schema={"properties": {"a": {"type": "colour"}}})
+    with pytest.raises(TypeError, match="65536 bytes"):
+        tool(relay, schema={"properties": {"a": {"description": "x" * 70_000}}})
+
+
+def test_a_tool_without_a_function_is_declared_only() -> None:
+    made = FunctionTool(None, name="show", schema={"properties": {}}, description="Show it.")
+    assert made.is_declared_only
+    assert made.spec.description == "Show it."
+    with pytest.raises(RuntimeError, match="only declared"):
+        made()
+    with pytest.raises(ValueError, match="declared by"):
+        FunctionTool(None, schema={})

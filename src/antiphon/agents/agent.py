@@ -3,57 +3,31 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-from antiphon.models.llm.contract import ChatClient, ChatOptions, Message
+from antiphon.agents.handoff import Handoff, handoff_specs
+from antiphon.agents.limits import RunLimits
+from antiphon.agents.middleware import Layer, Middleware, by_layer
+from antiphon.agents.structured import OutputType, output_type
+from antiphon.models.llm.content import Content
+from antiphon.models.llm.contract import ChatClient, ChatOptions
+from antiphon.models.llm.messages import Message
+from antiphon.tools.source import ToolSource
 from antiphon.tools.tool import FunctionTool
 
 if TYPE_CHECKING:
-    from antiphon.agents.session import AgentResponse, AgentSession
+    from antiphon.agents.compaction.contract import Compaction
+    from antiphon.agents.context import ContextProvider, RunContext
+    from antiphon.agents.responses import AgentResponse
+    from antiphon.agents.session import AgentSession
+    from antiphon.agents.stream import ResponseStream
 
-
-@dataclass(frozen=True, slots=True)
-class RunLimits:
-    """What one run (one turn) may use. At a limit the model is asked once more, without tools; only time ends a run.
-
-    Attributes:
-        max_model_steps: Requests that may call tools.
-        max_tool_calls: Tool calls in all; None is no limit.
-        max_parallel_tools: Calls of one step that run at once.
-        max_consecutive_errors: Steps in a row in which every call failed.
-        max_seconds: Longest run; it then ends with the text that it has.
-    """
-
-    max_model_steps: int = 5
-    max_tool_calls: int | None = None
-    max_parallel_tools: int = 8
-    max_consecutive_errors: int = 3
-    max_seconds: float = 90.0
-
-    def __post_init__(self) -> None:
-        for name in ("max_model_steps", "max_parallel_tools", "max_consecutive_errors", "max_seconds"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"RunLimits.{name} is {getattr(self, name)}; choose more than 0.")
-
-
-@dataclass(frozen=True, slots=True)
-class RunContext:
-    """What instructions that are a function may look at.
-
-    Attributes:
-        agent: The agent that is about to run.
-        session_id: The conversation.
-        variables: The agent's variables, overlaid by those of the conversation.
-    """
-
-    agent: Agent
-    session_id: str = ""
-    variables: Mapping[str, Any] = field(default_factory=dict)
-
-
-Instructions = str | Callable[[RunContext], str | Awaitable[str]]
+Instruction = str | Callable[["RunContext"], str | Awaitable[str]]
+Instructions = Instruction | Sequence[Instruction]
+Input = str | Message | Content | Sequence[str | Message | Content]
+"""What may be said to an agent: words, messages, contents such as an approval, or several of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,22 +36,29 @@ class Agent:
 
     Args:
         name: 1 to 64 characters.
-        instructions: The system message: text, a Jinja template (where it holds ``{{`` or ``{%``), or a function of
-            the ``RunContext``, sync or async.
+        instructions: The system message: text, a Jinja template (where it holds ``{{`` or ``{%``), a function of the
+            ``RunContext``, sync or async, or several of these.
         description: What the agent is for, for other agents and for people.
-        tools: Functions or ``FunctionTool`` objects with different names.
-        model: ``provider:model``, a ``ChatClient``, or None for the one that the server is configured with.
+        tools: Functions, ``FunctionTool`` objects, other agents, and sources of tools such as MCP servers.
+        model: ``provider:model``, a ``ChatClient``, or None for the one that is configured.
         greeting: Said when a call is answered; may be a template.
         voice: The speech provider's name of the voice; its default unless given.
         language: BCP 47 tag of the language that is spoken.
         options: Temperature, longest answer and other options of every request.
-        limits: What a run may use.
+        limits: What a run may use; ``RunLimits()`` unless given, and ``RunLimits.voice()`` in a call.
+        output_type: The form of the answer: a Pydantic model, dataclass, TypedDict or JSON Schema. The response has it
+            as ``value``.
+        handoffs: Agents, or ``Handoff``, to which the conversation may pass.
+        context_providers: What brings knowledge into each run.
+        middleware: Code around runs, requests and calls.
+        compaction: What a model gets of a long conversation; a budget of tokens unless given.
         fillers: Said, in turn, when a tool takes long.
         variables: Values for templates.
         metadata: Free.
 
     Raises:
-        ValueError: The name is empty or too long, or two tools have the same name.
+        ValueError: The name is empty or too long, two tools have the same name, or middleware does not say what it
+            goes around.
         TypeError: A tool is no function, or cannot be shown to a model.
     """
 
@@ -85,64 +66,202 @@ class Agent:
     instructions: Instructions = ""
     _: KW_ONLY
     description: str = ""
-    tools: Sequence[FunctionTool | Callable[..., Any]] = ()
+    tools: Sequence[FunctionTool | Callable[..., Any] | Agent | ToolSource] = ()
     model: str | ChatClient | None = None
     greeting: str = ""
     voice: str | None = None
     language: str | None = None
     options: ChatOptions = field(default_factory=ChatOptions)
-    limits: RunLimits = field(default_factory=RunLimits)
+    limits: RunLimits | None = None
+    output_type: Any = None
+    handoffs: Sequence[Agent | Handoff | str] = ()
+    context_providers: Sequence[ContextProvider] = ()
+    middleware: Sequence[Middleware] = ()
+    compaction: Compaction | None = None
     fillers: Sequence[str] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     toolset: Mapping[str, FunctionTool] = field(init=False, repr=False)
-    """The tools by name."""
+    """The tools by name, without those of sources."""
+    sources: tuple[ToolSource, ...] = field(init=False, repr=False)
+    """The sources among the tools."""
     request_options: ChatOptions = field(init=False, repr=False)
     """The options of every request, with the tools."""
+    output: OutputType | None = field(init=False, repr=False)
+    """The form of the answer."""
+    routes: tuple[Handoff, ...] = field(init=False, repr=False)
+    """The handoffs, each as one."""
+    layers: Mapping[Layer, tuple[Middleware, ...]] = field(init=False, repr=False)
+    """The middleware by what it goes around."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= 64:
             raise ValueError(f"An agent's name has 1 to 64 characters; this one has {len(self.name)}.")
+        put = object.__setattr__
+        handoffs = tuple(each if isinstance(each, Handoff) else Handoff(each) for each in self.handoffs)
         toolset: dict[str, FunctionTool] = {}
+        reserved = {handoff.tool_name for handoff in handoffs}
+        sources: list[ToolSource] = []
         for item in self.tools:
-            made = item if isinstance(item, FunctionTool) else FunctionTool(item)
-            if made.name in toolset:
+            if not isinstance(item, (FunctionTool, Agent)) and isinstance(item, ToolSource):
+                sources.append(item)
+                continue
+            made = as_function_tool(item)
+            if made.name in toolset or made.name in reserved:
                 raise ValueError(f"Agent {self.name!r} has two tools with the name {made.name!r}; rename one.")
             toolset[made.name] = made
-        object.__setattr__(self, "tools", tuple(toolset.values()))
-        object.__setattr__(self, "fillers", tuple(self.fillers))
-        object.__setattr__(self, "toolset", toolset)
-        specs = tuple(made.spec for made in toolset.values())
-        object.__setattr__(self, "request_options", replace(self.options, tools=specs))
+        put(self, "tools", (*toolset.values(), *sources))
+        put(self, "sources", tuple(sources))
+        put(self, "routes", handoffs)
+        put(self, "fillers", tuple(self.fillers))
+        put(self, "toolset", toolset)
+        put(self, "layers", by_layer(self.middleware))
+        put(self, "output", None if self.output_type is None else output_type(self.output_type))
+        specs = tuple(made.spec for made in toolset.values()) + handoff_specs(handoffs)
+        output = self.output.format if self.output is not None else self.options.output
+        put(self, "request_options", replace(self.options, tools=specs, output=output))
+        _check_sources(self.context_providers)
 
     def replace(self, **changes: Any) -> Agent:
         """A copy with other values."""
         return replace(self, **changes)
 
-    async def run(
+    @property
+    def version(self) -> str:
+        """A hash of all that makes the agent behave as it does, for logs and evaluations."""
+        from antiphon.agents.version import version_of
+
+        return version_of(self)
+
+    def create_session(self, session_id: str | None = None) -> AgentSession:
+        """A conversation with this agent."""
+        from antiphon.agents.session import AgentSession
+
+        return AgentSession(session_id) if session_id else AgentSession()
+
+    @overload
+    def run(
         self,
-        message: str | Message | Sequence[Message],
+        messages: Input | None = None,
         *,
+        stream: Literal[False] = False,
         session: AgentSession | None = None,
+        tools: Sequence[FunctionTool | Callable[..., Any] | Agent] = (),
+        middleware: Sequence[Middleware] = (),
+        options: ChatOptions | None = None,
+        limits: RunLimits | None = None,
         variables: Mapping[str, Any] | None = None,
         values: Mapping[str, Any] | None = None,
-    ) -> AgentResponse:
+        history: Sequence[Message] | None = None,
+    ) -> Coroutine[Any, Any, AgentResponse]: ...
+
+    @overload
+    def run(
+        self,
+        messages: Input | None = None,
+        *,
+        stream: Literal[True],
+        session: AgentSession | None = None,
+        tools: Sequence[FunctionTool | Callable[..., Any] | Agent] = (),
+        middleware: Sequence[Middleware] = (),
+        options: ChatOptions | None = None,
+        limits: RunLimits | None = None,
+        variables: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
+        history: Sequence[Message] | None = None,
+    ) -> ResponseStream: ...
+
+    def run(
+        self,
+        messages: Input | None = None,
+        *,
+        stream: bool = False,
+        session: AgentSession | None = None,
+        tools: Sequence[FunctionTool | Callable[..., Any] | Agent] = (),
+        middleware: Sequence[Middleware] = (),
+        options: ChatOptions | None = None,
+        limits: RunLimits | None = None,
+        variables: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
+        history: Sequence[Message] | None = None,
+    ) -> Coroutine[Any, Any, AgentResponse] | ResponseStream:
         """One text turn: from a message to the final answer, tools included.
 
         Args:
-            message: What the user says.
+            messages: What the user says; None goes on with the session, after approvals or late results.
+            stream: Give a ``ResponseStream`` to read the answer from as it is written.
             session: The conversation that this turn belongs to; a throw-away one unless given.
+            tools: More tools for this turn.
+            middleware: More middleware for this turn, inside of the agent's own.
+            options: Options of the request; what is None here is the agent's.
+            limits: What this turn may use.
             variables: Values for the instructions' template, over the agent's own.
             values: Handed to tools as ``context.values``; the model does not see them.
+            history: The conversation so far in place of the session's; nothing is written then.
 
         Raises:
             ChatClientException: The model's provider failed.
-            AgentInvalidRequestException: The session is busy with another turn.
+            AgentInvalidRequestException: The session is busy with another turn, or the input cannot be used.
             ConfigurationError: No model is configured, or ``model`` is not known.
         """
-        from antiphon.agents.session import run_turn
+        from antiphon.agents.stream import ResponseStream
+        from antiphon.agents.turns import Turn
 
-        return await run_turn(self, message, session=session, variables=variables or {}, values=values or {})
+        turn = Turn(
+            self,
+            messages,
+            session=session,
+            tools=tools,
+            middleware=middleware,
+            options=options,
+            limits=limits,
+            variables=variables,
+            values=values,
+            history=history,
+        )
+        return ResponseStream(turn) if stream else turn.complete()
+
+    def as_tool(
+        self,
+        name: str | None = None,
+        *,
+        description: str | None = None,
+        arg_name: str = "task",
+        share_session: bool = False,
+        timeout_s: float = 120.0,
+    ) -> FunctionTool:
+        """This agent as a tool of another: it gets a task in words and gives its answer.
+
+        Args:
+            name: Of the tool; the agent's name unless given.
+            description: When to use it; the agent's description unless given.
+            arg_name: What the model's argument is called.
+            share_session: Whether all calls of a conversation are one conversation with this agent.
+            timeout_s: Longest run.
+        """
+        from antiphon.agents.delegate import delegate_tool
+
+        return delegate_tool(
+            self,
+            name=name,
+            description=description,
+            arg_name=arg_name,
+            share_session=share_session,
+            timeout_s=timeout_s,
+        )
+
+    def as_mcp_server(self, *, tools_only: bool = False) -> Any:
+        """This agent as a server of the Model Context Protocol: an ``mcp.server.Server``.
+
+        Args:
+            tools_only: Offer the agent's tools instead of the agent.
+
+        Raises:
+            IntegrationInitializationError: The package ``mcp`` is missing.
+        """
+        from antiphon.agents.mcp_server import as_mcp_server
+
+        return as_mcp_server(self, tools_only=tools_only)
 
     def serve(self, *, host: str | None = None, port: int | None = None, **options: Any) -> None:
         """Answer calls until stopped.
@@ -154,3 +273,19 @@ class Agent:
         """
         # The server stands above the agents, and this is a convenience at the top of a user's program.
         importlib.import_module("antiphon.server.run").serve(self, host=host, port=port, **options)
+
+
+def as_function_tool(item: FunctionTool | Callable[..., Any] | Agent) -> FunctionTool:
+    """What a user gives for a tool, as one."""
+    if isinstance(item, FunctionTool):
+        return item
+    as_tool = getattr(item, "as_tool", None)  # an agent, or what can stand where an agent stands
+    made: FunctionTool = FunctionTool(cast("Callable[..., Any]", item)) if as_tool is None else as_tool()
+    return made
+
+
+def _check_sources(providers: Sequence[ContextProvider]) -> None:
+    names = [provider.source_id for provider in providers]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"Two context providers have the source_id {twice!r}; rename one.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
-from antiphon.models.llm.contract import FunctionCall, Message
-from antiphon.tools.invoke import INTERRUPTED, ToolResult
+from msgspec.structs import replace
+
+from antiphon.models.llm.content import Content, FunctionCall, Text
+from antiphon.models.llm.messages import Message, tool_message
+from antiphon.tools.invoke import INTERRUPTED, result_of
 
 _JOINT = {"user": "\n", "assistant": " "}
+_SENT = frozenset({"text", "uri", "audio", "text_reasoning", "hosted_file", "hosted_tool", "function_call"})
 
 
 def build_request(instructions: str, messages: Iterable[Message]) -> list[Message]:
@@ -28,7 +31,7 @@ def build_request(instructions: str, messages: Iterable[Message]) -> list[Messag
             system.append(message.text)
         else:
             rest.append(message)
-    text = "\n\n".join(part for part in system if part)
+    text = "\n\n".join([part for part in system if part])
     return [Message("system", text), *repair(rest)] if text else repair(rest)
 
 
@@ -36,37 +39,51 @@ def repair(messages: Iterable[Message]) -> list[Message]:
     """Make a history that every provider takes, without changing what is sound in it.
 
     A call without a result gets the text that it was interrupted; results go directly behind their calls, in the
-    calls' order; results without a call and messages without content leave. Neighbours of the same side, which an
+    calls' order; results without a call and messages that say nothing leave. Neighbours of the same side, which an
     interruption leaves behind, are joined.
     """
     sound: list[Message] = []
     open_calls: dict[str, int] = {}
     for message in messages:
         if message.role == "tool":
-            place = open_calls.pop(message.call_id or "", None)
+            result = message.result
+            place = open_calls.pop(result.call_id, None) if result is not None else None
             if place is not None:
                 sound[place] = message
             continue
-        if not message.text and not message.calls:
+        if not _says_something(message):
             continue
-        if sound and sound[-1].role == message.role and not sound[-1].calls:
-            before = sound.pop().text
-            message = replace(message, text=f"{before}{_JOINT[message.role]}{message.text}".strip())
+        if sound and sound[-1].role == message.role:
+            message = _joined(sound.pop(), message)
         sound.append(message)
-        for call in message.calls:
-            open_calls[call.call_id] = len(sound)
-            sound.append(result_message(call, None))
+        for content in message.contents:
+            if content.type == "function_call":
+                open_calls[content.call_id] = len(sound)
+                sound.append(tool_message(result_of(content, "interrupted", INTERRUPTED)))
     return sound
 
 
-def result_message(call: FunctionCall, result: ToolResult | None) -> Message:
-    """The tool message that answers a call; without a result it says that the call was interrupted."""
-    return Message("tool", INTERRUPTED if result is None else result.text, call_id=call.call_id, name=call.name)
+def without_calls(messages: Sequence[Message]) -> list[Message]:
+    """The conversation without its tool calls and results, for a server that refuses them."""
+    plain: list[Message] = []
+    for message in messages:
+        if message.role == "tool":
+            continue
+        contents = tuple(content for content in message.contents if content.type != "function_call")
+        if contents:
+            plain.append(message if len(contents) == len(message.contents) else message.replace(contents=contents))
+    return [*plain[:1], *repair(plain[1:])] if plain and plain[0].role == "system" else repair(plain)
 
 
 def with_unique_ids(calls: Sequence[FunctionCall], messages: Iterable[Message]) -> tuple[FunctionCall, ...]:
     """The calls with an id each that no other call of the conversation has; sound ids stay."""
-    taken = {call.call_id for message in messages for call in message.calls}
+    taken = {
+        content.call_id
+        for message in messages
+        if message.role == "assistant"
+        for content in message.contents
+        if content.type == "function_call"
+    }
     fixed: list[FunctionCall] = []
     for call in calls:
         number = len(taken)
@@ -77,3 +94,22 @@ def with_unique_ids(calls: Sequence[FunctionCall], messages: Iterable[Message]) 
         taken.add(call_id)
         fixed.append(call if call_id == call.call_id else replace(call, call_id=call_id))
     return tuple(fixed)
+
+
+def _says_something(message: Message) -> bool:
+    for content in message.contents:
+        kind = content.type
+        if kind == "audio" and content.heard_text == "":  # type: ignore[union-attr]
+            continue  # nothing of it was heard
+        if kind in _SENT and (kind != "text" or content.text):  # type: ignore[union-attr]
+            return True
+    return False
+
+
+def _joined(before: Message, message: Message) -> Message:
+    """Two messages of one side as one."""
+    if len(before.contents) == 1 and before.contents[0].type == "text" and message.contents[0].type == "text":
+        words = f"{before.contents[0].text}{_JOINT[message.role]}{message.contents[0].text}".strip()
+        return message.replace(contents=(Text(words), *message.contents[1:]))
+    between: tuple[Content, ...] = (Text(_JOINT[message.role]),)
+    return message.replace(contents=(*before.contents, *between, *message.contents))

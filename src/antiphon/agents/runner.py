@@ -1,34 +1,69 @@
 """Who owns the running tool calls of a conversation.
 
-A run (one turn) starts a group of calls and listens to it. When the run ends early, because the caller interrupts or
-its task is cancelled, the group is released: calls go on to their end and their results reach ``on_result``, except
-those whose tool says ``cancel_on_interrupt``. So every call gets exactly one result, either as an update of its run
-or through ``on_result``, and no call outlives the conversation.
+A run (one turn) starts a group of calls and listens to it. When the run ends early, the group is released. After an
+interruption its calls go on to their end and their results reach ``on_result``, except those whose tool says
+``cancel_on_interrupt``; when the run's task is cancelled, or its stream closed, async tools are cancelled with it. So
+every call gets exactly one result, either as an update of its run or through ``on_result``, and no call outlives the
+conversation.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from antiphon.agents.updates import CallFinished, CallProgress, CallStarted, CallUpdate, Filler
 from antiphon.clock import Clock
-from antiphon.models.llm.contract import FunctionCall
+from antiphon.logs import Log
+from antiphon.models.llm.content import Filler, FunctionCall, FunctionResult, ToolFinished, ToolProgress, ToolStarted
 from antiphon.tools.context import ToolContext
-from antiphon.tools.invoke import INTERRUPTED, ToolResult, ToolStatus, invoke
+from antiphon.tools.invoke import INTERRUPTED, MAX_RESULT_CHARS, PENDING, RunTool, invoke, result_of
 from antiphon.tools.tool import FunctionTool
 
-_log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from antiphon.agents.observability.call_spans import CallTrace
+    from antiphon.agents.observability.spans import RunTrace
+
+_log = Log(__name__)
 
 CLEAN_UP_S = 0.1
 """How long a cancelled tool may clean up before its result is given without it."""
 _CLOSE_S = 1.0
+
+CallUpdate = ToolStarted | ToolProgress | ToolFinished | Filler
+
+
+def _ignore(*_: Any) -> None:
+    """Nobody asked."""
+
+
+@dataclass(slots=True)
+class Manner:
+    """How the calls of a step are run.
+
+    Attributes:
+        agent: The name of the agent that called.
+        parallel: Calls that run at once.
+        fillers: The agent's words for a caller who waits, where a tool has none; None says none at all.
+        max_chars: Longest result, where the tool does not say it.
+        run: What runs a tool in the place of ``run_tool``: middleware.
+        add_tools: For tools that offer further ones.
+        remove_tools: For tools that take some away.
+        trace: Makes a span of each call; None when nobody wants them.
+    """
+
+    agent: str = ""
+    parallel: int = 8
+    fillers: Sequence[str] | None = ()
+    max_chars: int = MAX_RESULT_CHARS
+    run: RunTool | None = None
+    add_tools: Callable[[Sequence[Any]], None] = _ignore
+    remove_tools: Callable[[Sequence[str]], None] = _ignore
+    trace: RunTrace | None = None
 
 
 class ToolRunner:
@@ -38,7 +73,9 @@ class ToolRunner:
         clock: The conversation's time.
         session_id: Its id, for tools and logs.
         values: Handed to tools as ``context.values``.
+        state: The conversation's state, for tools.
         on_result: Gets the result of each call whose run ended before it. Called on the loop; must not wait.
+        on_late: Gets the result of a call that the model has been told to wait for. Called on the loop.
         on_request: Gets what tools ask the conversation for, such as ``hang_up``.
     """
 
@@ -48,14 +85,18 @@ class ToolRunner:
         *,
         session_id: str = "",
         values: Mapping[str, Any] | None = None,
-        on_result: Callable[[FunctionCall, ToolResult], None] | None = None,
-        on_request: Callable[[str, Mapping[str, Any]], None] | None = None,
+        state: MutableMapping[str, Any] | None = None,
+        on_result: Callable[[FunctionCall, FunctionResult], None] = _ignore,
+        on_late: Callable[[FunctionCall, FunctionResult], None] = _ignore,
+        on_request: Callable[[str, Mapping[str, Any]], None] = _ignore,
     ) -> None:
         self.clock = clock
+        self.session_id = session_id
+        self.values: Mapping[str, Any] = values or {}
+        self.state: MutableMapping[str, Any] = {} if state is None else state
         self.on_result = on_result
-        self._session_id = session_id
-        self._values = values or {}
-        self._on_request = on_request
+        self.on_late = on_late
+        self.on_request = on_request
         self._groups: dict[int, CallGroup] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._fillers_said = 0
@@ -73,72 +114,105 @@ class ToolRunner:
         tools: Mapping[str, FunctionTool],
         calls: Sequence[FunctionCall],
         *,
-        parallel: int = 8,
-        fillers: Sequence[str] | None = (),
+        manner: Manner | None = None,
+        settled: Mapping[str, FunctionResult] | None = None,
     ) -> CallGroup:
-        """Start the calls of one step, in order, at most ``parallel`` at once.
+        """Start the calls of one step, in order.
 
         Args:
             tools: What may be called, by name.
             calls: With an id each.
-            parallel: Calls that run at once.
-            fillers: The agent's words for a caller who waits, where a tool has none; None says none at all.
+            manner: How they are run.
+            settled: Results that are known already, by the call's id: these calls do not run.
         """
-        return CallGroup(self, tools, calls, parallel, fillers)
+        return CallGroup(self, tools, calls, Manner() if manner is None else manner, settled or {})
 
     def pending(self) -> tuple[FunctionCall, ...]:
         """The calls that have no result yet."""
         return tuple(call for group in self._groups.values() for call in group.open_calls())
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs."""
+        return all(task.done() for task in self._tasks)
+
     async def aclose(self) -> None:
         """Cancel what runs; open calls get the result that they were interrupted. Waits a second at most."""
         for group in tuple(self._groups.values()):
             group.release(cancel=True)
-        tasks = tuple(self._tasks)
+        tasks = [task for task in self._tasks if not task.done()]
         if tasks:
             for task in tasks:
                 task.cancel()
             _, stuck = await asyncio.wait(tasks, timeout=_CLOSE_S)
             if stuck:
-                _log.error("tool.stuck", session_id=self._session_id, tasks=[task.get_name() for task in stuck])
+                _log.error("tool.stuck", session_id=self.session_id, tasks=[task.get_name() for task in stuck])
 
-    def _context(self, call: FunctionCall, progress: Callable[[str], None]) -> ToolContext:
-        if self._on_request is None:
-            return ToolContext(call.call_id, self._session_id, self._values, progress)
-        return ToolContext(call.call_id, self._session_id, self._values, progress, self._on_request)
-
-    def _next_filler(self, texts: Sequence[str]) -> str:
+    def next_filler(self, texts: Sequence[str]) -> str:
+        """The next of some texts; they take turns over the whole conversation."""
         self._fillers_said += 1
         return texts[(self._fillers_said - 1) % len(texts)]
 
 
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """One call of a group."""
+
+    call: FunctionCall
+    tool: FunctionTool | None
+    result: FunctionResult | None = None
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+    started: bool = False
+    out_of_time: bool = False
+    late: bool = field(default=False)
+    """The model was told to wait; the result goes to ``on_late``."""
+    trace: CallTrace | None = None
+
+
 class CallGroup:
     """The calls of one step. Iterate to get their updates; it ends when every call has its result."""
+
+    __slots__ = (
+        "__weakref__",
+        "_filler",
+        "_manner",
+        "_open",
+        "_released",
+        "_runner",
+        "_slots",
+        "_tools",
+        "_updates",
+        "_waiter",
+    )
 
     def __init__(
         self,
         runner: ToolRunner,
         tools: Mapping[str, FunctionTool],
         calls: Sequence[FunctionCall],
-        parallel: int,
-        fillers: Sequence[str] | None,
+        manner: Manner,
+        settled: Mapping[str, FunctionResult],
     ) -> None:
-        self.calls = tuple(calls)
-        self.results: list[ToolResult | None] = [None] * len(self.calls)
-        """In the order of the calls; None where a call has no result yet."""
         self._runner = runner
         self._tools = tools
-        self._open = len(self.calls)
-        self._next = 0
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._timers: list[asyncio.TimerHandle] = []
+        self._manner = manner
+        self._slots = [_Slot(call, tools.get(call.name)) for call in calls]
+        self._open = len(self._slots)
         self._updates: deque[CallUpdate] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._filler: asyncio.TimerHandle | None = None
         self._released = False
         runner._groups[id(self)] = self
-        for _ in range(min(parallel, self._open)):
-            self._start_next()
-        self._plan_filler(fillers)
+        if settled:
+            known = [slot for slot in self._slots if slot.call.call_id in settled]
+            for slot in known:
+                slot.started = True
+            for slot in known:
+                self._settle(slot, settled[slot.call.call_id])
+        self._start_more()
+        if manner.fillers is not None and self._open:
+            self._plan_filler(manner.fillers)
 
     def __aiter__(self) -> CallGroup:
         return self
@@ -151,14 +225,26 @@ class CallGroup:
             await self._waiter
         return self._updates.popleft()
 
+    async def wait(self) -> None:
+        """Wait until every call has its result; nobody wants the updates."""
+        while self._open:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        self._updates.clear()
+
     @property
     def has_more(self) -> bool:
         """Whether another update will come."""
         return bool(self._updates or self._open)
 
+    @property
+    def results(self) -> list[FunctionResult | None]:
+        """In the order of the calls; None where a call has no result yet."""
+        return [slot.result for slot in self._slots]
+
     def open_calls(self) -> list[FunctionCall]:
         """The calls that have no result yet."""
-        return [call for call, result in zip(self.calls, self.results, strict=True) if result is None]
+        return [slot.call for slot in self._slots if slot.result is None]
 
     def release(self, *, cancel: bool = False) -> None:
         """Nobody listens any more. Calls that run go on, those that have not begun do not; see the module's text.
@@ -166,94 +252,165 @@ class CallGroup:
         Args:
             cancel: Cancel them all.
         """
-        unheard = [] if self._released else [update for update in self._updates if update.type == "call_finished"]
+        unheard = [] if self._released else [update for update in self._updates if update.type == "tool_finished"]
         self._released = True
         self._updates.clear()
         for update in unheard:
-            self._deliver(update.call, update.result)
-        for index, call in enumerate(self.calls):
-            if self.results[index] is not None:
+            self._runner.on_result(update.call, update.result)
+        if not self._open:
+            return
+        for slot in self._slots:
+            if slot.result is not None:
                 continue
-            tool = self._tools.get(call.name)
-            if cancel or index >= self._next or (tool is not None and tool.cancel_on_interrupt):
-                self._settle_without(index, "interrupted", INTERRUPTED)
-                if index in self._tasks:
-                    self._tasks[index].cancel()
+            if cancel or not slot.started or (slot.tool is not None and slot.tool.cancel_on_interrupt):
+                self._settle(slot, result_of(slot.call, "interrupted", INTERRUPTED))
+                if slot.task is not None:
+                    slot.task.cancel()
 
-    def _start_next(self) -> None:
-        if self._released or self._next >= len(self.calls):
+    def _start_more(self) -> None:
+        """Start what may run now: in order, within the bound, exclusive calls alone."""
+        if self._released:
             return
-        index = self._next
-        self._next += 1
-        call = self.calls[index]
-        self._tell(CallStarted(call))
-        task = asyncio.create_task(self._run(index, call), name=f"tool {call.name} {call.call_id}")
-        self._tasks[index] = task
-        self._runner._tasks.add(task)
-        task.add_done_callback(self._runner._tasks.discard)
-        if tool := self._tools.get(call.name):
-            clock = self._runner.clock
-            self._timers.append(clock.call_at(clock.now() + tool.timeout_s + CLEAN_UP_S, self._give_up, index, tool))
+        if len(self._slots) == 1:
+            if not self._slots[0].started:
+                self._start(self._slots[0])
+            return
+        running = [slot for slot in self._slots if slot.started and slot.result is None]
+        for slot in self._slots:
+            if slot.started:
+                continue
+            alone = slot.tool is not None and slot.tool.exclusive
+            held_up = any(other.tool is not None and other.tool.exclusive for other in running)
+            if held_up or (alone and running) or len(running) >= self._manner.parallel:
+                return
+            self._start(slot)
+            if slot.result is None:
+                running.append(slot)
 
-    async def _run(self, index: int, call: FunctionCall) -> None:
-        runner = self._runner
-        context = runner._context(call, partial(self._progress, call))
+    def _start(self, slot: _Slot) -> None:
+        slot.started = True
+        runner, call, tool = self._runner, slot.call, slot.tool
+        self._tell(ToolStarted(call))
+        task = asyncio.create_task(self._run(slot), name=call.name)
+        slot.task = task
+        runner._tasks.add(task)
+        if tool is None:
+            return
+        clock = runner.clock
+        slot.timer = clock.call_at(clock.now() + tool.timeout_s, self._out_of_time, slot)
+        if tool.is_later:
+            self._settle(slot, result_of(call, "pending", PENDING))
+            slot.late = True
+
+    async def _run(self, slot: _Slot) -> None:
+        runner, manner, call = self._runner, self._manner, slot.call
+        if manner.trace is not None:
+            slot.trace = manner.trace.begin_call(slot.tool, call)
+        context = ToolContext(
+            call.call_id,
+            runner.session_id,
+            runner.values,
+            runner.state,
+            manner.agent,
+            partial(self._progress, slot),
+            runner.on_request,
+            manner.add_tools,
+            manner.remove_tools,
+            partial(_is_settled, slot),
+        )
+        started = runner.clock.now()
         try:
-            result = await invoke(self._tools, call, context=context, clock=runner.clock)
+            result = await invoke(
+                slot.tool, call, context=context, known=self._tools, run=manner.run, max_chars=manner.max_chars
+            )
         except asyncio.CancelledError:
-            self._settle_without(index, "interrupted", INTERRUPTED)
-            raise
-        self._settle(index, result)
+            if not slot.out_of_time:
+                self._settle(slot, result_of(call, "interrupted", INTERRUPTED))
+                raise
+            result = self._timeout_of(slot)
+        finally:
+            if slot.task is not None:
+                runner._tasks.discard(slot.task)
+        if slot.out_of_time:
+            result = self._timeout_of(slot)
+        self._settle(slot, _timed(result, (runner.clock.now() - started) * 1000))
 
-    def _give_up(self, index: int, tool: FunctionTool) -> None:
-        text = f"The function took longer than {tool.timeout_s:g} s."
-        self._settle_without(index, "timeout", text)
+    def _out_of_time(self, slot: _Slot) -> None:
+        """The tool's time is over: it is cancelled, and given up when it does not end soon."""
+        slot.out_of_time = True
+        _log.warning("tool.timeout", tool=slot.call.name, call_id=slot.call.call_id, session_id=self._runner.session_id)
+        if slot.task is not None:
+            slot.task.cancel()
+        clock = self._runner.clock
+        slot.timer = clock.call_at(clock.now() + CLEAN_UP_S, self._give_up, slot)
 
-    def _settle_without(self, index: int, status: ToolStatus, text: str) -> None:
-        call = self.calls[index]
-        self._settle(index, ToolResult(call.call_id, call.name, status, text))
+    def _give_up(self, slot: _Slot) -> None:
+        self._settle(slot, self._timeout_of(slot))
 
-    def _settle(self, index: int, result: ToolResult) -> None:
-        """Give a call its result, once; a later one is dropped."""
-        if self.results[index] is not None:
+    def _timeout_of(self, slot: _Slot) -> FunctionResult:
+        seconds = slot.tool.timeout_s if slot.tool is not None else 0.0
+        text = f"The function took longer than {seconds:g} s and was stopped."
+        return _timed(result_of(slot.call, "timeout", text), seconds * 1000)
+
+    def _settle(self, slot: _Slot, result: FunctionResult) -> None:
+        """Give a call its result, once; a later one is dropped, or told apart where the model waits for it."""
+        if slot.timer is not None and result.status != "pending":
+            slot.timer.cancel()
+            slot.timer = None
+        if slot.trace is not None and result.status != "pending":
+            slot.trace.end(result)
+            slot.trace = None
+        if slot.late:
+            slot.late = False
+            if result.status != "interrupted":
+                self._runner.on_late(slot.call, result)
             return
-        self.results[index] = result
+        if slot.result is not None:
+            return
+        slot.result = result
         self._open -= 1
         if self._released:
-            self._deliver(self.calls[index], result)
+            self._runner.on_result(slot.call, result)
         else:
-            self._tell(CallFinished(self.calls[index], result))
-            self._start_next()
+            self._tell(ToolFinished(slot.call, result))
+            # A pending call has only just been started, by the loop that starts the others.
+            if self._open and result.status != "pending":
+                self._start_more()
         if not self._open:
-            for timer in self._timers:
-                timer.cancel()
-            del self._runner._groups[id(self)]
-
-    def _deliver(self, call: FunctionCall, result: ToolResult) -> None:
-        if self._runner.on_result is not None:
-            self._runner.on_result(call, result)
+            if self._filler is not None:
+                self._filler.cancel()
+                self._filler = None
+            self._runner._groups.pop(id(self), None)
 
     def _tell(self, update: CallUpdate) -> None:
         self._updates.append(update)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _progress(self, call: FunctionCall, text: str) -> None:
-        if not self._released and call in self.open_calls():
-            self._tell(CallProgress(call, text))
+    def _progress(self, slot: _Slot, text: str) -> None:
+        if not self._released and slot.result is None:
+            self._tell(ToolProgress(slot.call, text))
 
-    def _plan_filler(self, fillers: Sequence[str] | None) -> None:
+    def _plan_filler(self, fillers: Sequence[str]) -> None:
         """One filler a step, for the running tool whose caller shall wait least."""
-        if fillers is None:
-            return
-        waits = [(tool.filler_after_s, call) for call in self.calls if (tool := self._tools.get(call.name))]
-        talkers = [(after_s, call) for after_s, call in waits if self._tools[call.name].filler or fillers]
+        tools = [slot.tool for slot in self._slots if slot.tool is not None and slot.result is None]
+        talkers = [tool for tool in tools if tool.filler or fillers]
         if talkers:
-            after_s, call = min(talkers, key=lambda talker: talker[0])
+            first = min(talkers, key=lambda tool: tool.filler_after_s)
             clock = self._runner.clock
-            texts = self._tools[call.name].filler or fillers
-            self._timers.append(clock.call_at(clock.now() + after_s, self._say_filler, texts))
+            texts = first.filler or tuple(fillers)
+            self._filler = clock.call_at(clock.now() + first.filler_after_s, self._say_filler, texts)
 
     def _say_filler(self, texts: Sequence[str]) -> None:
         if self._open and not self._released:
-            self._tell(Filler(self._runner._next_filler(texts), self.open_calls()[0].call_id))
+            self._tell(Filler(self._runner.next_filler(texts), self.open_calls()[0].call_id))
+
+
+def _is_settled(slot: _Slot) -> bool:
+    return slot.result is not None
+
+
+def _timed(result: FunctionResult, duration_ms: float) -> FunctionResult:
+    return FunctionResult(
+        result.call_id, result.name, result.status, result.text, duration_ms, result.media, result.exception
+    )

@@ -1,129 +1,288 @@
-"""Text conversations: a session that keeps its messages, and one turn of it."""
+"""A text conversation: its messages, its state, and what of it is still open."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+import asyncio
+import os
+import random
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from antiphon.agents.agent import Agent
-from antiphon.agents.history import result_message
-from antiphon.agents.instructions import instructions_for
-from antiphon.agents.loop import run_loop
+import msgspec
+
+from antiphon.agents.approval import Approvals
+from antiphon.agents.heard import heard_audio, heard_words
 from antiphon.agents.runner import ToolRunner
-from antiphon.agents.updates import Finished, Limit, RunFinish
-from antiphon.clock import WallClock
+from antiphon.agents.stores import HistoryProvider
+from antiphon.clock import Clock, WallClock
 from antiphon.errors import AgentInvalidRequestException
-from antiphon.models.llm.contract import ChatClient, Message, Usage
+from antiphon.logs import Log
+from antiphon.models.llm.content import FunctionCall, FunctionResult, LateResult
+from antiphon.models.llm.messages import Message, tool_message
+
+if TYPE_CHECKING:
+    from antiphon.agents.agent import Agent
+    from antiphon.agents.turns import Turn
+
+_log = Log(__name__)
+
+FORMAT = 1
+MAX_MESSAGES = 10_000
+MAX_WAITING = 100
+MAX_STATE_BYTES = 1024 * 1024
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class AgentSession:
-    """A text conversation. One turn at a time; one agent after the other may use it.
+    """A conversation. One turn at a time; one agent after the other may use it.
 
     Attributes:
         id: Its id.
         messages: What was said and done so far.
+        state: What tools and context providers keep; values that JSON can hold.
+        memory: What compaction has learned of the conversation.
+        history: Where the messages are kept besides; they are loaded from there before the first turn.
+        active_agent: The agent that answers after a handoff.
+        agents: Further agents that handoffs may name.
+        variables: Values for templates, over the agents' own.
+        version: Counted up by a ``SessionStore``.
+        approvals: Calls that wait for a person, and what is allowed.
+        late: Results that came after the model was told to wait; ``agent.run(None, session=...)`` hands them over.
+        dropped: Late results and waiting messages that found no room.
+        clock: Its time.
     """
 
-    id: str = field(default_factory=lambda: f"ses_{uuid4().hex[:24]}")
+    id: str = field(default_factory=lambda: f"ses_{os.urandom(12).hex()}")
     messages: list[Message] = field(default_factory=list)
-    busy: bool = field(default=False, repr=False)
+    state: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    history: HistoryProvider | None = None
+    active_agent: str | None = None
+    agents: Sequence[Agent] = ()
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 0
+    approvals: Approvals = field(default_factory=Approvals)
+    late: deque[LateResult] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
+    dropped: int = 0
+    clock: Clock = field(default_factory=WallClock, repr=False)
+    queue: deque[Message] = field(default_factory=lambda: deque(maxlen=MAX_WAITING), repr=False)
+    turn: Turn | None = field(default=None, repr=False)
+    _tools: ToolRunner | None = field(default=None, repr=False)
+    _loaded: bool = field(default=False, repr=False)
+    _results: list[FunctionResult] = field(default_factory=list, repr=False)
+    _chores: set[asyncio.Task[None]] = field(default_factory=set, repr=False)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is going on."""
+        return self.turn is not None
 
-@dataclass(frozen=True, slots=True)
-class AgentResponse:
-    """The outcome of a turn.
+    def tools(self, values: Mapping[str, Any]) -> ToolRunner:
+        """Who runs the tools of this conversation."""
+        if self._tools is None:
+            self._tools = ToolRunner(
+                self.clock,
+                session_id=self.id,
+                state=self.state,
+                on_result=_weakly(self._add_result),
+                on_late=_weakly(self._add_late),
+            )
+        self._tools.values = values
+        return self._tools
 
-    Attributes:
-        text: All that the agent said.
-        messages: What the turn added to the conversation behind the user's message, calls and results included.
-        usage: The sum over all requests.
-        finish_reason: Why it ended.
-        limit_hit: The limit, where ``finish_reason`` is ``limit``.
-    """
+    async def load(self) -> None:
+        """Read the messages that ``history`` keeps, once."""
+        if self.history is not None and not self._loaded:
+            self.messages[:0] = await self.history.load(self.id, MAX_MESSAGES)
+            self._loaded = True
 
-    text: str
-    messages: tuple[Message, ...]
-    usage: Usage
-    finish_reason: RunFinish
-    limit_hit: Limit | None = None
+    async def add(self, messages: Sequence[Message]) -> None:
+        """Write messages, in one operation.
 
+        Raises:
+            AgentInvalidRequestException: The session is full.
+        """
+        if len(self.messages) + len(messages) > MAX_MESSAGES:
+            raise AgentInvalidRequestException(
+                f"Session {self.id} has {len(self.messages)} messages; begin a new one.", code="input_invalid"
+            )
+        if self.history is not None:
+            now = self.clock.utc().isoformat(timespec="milliseconds")
+            messages = [
+                message
+                if message.created_at
+                else message.replace(created_at=now, message_id=message.message_id or new_id())
+                for message in messages
+            ]
+            await self.history.append(self.id, messages)
+        self.messages.extend(messages)
 
-async def run_turn(
-    agent: Agent,
-    message: str | Message | Sequence[Message],
-    *,
-    session: AgentSession | None,
-    variables: Mapping[str, Any],
-    values: Mapping[str, Any],
-) -> AgentResponse:
-    """One text turn; see ``Agent.run``.
+    def enqueue(self, message: str | Message) -> None:
+        """Add a message to the turn that is going on, before its next step; else to the next turn."""
+        if len(self.queue) == MAX_WAITING:
+            self.dropped += 1
+            _log.error("session.message_dropped", session_id=self.id, waiting=MAX_WAITING)
+        self.queue.append(message if isinstance(message, Message) else Message("user", message))
 
-    The user's message is in the session before the first request leaves. A turn that fails or is cancelled leaves
-    what it did, and the next request is valid all the same.
-    """
-    session = session or AgentSession()
-    if session.busy:
+    async def set_heard(self, message_id: str, *, heard_ms: float | None = None, heard_text: str | None = None) -> None:
+        """Correct what was heard of an interrupted answer, when the playback's report comes in later.
+
+        Args:
+            message_id: The answer; updates and messages name it.
+            heard_ms: Time at which the playback stopped; the answer needs an audio content for that.
+            heard_text: The words that were heard.
+
+        Raises:
+            AgentInvalidRequestException: There is no such message.
+        """
+        for place in range(len(self.messages) - 1, -1, -1):
+            message = self.messages[place]
+            if message.message_id == message_id:
+                whole = message.generated_text or message.text
+                text = heard_words(message, heard_ms) if heard_text is None else heard_text
+                heard = _with_heard(message, text, heard_ms).replace(interrupted=text != whole, generated_text=whole)
+                self.messages[place] = heard
+                if self.history is not None:
+                    await self.history.replace(self.id, message_id, heard)
+                return
         raise AgentInvalidRequestException(
-            f"Session {session.id} is busy with another turn; wait for it, or use a session of its own.",
-            code="session_busy",
+            f"Session {self.id} has no message {message_id!r}; take the id from an update or a message.",
+            code="input_invalid",
         )
-    session.busy = True
-    try:
-        client = client_of(agent)
-        instructions = await instructions_for(agent, session_id=session.id, variables=variables)
-        session.messages.extend(_as_messages(message))
-        return await _turn(agent, session, client, instructions, values)
-    finally:
-        session.busy = False
+
+    def take_late(self) -> list[Message]:
+        """The late results, each as a call and its result, which every model understands."""
+        taken: list[Message] = []
+        while self.late:
+            arrived = self.late.popleft()
+            call_id = f"call_{uuid4().hex[:12]}"
+            call = FunctionCall(call_id, arrived.call.name, arrived.call.arguments)
+            result = msgspec.structs.replace(arrived.result, call_id=call_id)
+            taken += [Message("assistant", (call,)), tool_message(result)]
+        return taken
+
+    def spawn(self, work: Any, name: str) -> None:
+        """Run a chore of the session behind its turns, such as a summary."""
+        task = asyncio.create_task(work, name=f"{self.id} {name}")
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def aclose_tools(self) -> None:
+        """Cancel the tool calls that still run."""
+        if self._tools is not None:
+            tools, self._tools = self._tools, None
+            await tools.aclose()
+
+    async def aclose(self) -> None:
+        """End what still runs for this conversation. Late results that come after this are dropped."""
+        if self.turn is not None:
+            await self.turn.aclose()
+        for chore in tuple(self._chores):
+            chore.cancel()
+        await self.aclose_tools()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, with which the conversation goes on in another process.
+
+        Raises:
+            TypeError: The state holds what JSON cannot.
+        """
+        try:
+            state = msgspec.json.encode(self.state)
+        except TypeError as error:
+            raise TypeError(
+                f"The state of session {self.id} cannot be kept: {error}; use values that JSON can hold."
+            ) from None
+        if len(state) > MAX_STATE_BYTES:
+            raise AgentInvalidRequestException(
+                f"The state of session {self.id} has {len(state)} bytes; at most {MAX_STATE_BYTES} are kept.",
+                code="input_invalid",
+            )
+        return {
+            "v": FORMAT,
+            "id": self.id,
+            "version": self.version,
+            "messages": [message.to_dict() for message in self.messages],
+            "state": msgspec.json.decode(state),
+            "memory": self.memory,
+            "active_agent": self.active_agent,
+            "variables": dict(self.variables),
+            "approvals": self.approvals.to_dict(),
+            "late": [msgspec.to_builtins(result) for result in self.late],
+            "queue": [message.to_dict() for message in self.queue],
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> AgentSession:
+        """From the JSON form.
+
+        Raises:
+            AgentInvalidRequestException: It is none of this version.
+        """
+        if fields.get("v") != FORMAT:
+            raise AgentInvalidRequestException(
+                f"This session has the format {fields.get('v')!r}; this version of Antiphon reads {FORMAT}.",
+                code="input_invalid",
+            )
+        session = cls(fields["id"], [Message.from_dict(each) for each in fields["messages"]], dict(fields["state"]))
+        session.memory = dict(fields["memory"])
+        session.version = fields["version"]
+        session.active_agent = fields["active_agent"]
+        session.variables = fields["variables"]
+        session.approvals = Approvals.from_dict(fields["approvals"])
+        session.late.extend(msgspec.convert(each, LateResult) for each in fields["late"])
+        session.queue.extend(Message.from_dict(each) for each in fields["queue"])
+        return session
+
+    def settle(self) -> None:
+        """Write the results of calls that have outlived their turn; those that the turn has written itself leave."""
+        if not self._results:
+            return
+        open_calls = {call.call_id for message in self.messages for call in message.calls}
+        open_calls -= {message.result.call_id for message in self.messages if message.result is not None}
+        messages = [tool_message(result) for result in self._results if result.call_id in open_calls]
+        self._results.clear()
+        self.messages.extend(messages)
+        if self.history is not None and messages:
+            self.spawn(self.history.append(self.id, messages), "result")
+
+    def _add_result(self, _call: FunctionCall, result: FunctionResult) -> None:
+        """A call has outlived its turn and is done now. While a turn is being written it waits, to follow its call."""
+        self._results.append(result)
+        if self.turn is None:
+            self.settle()
+
+    def _add_late(self, call: FunctionCall, result: FunctionResult) -> None:
+        if len(self.late) == MAX_WAITING:
+            self.dropped += 1
+            _log.error("session.late_result_dropped", session_id=self.id, waiting=MAX_WAITING)
+        self.late.append(LateResult(call, result))
 
 
-def client_of(agent: Agent) -> ChatClient:
-    """The model of an agent; one that is named, or left to the configuration, comes from the catalog.
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """The same for a runner that the session owns: so they are no cycle, and a session that is dropped is gone."""
+    reference = weakref.WeakMethod(method)
 
-    Raises:
-        ConfigurationError: The name is not known, or no model is configured.
-    """
-    if agent.model is None or isinstance(agent.model, str):
-        from antiphon.models.catalog import chat_client
+    def call(*details: Any) -> None:
+        found = reference()
+        if found is not None:
+            found(*details)
 
-        return chat_client(agent.model)
-    return agent.model
-
-
-async def _turn(
-    agent: Agent, session: AgentSession, client: ChatClient, instructions: str, values: Mapping[str, Any]
-) -> AgentResponse:
-    clock = WallClock()
-    before_turn = len(session.messages)
-    text: list[str] = []
-    finished: Finished | None = None
-    runner = ToolRunner(
-        clock,
-        session_id=session.id,
-        values=values,
-        on_result=lambda call, result: session.messages.append(result_message(call, result)),
-    )
-    run = run_loop(agent, tuple(session.messages), client=client, tools=runner, clock=clock, instructions=instructions)
-    async with runner, aclosing(run) as updates:
-        async for update in updates:
-            if update.type == "text":
-                text.append(update.text)
-            elif update.type == "calls":
-                session.messages.append(update.message)
-            elif update.type == "call_finished":
-                session.messages.append(result_message(update.call, update.result))
-            elif update.type == "finished":
-                finished = update
-    assert finished is not None, "a run that nobody ends early has a last update"
-    session.messages[before_turn:] = finished.messages
-    return AgentResponse("".join(text), finished.messages, finished.usage, finished.finish_reason, finished.limit_hit)
+    return call
 
 
-def _as_messages(message: str | Message | Sequence[Message]) -> Sequence[Message]:
-    if isinstance(message, str):
-        return (Message("user", message),)
-    return (message,) if isinstance(message, Message) else message
+def _with_heard(message: Message, text: str, heard_ms: float | None) -> Message:
+    """The message with the words that were heard; sound keeps its transcript, so that this can be corrected again."""
+    if all(content.type != "audio" for content in message.contents):
+        return message.with_text(text)
+    contents = [heard_audio(each, heard_ms, text) if each.type == "audio" else each for each in message.contents]
+    return message.replace(contents=tuple(contents))
+
+
+def new_id() -> str:
+    """An id for a message: unlikely to be met twice, and no secret."""
+    return f"msg_{random.getrandbits(96):024x}"

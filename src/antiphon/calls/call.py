@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,8 +18,10 @@ from typing import Any, Literal, Protocol
 import structlog
 
 from antiphon.agents.agent import Agent
-from antiphon.agents.instructions import render, template_values
+from antiphon.agents.instructions import template_values
 from antiphon.agents.runner import ToolRunner
+from antiphon.agents.session import AgentSession
+from antiphon.agents.templates import render
 from antiphon.calls import events, floor
 from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.floor import Phase
@@ -39,6 +41,7 @@ from antiphon.calls.turns import TurnRecord
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.clock import Clock
 from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
+from antiphon.models.llm.content import HandedOff
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.stt.contract import STT
 from antiphon.models.tts.contract import TTS
@@ -116,6 +119,8 @@ class Call:
         tap: Who records.
         data_dir: Where tools may keep files; they find it as ``values["data_dir"]``.
         phrases: The process's fixed phrases.
+        client_for: Gives the language model of an agent that a handoff leads to; that of ``models`` unless given.
+        team: Further agents that handoffs may name.
     """
 
     def __init__(
@@ -135,6 +140,8 @@ class Call:
         tap: AudioTap | None = None,
         data_dir: Path | None = None,
         phrases: Phrases | None = None,
+        client_for: Callable[[Agent], ChatClient] | None = None,
+        team: Sequence[Agent] = (),
     ) -> None:
         self.agent = agent
         self.log = log
@@ -159,10 +166,13 @@ class Call:
         self._fillers_said = 0
         self._asides: deque[str] = deque(maxlen=_MOST_ASIDES)  # texts that wait until they may be said
         self._agent_state: events.AgentState = "initializing"
+        self._session = AgentSession(session_id, agents=team, variables=self._caller.parameters, clock=clock)
+        self._client_for = client_for or (lambda _: models.llm)
         self._tools = ToolRunner(
             clock,
             session_id=session_id,
             values={**self._caller.parameters, "data_dir": data_dir},
+            state=self._session.state,
             on_result=lambda call, result: self._responding.note_result(call, result),
             on_request=self._tool_request,
         )
@@ -222,14 +232,14 @@ class Call:
     def _mind(self) -> Responding:
         return Responding(
             self.agent,
-            StallGuard(self._models.llm, self._policy.llm_stall_s),
+            lambda agent: StallGuard(self._client_for(agent), self._policy.llm_stall_s),
             self._tools,
             voice=self._voice,
             history=self.history,
             log=self.log,
             clock=self._clock,
-            session_id=self._caller.session_id,
-            variables=self._caller.parameters,
+            session=self._session,
+            handed_over=self._handed_over,
             new_speech=lambda: self._speaking.new("reply", self._turn_count),
             failed=self._reply_failed,
             say_filler=lambda text: self._speaking.say("filler", text, self._turn_count),
@@ -338,7 +348,7 @@ class Call:
         self._over.set()
         self._stop_reply(over=True)
         self._line.hang_up(self._reason)
-        for part in (self._tools, self._listening):
+        for part in (self._tools, self._session, self._listening):
             try:
                 async with asyncio.timeout(_CLOSE_S):
                     await part.aclose()
@@ -501,6 +511,10 @@ class Call:
             return  # nothing more to say before the end
         self._fail("tts_unavailable" if isinstance(error, IntegrationException) else "llm_unavailable", error)
         self._on(floor.ReplyFailed(self.log.seconds()))
+
+    def _handed_over(self, record: HandedOff, agent: Agent) -> None:
+        self.agent = agent
+        self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
 
     def _tool_request(self, name: str, details: Mapping[str, Any]) -> None:
         if name == "hang_up" and self._floor.phase in _THE_CALLERS:

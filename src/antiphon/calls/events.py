@@ -135,6 +135,17 @@ class AgentStateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentHandoff:
+    """Another agent goes on; ``handoff_type`` is ``announced`` or ``discrete``."""
+
+    type: ClassVar[str] = "agent.handoff"
+    new_agent: str
+    previous_agent: str
+    handoff_type: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpeechCreated:
     """A reply begins to be made."""
 
@@ -291,6 +302,7 @@ CallEvent = (
     | UserDtmf
     | UserIdle
     | AgentStateChanged
+    | AgentHandoff
     | AgentSpeechCreated
     | AgentSpeechStarted
     | AgentTextSpoken

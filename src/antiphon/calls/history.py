@@ -6,9 +6,11 @@ heard is not sent at all. The agent's loop repairs what a request must not hold:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from antiphon.models.llm.contract import FunctionCall, Message
+from antiphon.models.llm.content import FunctionCall, FunctionResult
+from antiphon.models.llm.messages import Message, tool_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +48,23 @@ class History:
             return self.messages.copy()
         last = self.messages[-1] if self.messages else None
         if fresh != text and last is not None and last.role == "user":
-            return [*self.messages[:-1], replace(last, text=text)]
+            return [*self.messages[:-1], last.with_text(text)]
         return [*self.messages, Message("user", fresh)]
 
     def hear_user(self, text: str, fresh: str) -> None:
         """Keep a turn of the caller; arguments as in ``with_user``."""
         self.messages = self.with_user(text, fresh)
 
-    def call_tools(self, message: Message) -> None:
+    def call_tools(self, calls: Sequence[FunctionCall]) -> None:
         """The model's request for tools; its words come back with the reply, as far as they are heard."""
-        self.messages.append(replace(message, text=""))
-        self._open_calls |= {call.call_id for call in message.calls}
+        self.messages.append(Message("assistant", calls))
+        self._open_calls |= {call.call_id for call in calls}
 
-    def add_result(self, call: FunctionCall, text: str) -> None:
+    def add_result(self, result: FunctionResult) -> None:
         """The result of a call, in whatever order they come; a second one is ignored."""
-        if call.call_id in self._open_calls:
-            self._open_calls.remove(call.call_id)
-            self.messages.append(Message("tool", text, call_id=call.call_id, name=call.name))
+        if result.call_id in self._open_calls:
+            self._open_calls.remove(result.call_id)
+            self.messages.append(tool_message(result))
 
     def add_reply(self, record: ReplyRecord) -> None:
         """What the agent said, as far as it was heard."""

@@ -7,19 +7,26 @@ voices its first clause only, so that it can be forgotten at little cost.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import structlog
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.context import RunContext, tell_after, tell_before
 from antiphon.agents.history import build_request
 from antiphon.agents.instructions import instructions_for
-from antiphon.agents.loop import run_loop
+from antiphon.agents.layers import tell_through
+from antiphon.agents.limits import RunLimits
+from antiphon.agents.memory import learn
+from antiphon.agents.middleware import AgentContext, by_layer
+from antiphon.agents.responses import AgentResponseUpdate
+from antiphon.agents.run import Run
 from antiphon.agents.runner import ToolRunner
-from antiphon.agents.updates import CallFinished, CallsRequested, CallStarted, Filler, Finished, TextDelta
+from antiphon.agents.session import AgentSession
 from antiphon.calls import events
 from antiphon.calls.clauses import Clause, ClauseSplitter
 from antiphon.calls.history import History
@@ -28,14 +35,16 @@ from antiphon.calls.speech import Speech
 from antiphon.calls.voice import Voice
 from antiphon.clock import Clock
 from antiphon.errors import AgentInvalidResponseException, AntiphonException
-from antiphon.models.llm.contract import ChatClient, FunctionCall, Message, Usage
-from antiphon.tools.invoke import ToolResult
+from antiphon.models.llm.content import FunctionCall, FunctionResult, HandedOff, Usage
+from antiphon.models.llm.contract import ChatClient
+from antiphon.models.llm.messages import Message
 
 _log = structlog.get_logger(__name__)
 
 _AHEAD_S = 20.0
 """The voice makes no more sound than this before it is heard: most of a long answer is never listened to."""
 _LOOK_AGAIN_S = 0.5
+_VOICE_LIMITS = RunLimits.voice()
 
 
 class Reply:
@@ -100,14 +109,14 @@ class Responding:
 
     Args:
         agent: Who answers.
-        client: The model.
+        client_for: Gives the model of an agent.
         tools: Owns the tool calls of the call.
         voice: Who speaks.
         history: What was said so far; gets the tool calls and their results.
         log: Gets the events of tools.
         clock: The call's time.
-        session_id: For instructions that are a function.
-        variables: Values for the instructions' template.
+        session: What the conversation's tools, providers and approvals keep, and its variables.
+        handed_over: Told when another agent goes on.
         new_speech: Makes an empty speech for a reply.
         failed: Told when a committed reply breaks off.
         say_filler: Says words for a caller who waits for a tool.
@@ -117,15 +126,15 @@ class Responding:
     def __init__(
         self,
         agent: Agent,
-        client: ChatClient,
+        client_for: Callable[[Agent], ChatClient],
         tools: ToolRunner,
         *,
         voice: Voice,
         history: History,
         log: CallLog,
         clock: Clock,
-        session_id: str,
-        variables: Mapping[str, Any],
+        session: AgentSession,
+        handed_over: Callable[[HandedOff, Agent], None],
         new_speech: Callable[[], Speech],
         failed: Callable[[Reply, AntiphonException], None],
         say_filler: Callable[[str], None],
@@ -133,29 +142,30 @@ class Responding:
     ) -> None:
         self.usage = Usage()
         self._agent = agent
-        self._client = client
+        self._client_for = client_for
         self._tools = tools
         self._voice = voice
         self._history = history
         self._log = log
         self._clock = clock
-        self._session_id = session_id
-        self._variables = variables
+        self._session = session
+        self._handed_over = handed_over
+        self._run: Run | None = None
         self._new_speech = new_speech
         self._failed = failed
         self._say_filler = say_filler
         self._spawn = spawn
         self._instructions: str | None = None
-        self._prefill: Any = getattr(client, "prefill", None)
+        self._prefill: Any = getattr(client_for(agent), "prefill", None)
         self._prefilling: asyncio.Task[None] | None = None
         self._reply: Reply | None = None
         self._handlers: dict[str, Callable[[Reply, Any], Awaitable[None]]] = {
             "text": self._text,
-            "calls": self._calls,
-            "call_started": self._call_started,
-            "call_finished": self._call_finished,
+            "function_call": self._calls,
+            "tool_started": self._call_started,
+            "tool_finished": self._call_finished,
             "filler": self._filler,
-            "finished": self._finished,
+            "handoff": self._handed_off,
         }
 
     def prefill(self) -> None:
@@ -168,14 +178,15 @@ class Responding:
             request = build_request(await self._rendered(), self._history.messages)
             await self._prefill(request, self._agent.request_options)
         except AntiphonException as error:  # the request itself will tell
-            _log.debug("prefill_failed", session_id=self._session_id, error=str(error))
+            _log.debug("prefill_failed", session_id=self._session.id, error=str(error))
         finally:
             self._prefilling = None
 
     async def _rendered(self) -> str:
         if self._instructions is None:
+            session = self._session
             self._instructions = await instructions_for(
-                self._agent, session_id=self._session_id, variables=self._variables
+                self._agent, session_id=session.id, session=session, variables=session.variables
             )
         return self._instructions
 
@@ -200,10 +211,10 @@ class Responding:
         if reply is not None and reply.task is not None:
             reply.task.cancel()
 
-    def note_result(self, call: FunctionCall, result: ToolResult) -> None:
+    def note_result(self, call: FunctionCall, result: FunctionResult) -> None:
         """A call has its result, in its turn or after it."""
-        self._history.add_result(call, result.text)
-        failed = result.status != "ok"
+        self._history.add_result(result)
+        failed = result.status not in ("ok", "pending")
         duration_ms = round(result.duration_ms, 1)
         self._log.append(events.ToolExecuted(call.call_id, call.name, result.text, failed, duration_ms))
 
@@ -222,7 +233,7 @@ class Responding:
         except AntiphonException as error:
             await self._break_off(reply, error)
         except Exception:  # The root of the reply's task: somebody else's code (instructions, a provider) is at fault.
-            _log.exception("reply_failed", session_id=self._session_id)
+            _log.exception("reply_failed", session_id=self._session.id)
             await self._break_off(reply, AgentInvalidResponseException("The reply broke off.", code="internal"))
         reply.speech.finish()
 
@@ -232,21 +243,39 @@ class Responding:
         self._failed(reply, error)
 
     async def _stream(self, reply: Reply, messages: Sequence[Message]) -> None:
-        instructions = await self._rendered()
-        updates = run_loop(
-            self._agent,
-            messages,
-            client=self._client,
+        agent, session = self._agent, self._session
+        context = RunContext(agent, session.id, session.variables, session, messages)
+        await tell_before(agent.context_providers, context)
+        layers = by_layer(context.middleware)
+        run = self._run = Run(
+            agent,
+            [*messages[:-1], *context.kept, *context.added, *messages[-1:]],
+            session=session,
             tools=self._tools,
             clock=self._clock,
-            instructions=instructions,
+            client_for=self._client_for,
+            instructions=await self._rendered(),
+            more_instructions=context.instructions,
+            more_tools=context.tools,
+            chat=layers["chat"],
+            function=layers["function"],
             fence=reply.committed,
+            limits=agent.limits or _VOICE_LIMITS,
+            keep_tools=True,
+            wait_for_approval=False,
         )
-        async with aclosing(updates):
-            async for update in updates:
-                handler = self._handlers.get(update.type)
-                if handler is not None:
-                    await handler(reply, update)
+        try:
+            async with aclosing(self._told(run, messages)) as updates:
+                async for update in updates:
+                    handler = self._handlers.get(update.contents[0].type)
+                    if handler is not None:
+                        await handler(reply, update)
+            self.usage += run.usage
+            learn(run.agent, session, messages)
+        finally:
+            if agent.context_providers:
+                error = sys.exception()
+                await tell_after(agent.context_providers, context, None if error else run.response(), error)
         await self._speak(reply, reply.splitter.flush())
         while reply.unvoiced:
             await self._clock.sleep(_LOOK_AGAIN_S)
@@ -254,7 +283,17 @@ class Responding:
         if not reply.speech.sound:
             raise AgentInvalidResponseException("The model had nothing to say.", code="empty_reply")
 
-    async def _text(self, reply: Reply, update: TextDelta) -> None:
+    def _told(self, run: Run, messages: Sequence[Message]) -> AsyncGenerator[AgentResponseUpdate]:
+        """The run's updates, inside of the agent's middleware."""
+        layers = run.agent.layers["agent"]
+        if not layers:
+            return run.updates()
+        context = AgentContext(run.agent, self._session, list(messages[-1:]), True)
+        return tell_through(layers, context, run.updates)
+
+    async def _text(self, reply: Reply, update: AgentResponseUpdate) -> None:
+        if update.structured:
+            return  # data, not words
         if reply.first_token_at is None:
             reply.first_token_at = self._clock.now()
         reply.speech.generated += update.text
@@ -262,27 +301,43 @@ class Responding:
         if clauses:
             await self._speak(reply, clauses)
 
-    async def _calls(self, reply: Reply, update: CallsRequested) -> None:
+    async def _calls(self, reply: Reply, update: AgentResponseUpdate) -> None:
         """What the model wrote before it calls is said while the tools run."""
-        self._history.call_tools(update.message)
+        self._history.call_tools([content for content in update.contents if content.type == "function_call"])
         await self._speak(reply, reply.splitter.flush())
         reply.splitter = ClauseSplitter()
 
-    async def _call_started(self, _reply: Reply, update: CallStarted) -> None:
-        call = update.call
+    async def _call_started(self, _reply: Reply, update: AgentResponseUpdate) -> None:
+        started = update.contents[0]
+        assert started.type == "tool_started"
+        call = started.call
         tool = self._agent.toolset.get(call.name)
         shown = tool.visible_arguments(call.arguments) if tool is not None else {}
         self._log.append(events.ToolCalled(call.call_id, call.name, shown))
 
-    async def _call_finished(self, _reply: Reply, update: CallFinished) -> None:
-        self.note_result(update.call, update.result)
+    async def _call_finished(self, _reply: Reply, update: AgentResponseUpdate) -> None:
+        finished = update.contents[0]
+        assert finished.type == "tool_finished"
+        self.note_result(finished.call, finished.result)
 
-    async def _filler(self, reply: Reply, update: Filler) -> None:
-        if not reply.speech.waiting:
-            self._say_filler(update.text)
+    async def _filler(self, reply: Reply, update: AgentResponseUpdate) -> None:
+        filler = update.contents[0]
+        if filler.type == "filler" and not reply.speech.waiting:
+            self._say_filler(filler.text)
 
-    async def _finished(self, _reply: Reply, update: Finished) -> None:
-        self.usage += update.usage
+    async def _handed_off(self, reply: Reply, update: AgentResponseUpdate) -> None:
+        """Another agent goes on: what the old one has said so far is its last, and the voice changes behind it."""
+        record = update.contents[0]
+        assert record.type == "handoff"
+        assert self._run is not None
+        if record.handoff_type == "discrete":
+            reply.unvoiced.clear()
+        await self._speak(reply, [] if record.handoff_type == "discrete" else reply.splitter.flush())
+        reply.splitter = ClauseSplitter()
+        self._agent = self._run.agent
+        self._instructions = None
+        self._voice.use(self._agent.voice, self._agent.language)
+        self._handed_over(record, self._agent)
 
     async def _speak(self, reply: Reply, clauses: list[Clause]) -> None:
         """Voice clauses in order, unless the voice is far ahead; then they wait."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from antiphon.agents.heard import heard_text
 from antiphon.audio.formats import AudioFormat
 from antiphon.calls.events import SpeechKind
-from antiphon.calls.heard import heard_text
 from antiphon.models.tts.contract import WordTiming
 
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from antiphon.errors import ChatClientUnavailableException
-from antiphon.models.llm.contract import ChatClient, ChatDelta, ChatOptions, Message
+from antiphon.models.llm.contract import BASIC_FEATURES, ChatClient, ChatDelta, ChatOptions
+from antiphon.models.llm.messages import Message
 
 
 class StallGuard:
@@ -17,6 +18,8 @@ class StallGuard:
         self.name = client.name
         self.notice = client.notice
         self.prefill = getattr(client, "prefill", None)
+        self.supports = getattr(client, "supports", BASIC_FEATURES)
+        self.context_window: int | None = getattr(client, "context_window", None)
         self._client = client
         self._stall_s = stall_s
 

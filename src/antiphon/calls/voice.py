@@ -94,6 +94,11 @@ class Voice:
         self._timeout_s = timeout_s
         self._phrase_timeout_s = phrase_timeout_s
 
+    def use(self, name: str | None, language: str | None) -> None:
+        """Speak with another voice from the next clause on."""
+        self._name = name
+        self._language = language
+
     async def speak(self, speech: Speech, clause: Clause, *, timeout_s: float | None = None) -> None:
         """Add the sound of a clause to a speech.
 

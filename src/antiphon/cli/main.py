@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from antiphon.cli.models import app as models_app
+from antiphon.cli.validate import validate
 from antiphon.errors import AntiphonException
 
 USAGE_ERROR = 2
+
+
+LLM_HELP = "embedded, PROVIDER/MODEL such as openai/gpt-4o-mini or ollama/qwen3, or scripted."
+
+
+class Transport(StrEnum):
+    """How MCP clients reach this program."""
+
+    STDIO = "stdio"
+    HTTP = "http"
 
 
 class _Group(TyperGroup):
@@ -32,6 +44,7 @@ app = typer.Typer(
     help="Antiphon: real-time voice agents that you host yourself.",
 )
 app.add_typer(models_app, name="models")
+app.command()(validate)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -45,7 +58,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     vad: Annotated[str | None, typer.Option(help="silero or energy.")] = None,
     stt: Annotated[str | None, typer.Option(help="moonshine or scripted.")] = None,
-    llm: Annotated[str | None, typer.Option(help="embedded, openai/MODEL or scripted.")] = None,
+    llm: Annotated[str | None, typer.Option(help=LLM_HELP)] = None,
     tts: Annotated[str | None, typer.Option(help="hibari or scripted.")] = None,
     turn: Annotated[str | None, typer.Option(help="none or smart-turn.")] = None,
     models: Annotated[str | None, typer.Option(help="bench: stand-ins for measuring the server alone.")] = None,
@@ -84,13 +97,55 @@ def call(
 def demo(
     as_json: AsJson = False,
     vad: Annotated[str | None, typer.Option(help="silero or energy.")] = None,
-    llm: Annotated[str | None, typer.Option(help="embedded, openai/MODEL or scripted.")] = None,
+    llm: Annotated[str | None, typer.Option(help=LLM_HELP)] = None,
     turn: Annotated[str | None, typer.Option(help="none or smart-turn.")] = None,
 ) -> None:
     """Hear a phone call: a recorded caller talks with the demo agent, here and offline."""
     from antiphon.cli.demo import run_demo
 
     run_demo(as_json=as_json, vad=vad, llm=llm, turn=turn)
+
+
+@app.command()
+def chat(
+    path: Annotated[Path, typer.Argument(metavar="AGENT", help="A Python file, a YAML file or a folder of them.")],
+    agent: Annotated[str | None, typer.Option(help="Which agent of the folder; the first unless given.")] = None,
+    message: Annotated[
+        list[str] | None, typer.Option("--message", "-m", help="Say this and end; again for a second turn.")
+    ] = None,
+    llm: Annotated[str | None, typer.Option(help=LLM_HELP)] = None,
+    session: Annotated[Path | None, typer.Option(help="Go on with this conversation, and keep it there.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve every call that asks for it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line, and nothing else.")] = False,
+) -> None:
+    """Talk with an agent in text: type, or pipe one message a line. Ctrl-c interrupts an answer, ctrl-d ends."""
+    from antiphon.cli.chat import run_chat
+
+    went_well = run_chat(
+        path, agent=agent, messages=message, llm=llm, session_file=session, approve_all=yes, as_json=as_json
+    )
+    raise typer.Exit(0 if went_well else 1)
+
+
+@app.command()
+def mcp(
+    agents: Annotated[Path, typer.Argument(help="A YAML file, a Python file or a folder.")],
+    transport: Annotated[
+        Transport, typer.Option(help="stdio, for a program that starts this one; or http.")
+    ] = Transport.STDIO,
+    host: Annotated[str | None, typer.Option(help="http: address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="http: port to listen on; 0 takes a free one.")] = None,
+    tools_only: Annotated[
+        bool, typer.Option("--tools-only/--agent", help="Serve the agents' tools, or the agents themselves.")
+    ] = False,
+    llm: Annotated[str | None, typer.Option(help=LLM_HELP)] = None,
+    dev: Annotated[bool | None, typer.Option("--dev", help="http: no key; on a loopback address only.")] = None,
+) -> None:
+    """Serve agents, or only their tools, to MCP clients until these go away or ctrl-c."""
+    from antiphon.cli.mcp import run_mcp
+
+    over_http = transport is Transport.HTTP
+    run_mcp(agents, over_http=over_http, host=host, port=port, tools_only=tools_only, llm=llm, dev=dev)
 
 
 @app.command()

@@ -19,7 +19,10 @@ from weakref import WeakKeyDictionary
 
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import ConfigurationError, IntegrationInitializationError
-from antiphon.models.llm.contract import ChatClient, ChatOptions, Message
+from antiphon.models.llm.connect import connect, provider_named
+from antiphon.models.llm.contract import ChatClient, ChatOptions
+from antiphon.models.llm.messages import Message
+from antiphon.models.llm.providers import PROVIDERS
 from antiphon.models.stt.contract import STT
 from antiphon.models.tts.contract import TTS
 from antiphon.models.turn.contract import TurnModel
@@ -37,6 +40,8 @@ Prompt = tuple[Sequence[Message], ChatOptions]
 BENCH_TRANSCRIPT = "Hello, what can you do for me?"
 BENCH_REPLY = "I can help you with your booking and payments today. Please tell me which one of these you would like. "
 BENCH_CLAUSE_S = 1.0
+
+EXAMPLES: Mapping[str, str] = MappingProxyType({"openai": "gpt-4o-mini", "groq": "llama-3.3-70b-versatile"})
 
 _CHAT_NAME = re.compile(r"(?P<provider>[a-z][a-z0-9_-]*)[/:](?P<model>\S+)")
 
@@ -109,7 +114,7 @@ async def load(settings: Settings, *, clock: Clock, on_progress: OnProgress | No
     make_llm = _pick_llm(chosen["llm"])
     needed = [weight for role, name in chosen.items() for weight in WEIGHTS.get((role, name), ())]
     await kit.weights.ensure(needed, on_progress)
-    if chosen["llm"] == "embedded":
+    if "embedded" in chosen["llm"].split("|"):
         await _ensure_llm(kit.weights, on_progress)
     with _missing_packages_named():
         return Models(make_vad(kit), make_stt(kit), make_llm(kit), make_tts(kit), make_turn(kit))
@@ -134,28 +139,33 @@ def chat_client(name: str | None = None, settings: Settings | None = None) -> Ch
     """A language model by name, for text turns outside of a server; one object for each event loop and name.
 
     Args:
-        name: A name of ``LLMS``, or ``provider/model``; what the settings say unless given.
+        name: A name of ``LLMS``, ``provider:model`` or ``provider/model``, or several of these joined by ``|``, of
+            which the next answers when one cannot be had; what the settings say unless given.
         settings: The operator's, read from the environment unless given.
 
     Raises:
         ConfigurationError: The name is not known.
         IntegrationInitializationError: The model's package or weight is missing.
     """
-    settings = settings or load_settings()
-    name = name or settings.llm
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    if name not in clients:
-        with _missing_packages_named():
-            clients[name] = _pick_llm(name)(_kit(settings, WallClock()))
-    return clients[name]
+    asked = name or (settings.llm if settings is not None else _AS_CONFIGURED)
+    if asked not in clients:
+        settings = settings or load_settings()
+        name = name or settings.llm
+        if name not in clients:
+            with _missing_packages_named():
+                clients[name] = _pick_llm(name)(_kit(settings, WallClock()))
+        clients[asked] = clients[name]
+    return clients[asked]
 
 
 async def close_clients() -> None:
     """Free what ``chat_client`` has made on the running event loop."""
     clients = _clients.pop(asyncio.get_running_loop(), {})
-    await asyncio.gather(*(client.aclose() for client in clients.values()))
+    await asyncio.gather(*(client.aclose() for client in {id(client): client for client in clients.values()}.values()))
 
 
+_AS_CONFIGURED = ""
 # Connections belong to an event loop, and a program may run several, one after the other.
 _clients: WeakKeyDictionary[AbstractEventLoop, dict[str, ChatClient]] = WeakKeyDictionary()
 
@@ -193,17 +203,15 @@ def _pick(role: str, makers: Mapping[str, T], name: str) -> T:
 
 
 def _pick_llm(name: str) -> Callable[[_Kit], ChatClient]:
+    """How a language model is made: by a name of ``LLMS``, ``provider:model``, or several of these joined by ``|``."""
+    if "|" in name:
+        return partial(_failover, [_pick_llm(each.strip()) for each in name.split("|")])
     match = _CHAT_NAME.fullmatch(name)
-    if match is None:
-        if name == "openai":
-            raise ConfigurationError("Name the model too, such as --llm openai/gpt-4o-mini.")
-        return _pick("llm", LLMS, name)
-    if match["provider"] != "openai":
-        raise ConfigurationError(
-            f"There is no provider {match['provider']!r}: any OpenAI-compatible endpoint is openai/MODEL with "
-            "OPENAI_BASE_URL set to its address."
-        )
-    return partial(_openai, match["model"])
+    if match is not None:
+        return partial(_connect, provider_named(match["provider"]), match["model"])
+    if name not in LLMS and name in PROVIDERS:
+        raise ConfigurationError(f"Name the model too, such as --llm {name}/{EXAMPLES.get(name, 'MODEL')}.")
+    return _pick("llm", LLMS, name)
 
 
 async def _ensure_llm(weights: WeightStore, on_progress: OnProgress | None) -> None:
@@ -268,15 +276,14 @@ def _embedded(kit: _Kit) -> ChatClient:
     return client
 
 
-def _openai(model: str, kit: _Kit) -> ChatClient:
-    from antiphon.models.llm.openai_compatible import OFFICIAL_URL, OpenAICompatibleClient
+def _connect(provider: str, model: str, kit: _Kit) -> ChatClient:
+    return connect(provider, model, kit.settings)
 
-    key = kit.settings.openai_api_key
-    return OpenAICompatibleClient(
-        model,
-        base_url=kit.settings.openai_base_url or OFFICIAL_URL,
-        api_key=key.get_secret_value() if key is not None else None,
-    )
+
+def _failover(makers: Sequence[Callable[[_Kit], ChatClient]], kit: _Kit) -> ChatClient:
+    from antiphon.models.llm.failover import FailoverChatClient
+
+    return FailoverChatClient([make(kit) for make in makers], clock=kit.clock)
 
 
 def _scripted_llm(kit: _Kit) -> ChatClient:

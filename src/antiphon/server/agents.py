@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from antiphon.agents.agent import Agent
-from antiphon.agents.yaml import load_agents
+from antiphon.agents.files import load_agents, stamp
 from antiphon.clock import Clock
 from antiphon.errors import AntiphonException, ConfigurationError
 
@@ -43,7 +43,7 @@ class AgentBook:
         return self._by_name.get(name) if name else next(iter(self._by_name.values()))
 
     async def watch(self, clock: Clock, check: Callable[[Sequence[Agent]], Awaitable[None]]) -> None:
-        """Load the file or folder again whenever it has changed; the next call gets what it says then.
+        """Load the file or folder again whenever it, or what it reads, has changed; the next call gets the new agents.
 
         A version that cannot be loaded, or does not pass, is told in the log, and the old one stays.
 
@@ -52,10 +52,10 @@ class AgentBook:
             check: Prepares the new agents, or raises an ``AntiphonException``.
         """
         assert self._path is not None
-        seen = await asyncio.to_thread(_stamp, self._path)
+        seen = await asyncio.to_thread(stamp, self._path)
         while True:
             await clock.sleep(WATCH_EVERY_S)
-            now = await asyncio.to_thread(_stamp, self._path)
+            now = await asyncio.to_thread(stamp, self._path)
             if now == seen:
                 continue
             seen = now
@@ -79,8 +79,3 @@ def _by_name(agents: Sequence[Agent]) -> dict[str, Agent]:
             raise ConfigurationError(f"Two agents have the name {agent.name!r}: rename one of them.")
         found[agent.name] = agent
     return found
-
-
-def _stamp(path: Path) -> tuple[tuple[str, int], ...]:
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    return tuple((str(file), file.stat().st_mtime_ns) for file in files if file.is_file())

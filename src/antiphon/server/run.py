@@ -19,7 +19,8 @@ import uvicorn
 from rich.console import Console
 
 from antiphon.agents.agent import Agent
-from antiphon.agents.yaml import load_agents
+from antiphon.agents.files import load_agents
+from antiphon.agents.observability import enable_instrumentation
 from antiphon.clock import WallClock
 from antiphon.errors import ConfigurationError
 from antiphon.models.catalog import Models
@@ -34,7 +35,7 @@ from antiphon.server.sockets import DirectWebSocketProtocol
 from antiphon.server.switchboard import Switchboard
 from antiphon.server.warming import load_and_warm, warm_agents
 from antiphon.settings import Settings, load_settings
-from antiphon.telemetry import setup_logging
+from antiphon.telemetry import setup_logging, setup_tracing
 
 FRAME_LIMIT = 1 << 20
 
@@ -78,6 +79,8 @@ def serve(
     """
     settings = settings or load_settings(**options)
     setup_logging(settings.log_level, settings.log_format)
+    if setup_tracing(settings):
+        enable_instrumentation(content=settings.otel_content)
     book = _book(agents)
     with asyncio.Runner(loop_factory=_new_loop()) as runner:
         runner.run(_serve(book, settings, reload=reload))

@@ -81,6 +81,8 @@ class Session:
             tap=tap,
             data_dir=board.settings.data_dir,
             phrases=board.phrases,
+            client_for=lambda agent: board.with_own_llm(models, agent).llm,
+            team=board.agents.agents,
         )
         return self.call, log
 

@@ -148,6 +148,9 @@ class Switchboard:
                 if self.models is not None:
                     await self.models.aclose()
                 await close_clients()
+                for agent in self.agents.agents:
+                    for source in agent.sources:
+                        await source.aclose()
         except TimeoutError:
             _log.warning("models_not_closed", waited_s=CLOSE_MODELS_S)
         await asyncio.to_thread(self.writer.close)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from antiphon.agents.agent import Agent
-from antiphon.agents.instructions import instructions_for, render, template_values
+from antiphon.agents.handoff import team_of
+from antiphon.agents.instructions import instructions_for, template_values
+from antiphon.agents.templates import render
 from antiphon.audio.formats import PHONE
 from antiphon.calls.policy import CallPolicy
 from antiphon.models import catalog
 from antiphon.models.catalog import Models, Prompt
-from antiphon.models.llm.contract import Message
+from antiphon.models.llm.messages import Message
 from antiphon.models.weights.store import OnProgress
 from antiphon.server.switchboard import Switchboard
 
@@ -26,7 +28,7 @@ async def load_and_warm(board: Switchboard, models: Models | None, on_progress: 
     Raises:
         AntiphonException: A model is missing, or does not start.
     """
-    agents = board.agents.agents
+    agents = _with_targets(board.agents.agents)
     models = models or await catalog.load(
         board.settings, clock=board.clock, on_progress=on_progress, agents=len(agents)
     )
@@ -49,6 +51,7 @@ async def warm_agents(board: Switchboard, agents: Sequence[Agent]) -> None:
     """
     if board.models is None:
         return
+    agents = _with_targets(agents)
     for agent in agents:
         if agent.model is None:
             await board.models.llm.warm(*await _prompt(agent))
@@ -57,8 +60,10 @@ async def warm_agents(board: Switchboard, agents: Sequence[Agent]) -> None:
 
 
 async def _warm_own(board: Switchboard, models: Models, agents: Iterable[Agent]) -> None:
-    """Find out now, and not in a call, that an agent names a model that is not there."""
+    """Find out now, and not in a call, that an agent names a model or a required source of tools that is not there."""
     for agent in agents:
+        for source in agent.sources:
+            await source.list_tools()
         if agent.model is not None:
             await board.with_own_llm(models, agent).llm.warm(*await _prompt(agent))
 
@@ -68,6 +73,11 @@ async def _voice_phrases(board: Switchboard, models: Models, agents: Iterable[Ag
     for agent in agents:
         texts = [text for text in _phrases(board.policy, agent) if text]
         await board.phrases.prepare(models.tts, PHONE, texts, voice=agent.voice, language=agent.language)
+
+
+def _with_targets(agents: Sequence[Agent]) -> Sequence[Agent]:
+    """The agents and those that they hand calls over to."""
+    return tuple(team_of(agents[0], agents).values()) if agents else ()
 
 
 def _phrases(policy: CallPolicy, agent: Agent) -> Iterable[str]:

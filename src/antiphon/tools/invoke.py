@@ -1,101 +1,80 @@
-"""One tool call: from the model's JSON to a text that the model can read, whatever goes wrong on the way."""
+"""One tool call: from the model's JSON to a result that the model can read, whatever goes wrong on the way."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from typing import Any
 
 import msgspec
-import structlog
 
-from antiphon.clock import Clock
 from antiphon.errors import ToolException
-from antiphon.models.llm.contract import FunctionCall
+from antiphon.logs import Log
+from antiphon.models.llm.content import FunctionCall, FunctionResult, Media, ResultStatus, Text
 from antiphon.tools.context import ToolContext
 from antiphon.tools.schema import ArgumentsError
 from antiphon.tools.threads import THREADS, TooManyAbandoned
 from antiphon.tools.tool import FunctionTool
 
-_log = structlog.get_logger(__name__)
-
-ToolStatus = Literal["ok", "error", "timeout", "interrupted"]
+_log = Log(__name__)
 
 FAILED = "The function failed."
 INTERRUPTED = "The call was interrupted before a result was available."
+PENDING = "Accepted; the result will follow."
+MAX_RESULT_CHARS = 65_536
 
-
-@dataclass(frozen=True, slots=True)
-class ToolResult:
-    """What came of a call.
-
-    Attributes:
-        call_id: The call that this answers.
-        name: The tool.
-        status: ``ok``, or why the text is no answer.
-        text: What the model reads.
-        duration_ms: How long it took.
-    """
-
-    call_id: str
-    name: str
-    status: ToolStatus
-    text: str
-    duration_ms: float = 0.0
+RunTool = Callable[[FunctionTool, dict[str, Any], ToolContext], Awaitable[Any]]
+"""Runs a tool with checked arguments: ``run_tool``, or middleware around it."""
 
 
 async def invoke(
-    tools: Mapping[str, FunctionTool], call: FunctionCall, *, context: ToolContext, clock: Clock
-) -> ToolResult:
-    """Run one call and always come back with a result for the model.
-
-    A tool that does not end when its timeout cancels it is waited for; ``ToolRunner`` bounds that too.
+    tool: FunctionTool | None,
+    call: FunctionCall,
+    *,
+    context: ToolContext,
+    known: Iterable[str] = (),
+    run: RunTool | None = None,
+    max_chars: int = MAX_RESULT_CHARS,
+) -> FunctionResult:
+    """Run one call and always come back with a result for the model. Its time is bounded by whoever calls this.
 
     Args:
-        tools: What may be called, by name.
+        tool: What is called; None when there is no such tool.
         call: The model's call.
         context: Handed to the tool if it asks for one.
-        clock: Measures the duration.
+        known: The names of all tools, for the model that has called another one.
+        run: What runs the tool in place of ``run_tool``.
+        max_chars: Longest text of the result, where the tool does not say it.
 
     Returns:
-        ``error`` for an unknown tool, wrong arguments, a failing tool and a result that cannot be shown; ``timeout``
-        for a slow one. The words of a ``ToolException`` reach the model, those of any other exception the log only.
+        ``error`` for an unknown tool, wrong arguments, a failing tool and a result that cannot be shown. The words of
+        a ``ToolException`` reach the model, those of any other exception the log only.
     """
-    started = clock.now()
-    status, text = await _outcome(tools.get(call.name), call, context, tools)
-    return ToolResult(call.call_id, call.name, status, text, (clock.now() - started) * 1000)
-
-
-async def _outcome(
-    tool: FunctionTool | None, call: FunctionCall, context: ToolContext, known: Mapping[str, FunctionTool]
-) -> tuple[ToolStatus, str]:
     if tool is None:
-        return "error", f"There is no function {call.name!r}. Known functions: {', '.join(known) or 'none'}."
+        return _failed(call, f"There is no function {call.name!r}. Known functions: {', '.join(known) or 'none'}.")
     try:
         arguments = tool.parameters.decode(call.arguments)
     except ArgumentsError as error:
-        return "error", str(error)
+        return _failed(call, str(error))
+    limit = tool.max_result_chars or max_chars
     try:
-        async with asyncio.timeout(tool.timeout_s) as deadline:
-            value = await _run(tool, arguments, context)
-        return "ok", _cut(to_text(value), tool.max_result_chars)
+        value = await (run_tool if run is None else run)(tool, arguments, context)
+        return to_result(call, value if tool.result_parser is None else tool.result_parser(value), limit)
     except ToolException as error:
-        return "error", _cut(str(error), tool.max_result_chars)
+        return _failed(call, _cut(str(error), limit))
     except TooManyAbandoned as error:
         _log.error("tool.refused", tool=tool.name, call_id=call.call_id, reason=str(error))
-        return "error", FAILED
+        return _failed(call, FAILED)
     except Exception as error:  # the root of somebody else's code: whatever it raises must not end the turn
-        if isinstance(error, TimeoutError) and deadline.expired():
-            _log.warning("tool.timeout", tool=tool.name, call_id=call.call_id, timeout_s=tool.timeout_s)
-            return "timeout", f"The function took longer than {tool.timeout_s:g} s and was stopped."
         _log.error("tool.failed", tool=tool.name, call_id=call.call_id, session_id=context.session_id, exc_info=True)
-        return "error", FAILED
+        return _failed(call, FAILED, f"{type(error).__name__}: {error}")
 
 
-async def _run(tool: FunctionTool, arguments: dict[str, Any], context: ToolContext) -> Any:
+async def run_tool(tool: FunctionTool, arguments: dict[str, Any], context: ToolContext) -> Any:
+    """Run a tool's function: an async one here, a sync one in a thread with the caller's context variables."""
     context_name = tool.parameters.context_name
     if tool.is_async:
         if context_name:
@@ -119,11 +98,34 @@ async def _run(tool: FunctionTool, arguments: dict[str, Any], context: ToolConte
 def _from_thread(context: ToolContext) -> ToolContext:
     """The same context for a tool in a thread: what it asks for is handed over to the loop."""
     soon = asyncio.get_running_loop().call_soon_threadsafe
+
+    def handed_over(function: Callable[..., None]) -> Callable[..., None]:
+        return lambda *details: (soon(function, *details), None)[1]
+
     return replace(
         context,
-        progress=lambda text: (soon(context.progress, text), None)[1],
-        request=lambda name, details: (soon(context.request, name, details), None)[1],
+        progress=handed_over(context.progress),
+        request=handed_over(context.request),
+        add_tools=handed_over(context.add_tools),
+        remove_tools=handed_over(context.remove_tools),
     )
+
+
+def to_result(call: FunctionCall, value: Any, limit: int = MAX_RESULT_CHARS) -> FunctionResult:
+    """A tool's value as a result: text as it is, contents apart, everything else as JSON.
+
+    Raises:
+        TypeError: Bytes, or something that JSON cannot hold.
+    """
+    if isinstance(value, FunctionResult):
+        return msgspec.structs.replace(value, call_id=call.call_id, name=call.name, text=_cut(value.text, limit))
+    if isinstance(value, (Text, Media)):
+        value = [value]
+    if isinstance(value, list) and value and all(isinstance(item, (Text, Media)) for item in value):
+        text = "\n".join(item.text for item in value if item.type == "text")
+        media = tuple(item for item in value if item.type == "uri")
+        return FunctionResult(call.call_id, call.name, "ok", _cut(text, limit), media=media)
+    return FunctionResult(call.call_id, call.name, "ok", _cut(to_text(value), limit))
 
 
 def to_text(value: Any) -> str:
@@ -136,7 +138,16 @@ def to_text(value: Any) -> str:
         return value
     if isinstance(value, bytes | bytearray | memoryview):
         raise TypeError("A tool returned bytes; return text, or values that JSON can hold.")
-    return msgspec.json.encode(value, enc_hook=_encode_foreign).decode()
+    return _ENCODER.encode(value).decode()
+
+
+def result_of(call: FunctionCall, status: ResultStatus, text: str) -> FunctionResult:
+    """A result that is not the tool's own."""
+    return FunctionResult(call.call_id, call.name, status, text)
+
+
+def _failed(call: FunctionCall, text: str, exception: str | None = None) -> FunctionResult:
+    return FunctionResult(call.call_id, call.name, "error", text, exception=exception)
 
 
 def _encode_foreign(value: Any) -> Any:
@@ -145,6 +156,9 @@ def _encode_foreign(value: Any) -> Any:
         kind = type(value).__qualname__
         raise TypeError(f"A tool returned {kind}; return text, a dataclass, a pydantic model or built-in values.")
     return dump(mode="json")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_foreign)
 
 
 def _cut(text: str, limit: int) -> str:

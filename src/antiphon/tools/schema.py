@@ -9,16 +9,19 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from antiphon.tools.context import ToolContext
 
+MAX_SCHEMA_BYTES = 64 * 1024
+_MOST_FAULTS = 5
 _IMMUTABLE = (bool, int, float, str, enum.Enum, type(None))
 _DATA = frozenset({"default", "enum", "const", "examples"})
 _SECTION = re.compile(r"^(Args|Arguments|Parameters|Returns?|Yields?|Raises|Examples?|Notes?|Attributes):\s*$")
@@ -29,9 +32,31 @@ class ArgumentsError(ValueError):
     """The model's arguments are wrong; the text names each path at fault, for the model to read."""
 
 
+class Parameters(Protocol):
+    """The parameters of a tool, computed once."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of type object."""
+        ...
+
+    @property
+    def context_name(self) -> str | None:
+        """The parameter that gets the ``ToolContext``, if there is one."""
+        ...
+
+    def decode(self, arguments: str) -> dict[str, Any]:
+        """Read and check a model's JSON text; no text means no arguments.
+
+        Raises:
+            ArgumentsError: No JSON, not an object, or values that do not fit.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Parameters:
-    """The parameters of a tool, computed once.
+class HintedParameters:
+    """Parameters by a function's type hints.
 
     Attributes:
         schema: JSON Schema of type object, without references unless a type holds itself.
@@ -44,18 +69,9 @@ class Parameters:
     _decoder: msgspec.json.Decoder[Any]
 
     def decode(self, arguments: str) -> dict[str, Any]:
-        """Read and check a model's JSON text.
+        """See ``Parameters``. Defaults are filled in.
 
-        Numbers and booleans that come as text are taken, because models write them so. No text means no arguments.
-
-        Args:
-            arguments: JSON object with a key for each parameter.
-
-        Returns:
-            A value for every parameter, defaults filled in.
-
-        Raises:
-            ArgumentsError: No JSON, not an object, or values that do not fit.
+        Numbers and booleans that come as text are taken, because models write them so.
         """
         try:
             values = self._decoder.decode(arguments or "{}")
@@ -89,6 +105,69 @@ class Parameters:
         return "The arguments do not fit: " + "; ".join(faults or [str(error)]) + "."
 
 
+@dataclass(frozen=True, slots=True)
+class DescribedParameters:
+    """Parameters by a JSON Schema that somebody else wrote: a server of tools, a file."""
+
+    schema: dict[str, Any]
+    context_name: str | None
+    _validator: Any
+
+    def decode(self, arguments: str) -> dict[str, Any]:
+        """See ``Parameters``; values stay as the model gave them."""
+        try:
+            given = msgspec.json.decode(arguments or "{}")
+        except (msgspec.DecodeError, RecursionError) as malformed:
+            raise ArgumentsError(f"The arguments are not valid JSON: {malformed}.") from None
+        if not isinstance(given, dict):
+            raise ArgumentsError("The arguments must be one JSON object.")
+        faults = [f"`{fault.json_path.removeprefix('$.')}`: {fault.message}" for fault in self._faults(given)]
+        if faults:
+            raise ArgumentsError("The arguments do not fit: " + "; ".join(faults) + ".")
+        return given
+
+    def _faults(self, given: dict[str, Any]) -> Iterable[Any]:
+        return itertools.islice(self._validator.iter_errors(given), _MOST_FAULTS)
+
+
+def parameters_of_schema(schema: Mapping[str, Any], name: str, *, context_name: str | None = None) -> Parameters:
+    """Take a JSON Schema for the parameters of a tool.
+
+    Args:
+        schema: Of type object.
+        name: The tool's name, for messages.
+        context_name: The function's parameter that gets the ``ToolContext``.
+
+    Raises:
+        TypeError: It is none of type object, or larger than 64 KiB.
+    """
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+    from jsonschema_specifications import REGISTRY
+
+    whole: dict[str, Any] = {"type": "object", "properties": {}, **schema}
+    if whole["type"] != "object":
+        raise TypeError(f"Tool {name!r}: the schema of its arguments is of type {whole['type']!r}, not object.")
+    if len(msgspec.json.encode(whole)) > MAX_SCHEMA_BYTES:
+        raise TypeError(f"Tool {name!r}: the schema of its arguments has more than {MAX_SCHEMA_BYTES} bytes.")
+    kind = validator_for(whole)
+    try:
+        kind.check_schema(whole)
+    except SchemaError as error:
+        raise TypeError(f"Tool {name!r}: the schema of its arguments is wrong: {error.message}.") from None
+    # With a registry of its own a schema cannot make this process fetch another document.
+    return DescribedParameters(whole, context_name, kind(whole, registry=REGISTRY))
+
+
+def context_parameter(function: Callable[..., Any], name: str) -> str | None:
+    """The parameter of a tool's function that gets the ``ToolContext``, if there is one.
+
+    Raises:
+        TypeError: A hint of the function is not known at run time.
+    """
+    return next((each for each, hint in _hints(function, name).items() if _is_context(hint)), None)
+
+
 def parameters_of(function: Callable[..., Any], name: str) -> Parameters:
     """Read the parameters of a tool's function.
 
@@ -112,12 +191,44 @@ def parameters_of(function: Callable[..., Any], name: str) -> Parameters:
         if parameter.name in ("self", "cls") and parameter.name not in hints:
             raise TypeError(f"Tool {name!r} is a method; make the tool from the bound one: tool(thing.{name}).")
         hint = hints.get(parameter.name, Any)
-        if hint is ToolContext or ToolContext in get_args(hint):
+        if _is_context(hint):
             context_name = parameter.name
             continue
         described_hint = _described(hint, described.get(parameter.name))
         fields.append((parameter.name, described_hint, _default(parameter.default)))
     return _build(fields, context_name, name)
+
+
+def parameters_of_type(kind: Any, name: str) -> tuple[dict[str, Any], Callable[[str], Any]]:
+    """The JSON Schema of a type of data, and what reads a model's JSON text as one.
+
+    Args:
+        kind: Pydantic model, TypedDict, dataclass or msgspec struct.
+        name: For messages.
+
+    Returns:
+        The schema, and a function that raises ``ArgumentsError``.
+
+    Raises:
+        TypeError: The type cannot be shown to a model, or is none of type object.
+    """
+    foreign: dict[str, Any] = {}
+    try:
+        decoder = msgspec.json.Decoder(kind, dec_hook=_decode_foreign)
+        raw = msgspec.json.schema(kind, schema_hook=lambda inner: _foreign_schema(inner, foreign))
+    except TypeError as error:
+        raise TypeError(f"{name} cannot be shown to a model: {error}") from error
+    schema = _without_references(raw, {**raw.pop("$defs", {}), **foreign})
+    if schema.get("type") != "object":
+        raise TypeError(f"{name} is no type with fields; use a Pydantic model, dataclass, TypedDict or JSON Schema.")
+
+    def decode(text: str) -> Any:
+        try:
+            return decoder.decode(text)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise ArgumentsError(f"{error}.") from None
+
+    return schema, decode
 
 
 def argument_texts(doc: str) -> dict[str, str]:
@@ -174,6 +285,10 @@ def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
         ) from error
 
 
+def _is_context(hint: Any) -> bool:
+    return hint is ToolContext or ToolContext in get_args(hint)
+
+
 def _described(hint: Any, text: str | None) -> Any:
     """The hint with its description where msgspec looks for one: ``Annotated`` text wins over the docstring."""
     notes: list[Any] = []
@@ -211,7 +326,7 @@ def _build(fields: list[tuple[str, Any, Any]], context_name: str | None, name: s
         raise TypeError(f"Tool {name!r} has a parameter that cannot be shown to a model: {error}") from error
     definitions = {**raw["$defs"], **foreign}
     root = definitions.pop("Arguments")
-    return Parameters(_without_references(root, definitions), context_name, struct, decoder)
+    return HintedParameters(_without_references(root, definitions), context_name, struct, decoder)
 
 
 def _decode_foreign(kind: type, value: Any) -> Any:

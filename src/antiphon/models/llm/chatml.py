@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from antiphon.models.llm.contract import Message, ToolSpec
+from antiphon.models.llm.contract import ToolSpec
 from antiphon.models.llm.facts import all_known, is_question, relevant
+from antiphon.models.llm.messages import Message
 
 END = "<|im_end|>"
 _MANNER = "You speak with a caller on the phone. Answer in one short sentence, only with what you know."

@@ -1,7 +1,7 @@
 """The contract of a language model: messages in, a stream of deltas out, closed as soon as nobody listens.
 
-The tool loop is the agent's, so a client is one method. Messages are the agent's own (``Message``); a client turns
-them into its provider's form.
+The tool loop is the agent's, so a client is one method. Messages are the agent's own, see
+``antiphon.models.llm.messages``; a client turns them into its provider's form.
 """
 
 from __future__ import annotations
@@ -10,44 +10,17 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import msgspec
+
+from antiphon.models.llm.content import Content, FunctionCall, Usage
+from antiphon.models.llm.messages import Message
+
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "error"]
-Role = Literal["system", "user", "assistant", "tool"]
+ToolChoice = Literal["auto", "none", "required"]
+Feature = Literal["tools", "parallel_tools", "json_schema", "images", "audio", "reasoning"]
 
-
-@dataclass(frozen=True, slots=True)
-class FunctionCall:
-    """A call that the model asks for.
-
-    Attributes:
-        call_id: Pairs the call with its result.
-        name: The tool's name.
-        arguments: The model's own JSON text; may be malformed.
-    """
-
-    call_id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One entry of a conversation, as the model gets it.
-
-    Attributes:
-        role: Who says it.
-        text: The words; for a tool its result.
-        calls: Tool calls of an assistant message.
-        call_id: Of a tool message: the call that it answers.
-        name: Of a tool message: the tool.
-        interrupted: Of an assistant message: the caller cut it; ``text`` is what was heard.
-    """
-
-    role: Role
-    text: str = ""
-    calls: tuple[FunctionCall, ...] = ()
-    call_id: str | None = None
-    name: str | None = None
-    interrupted: bool = False
+BASIC_FEATURES: frozenset[Feature] = frozenset({"tools", "parallel_tools"})
+"""What a client can do that does not say what it ``supports``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,44 +33,74 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one or more requests; ``+`` adds."""
+class OutputFormat:
+    """The form that the whole answer must have.
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
+    Attributes:
+        schema: JSON Schema, without references where that is possible.
+        name: For the provider.
+        strict: Ask the provider to hold the model to it.
+    """
 
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cached_tokens + other.cached_tokens,
-        )
+    schema: Mapping[str, Any]
+    name: str = "answer"
+    strict: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """How to answer; None means the provider's default.
+    """How to answer; None means the provider's default, and is not sent.
 
     Attributes:
         tools: What may be called.
         tool_choice: ``none`` forbids calls, ``required`` demands one.
+        allowed_tools: Only these of the tools may be called; empty for all.
+        parallel_tool_calls: Whether one answer may hold several calls.
+        model: Another model of the same provider.
         temperature: 0..2.
+        top_p: 0..1.
         max_tokens: Longest answer.
         stop: Texts that end the answer.
+        rng: Start of the random numbers, for answers that can be repeated.
+        frequency_penalty: -2..2.
+        presence_penalty: -2..2.
+        logit_bias: By token.
+        output: The form that the answer must have.
+        reasoning_effort: ``low``, ``medium``, ``high`` and what else the model knows; sent to models that think.
+        verbosity: ``low``, ``medium``, ``high``; sent to models that know it.
+        user: Who asks, in the provider's sense.
+        metadata: For the provider's log.
+        store: Whether the provider keeps the answer.
+        conversation_id: A history that the provider keeps.
         extra: Further keys of the provider's request.
+        headers: Further headers of the provider's request.
     """
 
     tools: tuple[ToolSpec, ...] = ()
-    tool_choice: Literal["auto", "none", "required"] = "auto"
+    tool_choice: ToolChoice = "auto"
+    allowed_tools: tuple[str, ...] = ()
+    parallel_tool_calls: bool | None = None
+    model: str | None = None
     temperature: float | None = None
+    top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    rng: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: Mapping[str, float] = field(default_factory=dict)
+    output: OutputFormat | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    user: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    store: bool | None = None
+    conversation_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ChatDelta:
+class ChatDelta(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     """A piece of an answer.
 
     Attributes:
@@ -105,19 +108,33 @@ class ChatDelta:
         calls: Tool calls that are now whole. A client joins fragments itself.
         finish_reason: On the last delta.
         usage: On the last delta, where the provider tells.
+        reasoning: New words of the model's thoughts; never spoken.
+        contents: What else belongs into the message: sealed thoughts, hosted tools, images.
+        response_id: The provider's id of the answer, on any delta.
+        model: The model that answers, as the provider names it, on any delta.
+        conversation_id: Where the provider keeps the history.
     """
 
     text: str = ""
     calls: tuple[FunctionCall, ...] = ()
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    reasoning: str = ""
+    contents: tuple[Content, ...] = ()
+    response_id: str | None = None
+    model: str | None = None
+    conversation_id: str | None = None
 
 
 class ChatClient(Protocol):
     """A language model, shared by all calls.
 
-    A client that runs the model itself may also have ``async prefill(messages, options)``: read the conversation so
-    far into its cache, while the caller still speaks. It is cancelled when the request itself comes.
+    Read where a client has them, and not asked for otherwise:
+
+    - ``supports``: the ``Feature`` names that it can do; ``BASIC_FEATURES`` unless given.
+    - ``context_window``: tokens that a request and its answer may have together.
+    - ``async prefill(messages, options)``, of a client that runs the model itself: read the conversation so far into
+      its cache, while the caller still speaks. It is cancelled when the request itself comes.
     """
 
     name: str
@@ -140,3 +157,9 @@ class ChatClient(Protocol):
     async def aclose(self) -> None:
         """Free everything."""
         ...
+
+
+def supports(client: ChatClient, feature: Feature) -> bool:
+    """Whether a client says that it can do something."""
+    features: frozenset[Feature] = getattr(client, "supports", BASIC_FEATURES)
+    return feature in features

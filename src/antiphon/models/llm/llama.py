@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-import structlog
-
 from antiphon.clock import Clock, WallClock
+from antiphon.logs import Log
 from antiphon.models.llm import router
 from antiphon.models.llm.chatml import (
     END,
@@ -30,19 +29,13 @@ from antiphon.models.llm.chatml import (
     split,
     within_sentences,
 )
-from antiphon.models.llm.contract import (
-    ChatDelta,
-    ChatOptions,
-    FinishReason,
-    FunctionCall,
-    Message,
-    ToolSpec,
-    Usage,
-)
+from antiphon.models.llm.content import FunctionCall, Usage
+from antiphon.models.llm.contract import ChatDelta, ChatOptions, FinishReason, ToolSpec
 from antiphon.models.llm.grammar import answer_grammar
 from antiphon.models.llm.llama_engine import Generation, LlamaEngine, Piece
+from antiphon.models.llm.messages import Message
 
-_log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 NOTICE: Final = (
     "This is the small embedded language model, so expect simple answers; set OPENAI_API_KEY and ANTIPHON_LLM "

@@ -23,7 +23,7 @@ from antiphon.errors import (
     ChatClientInvalidResponseException,
     ChatClientUnavailableException,
 )
-from antiphon.models.llm.contract import Usage
+from antiphon.models.llm.content import Usage
 
 PROVIDER: Final = "embedded"
 _BATCH_TOKENS = 16

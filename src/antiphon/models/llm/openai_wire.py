@@ -1,361 +1,229 @@
-"""OpenAI's Chat Completions, sans I/O, and lenient to what compatible servers make of it.
+"""OpenAI's Chat Completions, sans I/O: from messages and options to the body of a request.
 
-From messages to a request's body, from a stream's events to deltas, from a refusal to an exception.
 Source: https://platform.openai.com/docs/api-reference/chat
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from antiphon.errors import (
-    ChatClientContentFilterException,
-    ChatClientException,
-    ChatClientInvalidAuthException,
-    ChatClientInvalidRequestException,
-    ChatClientInvalidResponseException,
-    ChatClientUnavailableException,
-)
-from antiphon.models.llm.contract import ChatDelta, ChatOptions, FinishReason, FunctionCall, Message, ToolSpec, Usage
+from antiphon.models.llm.content import Content, FunctionCall, FunctionResult, HostedFile, Media
+from antiphon.models.llm.contract import ChatOptions, ToolSpec
+from antiphon.models.llm.families import family
+from antiphon.models.llm.messages import Message
+from antiphon.models.llm.providers import PLAIN, Dialect
+from antiphon.models.llm.wire_cache import WireCache
 
-_REASONING_MODEL = re.compile(r"(o\d|gpt-5)")
-"""Families that count thinking into the answer's length and take no temperature, by the start of their name."""
-_FINISH: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
-_AUTH = frozenset({401, 403})
-_BUSY = frozenset({408, 425, 429})
-_DETAIL_CHARS = 300
+_NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def request_body(model: str, messages: Sequence[Message], options: ChatOptions, *, usage: bool = True) -> bytes:
-    """The JSON body of a streaming request.
+class _Wire(NamedTuple):
+    """A message's form: what stands in its place, and what must wait until all results of a step have been told."""
+
+    now: bytes
+    later: bytes = b""
+
+
+class RequestWriter:
+    """Writes the requests of one client; keeps the form of messages and tools that it has written.
 
     Args:
-        model: The provider's name of the model.
-        messages: A valid conversation.
-        options: None values are not sent.
-        usage: Ask for the tokens at the end of the stream; not every server knows the key.
+        provider: Whose own contents go back to it.
+        dialect: What the provider's requests look like.
+        images: Whether images are sent; a note stands in their place otherwise.
     """
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [_wire_message(message) for message in messages],
-        "stream": True,
-    }
-    if usage:
-        body["stream_options"] = {"include_usage": True}
-    thinks = _REASONING_MODEL.match(model.rpartition("/")[2]) is not None
-    if options.temperature is not None and not thinks:
-        body["temperature"] = options.temperature
-    if options.max_tokens is not None:
-        body["max_completion_tokens" if thinks else "max_tokens"] = options.max_tokens
-    if options.stop:
-        body["stop"] = options.stop
-    if options.tools:
-        body["tools"] = [_wire_tool(tool) for tool in options.tools]
+
+    def __init__(self, provider: str, dialect: Dialect = PLAIN, *, images: bool = True) -> None:
+        self._provider = provider
+        self._dialect = dialect
+        self._images = images
+        self._messages: WireCache[Message, _Wire] = WireCache(self._wire_message)
+        self._tools: WireCache[tuple[ToolSpec, ...], msgspec.Raw] = WireCache(_wire_tools)
+
+    def body(self, model: str, messages: Sequence[Message], options: ChatOptions, *, usage: bool = True) -> bytes:
+        """The JSON body of a streaming request.
+
+        Args:
+            model: The provider's name of the model, unless the options name another.
+            messages: A valid conversation.
+            options: None values are not sent.
+            usage: Ask for the tokens at the end of the stream; not every server knows the key.
+        """
+        model = options.model or model
+        body: dict[str, Any] = {"model": model, "messages": self._conversation(messages), "stream": True}
+        if usage and self._dialect.stream_options:
+            body["stream_options"] = {"include_usage": True}
+        body.update(self._named(_sampling(model, options)))
+        if options.tools:
+            body.update(self._named(self._tool_keys(options)))
+        body.update(options.extra)
+        return msgspec.json.encode(body)
+
+    def _named(self, keys: dict[str, Any]) -> dict[str, Any]:
+        """The keys that have a value, under the provider's names."""
+        names = self._dialect.names
+        named = {names.get(key, key): value for key, value in keys.items() if value is not None}
+        named.pop("", None)
+        return named
+
+    def _tool_keys(self, options: ChatOptions) -> dict[str, Any]:
+        tools, choice = options.tools, None
         if options.tool_choice != "auto":
-            body["tool_choice"] = options.tool_choice
-    body.update(options.extra)
-    return msgspec.json.encode(body)
+            choice = self._dialect.required if options.tool_choice == "required" else options.tool_choice
+        if options.allowed_tools and options.tool_choice != "none":
+            if self._dialect.allowed_tools:
+                return self._tool_keys_allowed(options)
+            tools = tuple([tool for tool in tools if tool.name in options.allowed_tools])
+        keys: dict[str, Any] = {"tools": self._tools.of(tools), "tool_choice": choice} if tools else {}
+        return {**keys, "parallel_tool_calls": options.parallel_tool_calls if tools else None}
+
+    def _tool_keys_allowed(self, options: ChatOptions) -> dict[str, Any]:
+        named = [{"type": "function", "function": {"name": name}} for name in options.allowed_tools]
+        allowed = {"mode": options.tool_choice, "tools": named}
+        return {
+            "tools": self._tools.of(options.tools),
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": allowed},
+            "parallel_tool_calls": options.parallel_tool_calls,
+        }
+
+    def _conversation(self, messages: Sequence[Message]) -> msgspec.Raw:
+        parts: list[bytes] = []
+        waiting: list[bytes] = []
+        for message in messages:
+            now, later = self._messages.of(message)
+            if waiting and message.role != "tool":
+                parts += waiting
+                waiting.clear()
+            if now:
+                parts.append(now)
+            if later:
+                waiting.append(later)
+        return msgspec.Raw(b"[" + b",".join([*parts, *waiting]) + b"]")
+
+    def _wire_message(self, message: Message) -> tuple[_Wire, int]:
+        results = [content for content in message.contents if content.type == "function_result"]
+        if results:
+            return _sized(self._wire_results(results))
+        fields: dict[str, Any] = {"role": message.role, "content": self._content(message)}
+        if message.role == "assistant":
+            calls = message.calls
+            if calls:
+                fields["content"] = fields["content"] or None
+                fields["tool_calls"] = [_wire_call(call) for call in calls]
+                if thoughts := self._thoughts(message):
+                    fields[self._dialect.reasoning] = thoughts
+        if not fields["content"] and len(fields) == 2:
+            return _Wire(b""), 0
+        return _sized(_Wire(msgspec.json.encode(fields)))
+
+    def _wire_results(self, results: Sequence[FunctionResult]) -> _Wire:
+        """One message for each result. Images must wait: nothing may stand between the results of one step."""
+        told = [{"role": "tool", "tool_call_id": each.call_id, "content": each.text} for each in results]
+        media = [part for each in results for part in each.media]
+        later = b""
+        if media:
+            later = msgspec.json.encode({"role": "user", "content": [self._wire_media(part) for part in media]})
+        return _Wire(b",".join([msgspec.json.encode(each) for each in told]), later)
+
+    def _content(self, message: Message) -> str | list[dict[str, Any]]:
+        """Plain text where there is nothing else, as every server takes it."""
+        if all(content.type != "uri" and content.type != "hosted_file" for content in message.contents):
+            return message.text
+        parts = [self._part(content) for content in message.contents]
+        return [part for part in parts if part is not None]
+
+    def _part(self, content: Content) -> dict[str, Any] | None:
+        if content.type == "uri":
+            return self._wire_media(content)
+        if content.type == "hosted_file":
+            return self._wire_file(content)
+        words = content.text if content.type == "text" else content.words if content.type == "audio" else ""
+        return {"type": "text", "text": words} if words else None
+
+    def _wire_media(self, media: Media) -> dict[str, Any]:
+        if self._images and media.media_type.startswith("image/"):
+            return {"type": "image_url", "image_url": {"url": media.uri}}
+        return {"type": "text", "text": media_note(media)}
+
+    def _wire_file(self, file: HostedFile) -> dict[str, Any] | None:
+        return {"type": "file", "file": {"file_id": file.file_id}} if file.provider == self._provider else None
+
+    def _thoughts(self, message: Message) -> str:
+        """What led to the calls; providers want it back with them, and not without."""
+        if not self._dialect.reasoning:
+            return ""
+        thoughts = [content for content in message.contents if content.type == "text_reasoning"]
+        return "".join([thought.text for thought in thoughts if thought.provider == self._provider])
 
 
-def _wire_message(message: Message) -> dict[str, Any]:
-    if message.role == "tool":
-        return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
-    if not message.calls:
-        return {"role": message.role, "content": message.text}
-    calls = [
-        {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": _sound(call.arguments)}}
-        for call in message.calls
-    ]
-    return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
+def media_note(media: Media) -> str:
+    """What a model reads in place of a file that it cannot take."""
+    return f"(A file that this model cannot read: {media.name or 'unnamed'}, {media.media_type}.)"
 
 
-def _sound(arguments: str) -> str:
+def sound_arguments(arguments: str) -> str:
     """Arguments as servers take them back: many parse them, and refuse the whole request when that fails."""
     try:
-        msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
+        _OBJECT.decode(arguments)
     except (msgspec.MsgspecError, RecursionError):
         return "{}"
     return arguments
 
 
-def _wire_tool(tool: ToolSpec) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}
+def parameters_of(tool: ToolSpec) -> Mapping[str, Any]:
+    """The schema of a tool's arguments; providers refuse an empty one."""
+    return tool.parameters or _NO_PARAMETERS
 
 
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: Any = None
+def _sized(wire: _Wire) -> tuple[_Wire, int]:
+    return wire, len(wire.now) + len(wire.later)
 
 
-class _CallPiece(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
+def _wire_call(call: FunctionCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": sound_arguments(call.arguments)}
+    return {"id": call.call_id, "type": "function", "function": function}
 
 
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-    reasoning: Any = None
-    reasoning_content: Any = None
-    tool_calls: list[_CallPiece] | None = None
+def _wire_tools(tools: tuple[ToolSpec, ...]) -> tuple[msgspec.Raw, int]:
+    functions = [
+        {"name": tool.name, "description": tool.description, "parameters": parameters_of(tool)} for tool in tools
+    ]
+    wire = msgspec.json.encode([{"type": "function", "function": function} for function in functions])
+    return msgspec.Raw(wire), len(wire)
 
 
-class _Choice(msgspec.Struct):
-    delta: _Delta | None = None
-    finish_reason: str | None = None
+def _sampling(model: str, options: ChatOptions) -> dict[str, Any]:
+    """How to draw the words, under OpenAI's names; None for what is not to be sent."""
+    known = family(model)
+    keys: dict[str, Any] = {
+        "max_completion_tokens" if known.thinks else "max_tokens": options.max_tokens,
+        "stop": options.stop or None,
+        "seed": options.rng,
+        "logit_bias": options.logit_bias or None,
+        "response_format": _response_format(options),
+        "reasoning_effort": options.reasoning_effort if known.effort else None,
+        "verbosity": options.verbosity if known.verbosity else None,
+        "user": options.user,
+        "metadata": options.metadata or None,
+        "store": options.store,
+    }
+    if known.samples:
+        keys["temperature"] = options.temperature
+        keys["top_p"] = options.top_p
+        keys["frequency_penalty"] = options.frequency_penalty
+        keys["presence_penalty"] = options.presence_penalty
+    return keys
 
 
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: Any = None
-
-
-_CHUNK = msgspec.json.Decoder(_Chunk)
-
-
-class Answer:
-    """One answer in the making: takes the data of each event, joins the pieces of calls.
-
-    Args:
-        provider: For messages.
-        secret: Never shown in a message.
-    """
-
-    __slots__ = ("_calls", "_finish", "_provider", "_said", "_secret", "_usage", "begun", "done")
-
-    def __init__(self, provider: str, secret: str | None = None) -> None:
-        self.begun = False
-        """Whether the model has begun to write: words, thoughts or calls."""
-        self.done = False
-        """Whether the server said that nothing more comes."""
-        self._provider = provider
-        self._secret = secret
-        self._said = False
-        self._calls: list[_OpenCall] = []
-        self._finish: str | None = None
-        self._usage: Usage | None = None
-
-    def take(self, data: bytes) -> str:
-        """Take the data of an event; gives its words.
-
-        Raises:
-            ChatClientException: The data is an error, or cannot be read.
-        """
-        if data == b"[DONE]":
-            self.done = True
-            return ""
-        try:
-            chunk = _CHUNK.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise ChatClientInvalidResponseException(
-                f"{self._provider} sent a stream that cannot be read ({error}); check that the base URL is an "
-                "OpenAI-compatible endpoint.",
-                code="bad_stream",
-                provider=self._provider,
-            ) from None
-        if chunk.error:
-            raise error_in_stream(chunk.error, provider=self._provider, secret=self._secret)
-        if chunk.usage is not None:
-            self._usage = _usage(chunk.usage)
-        if not chunk.choices:
-            return ""
-        choice = chunk.choices[0]
-        self._finish = choice.finish_reason or self._finish
-        return self._take_delta(choice.delta) if choice.delta is not None else ""
-
-    def end(self) -> ChatDelta:
-        """The stream has ended; gives the last delta, with the calls.
-
-        Raises:
-            ChatClientContentFilterException: All of the answer was withheld.
-            ChatClientInvalidResponseException: Nothing came at all.
-        """
-        calls = tuple(call.whole() for call in self._calls if call.name)
-        finish = _FINISH.get(self._finish, "stop") if self._finish else "length"
-        if finish == "content_filter" and not self._said and not calls:
-            raise ChatClientContentFilterException(
-                f"{self._provider}'s content filter withheld the answer; change the instructions or the model.",
-                provider=self._provider,
-            )
-        if not self._finish and not self.begun:
-            raise ChatClientInvalidResponseException(
-                f"{self._provider} ended the stream without an answer; check that the endpoint serves the model.",
-                code="bad_stream",
-                provider=self._provider,
-            )
-        return ChatDelta(calls=calls, finish_reason="tool_calls" if calls else finish, usage=self._usage)
-
-    def _take_delta(self, delta: _Delta) -> str:
-        if delta.tool_calls:
-            for piece in delta.tool_calls:
-                self._take_piece(piece)
-        text = delta.content or delta.refusal or ""
-        if text:
-            self._said = True
-        if text or delta.tool_calls or delta.reasoning or delta.reasoning_content:
-            self.begun = True
-        return text
-
-    def _take_piece(self, piece: _CallPiece) -> None:
-        """Join a piece to its call: by index; where a server counts badly or not at all, a new id is a new call."""
-        function = piece.function or _Function()
-        call = next((call for call in reversed(self._calls) if call.index == piece.index), None)
-        new_id = piece.id and call is not None and call.call_id and piece.id != call.call_id
-        new_call = piece.index is None and (piece.id or function.name)
-        if call is None or new_id or new_call:
-            call = _OpenCall(piece.index)
-            self._calls.append(call)
-        call.call_id = piece.id or call.call_id
-        call.name = function.name or call.name
-        if isinstance(function.arguments, str):
-            call.arguments.append(function.arguments)
-        elif function.arguments is not None:
-            call.arguments.append(msgspec.json.encode(function.arguments).decode())
-
-
-@dataclass(slots=True)
-class _OpenCall:
-    """A call of which pieces may still come."""
-
-    index: int | None
-    call_id: str = ""
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
-
-    def whole(self) -> FunctionCall:
-        return FunctionCall(self.call_id, self.name, "".join(self.arguments))
-
-
-def _usage(usage: _Usage) -> Usage:
-    cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details is not None else None
-    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0, cached or 0)
-
-
-def error_of_response(
-    status: int, headers: Mapping[str, str], body: bytes, *, provider: str, secret: str | None = None
-) -> ChatClientException:
-    """The exception for a refused request.
-
-    Args:
-        status: HTTP status, 400 or more.
-        headers: Of the response.
-        body: Of the response, or its beginning.
-        provider: For the message.
-        secret: Never shown in the message.
-    """
-    try:
-        error = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        error = None
-    if isinstance(error, dict):
-        error = error.get("error", error)
-    return _exception(
-        error,
-        status,
-        provider=provider,
-        secret=secret,
-        request_id=headers.get("x-request-id"),
-        retry_after_s=retry_after_s(headers),
-    )
-
-
-def error_in_stream(error: Any, *, provider: str, secret: str | None = None) -> ChatClientException:
-    """The exception for an error that came in place of an answer's next piece."""
-    code = error.get("code") if isinstance(error, dict) else None
-    status = code if isinstance(code, int) and 400 <= code < 600 else None
-    return _exception(error, status, provider=provider, secret=secret)
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks to wait: ``retry-after-ms``, else ``retry-after`` in seconds or as a date."""
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        wish = headers.get("retry-after", "")
-        if not wish or wish.replace(".", "", 1).isdigit():
-            return float(wish) if wish else None
-        # The server's own clock says how far away the date is.
-        return max(0.0, (parsedate_to_datetime(wish) - parsedate_to_datetime(headers["date"])).total_seconds())
-    except (ValueError, KeyError, TypeError):
+def _response_format(options: ChatOptions) -> dict[str, Any] | None:
+    if options.output is None:
         return None
-
-
-def _exception(
-    error: Any,
-    status: int | None,
-    *,
-    provider: str,
-    secret: str | None,
-    request_id: str | None = None,
-    retry_after_s: float | None = None,
-) -> ChatClientException:
-    """One of the five leaves, by status and by the provider's own word for what went wrong."""
-    fields = error if isinstance(error, dict) else {"message": error}
-    words = f"{fields.get('code') or ''} {fields.get('type') or ''}".lower()
-    kind, code, advice, retryable = _leaf(status, words)
-    detail = " ".join(str(fields.get("message") or "").split())[:_DETAIL_CHARS]
-    if secret:
-        detail = detail.replace(secret, "***")
-    shown = f" ({status})" if status else ""
-    # A refused key is often quoted back, in part: that text is not repeated.
-    said = f": {detail.rstrip('.')}" if detail and kind is not ChatClientInvalidAuthException else ""
-    return kind(
-        f"{provider} {advice[0]}{shown}{said}; {advice[1]}.",
-        code=code,
-        retryable=retryable,
-        status_code=status,
-        provider=provider,
-        request_id=request_id,
-        retry_after_s=retry_after_s,
-    )
-
-
-def _leaf(status: int | None, words: str) -> tuple[type[ChatClientException], str, tuple[str, str], bool]:
-    if status in _AUTH or "invalid_api_key" in words:
-        return ChatClientInvalidAuthException, "auth", ("refused the API key", "check the key and its rights"), False
-    if "content_filter" in words or "content_policy" in words:
-        advice = ("withheld the answer", "change the instructions or the model")
-        return ChatClientContentFilterException, "filtered", advice, False
-    if "insufficient_quota" in words:
-        advice = ("has no quota left for this key", "top it up or use another key")
-        return ChatClientUnavailableException, "quota", advice, False
-    if status == 429 or "rate_limit" in words:
-        advice = ("asks for fewer requests", "wait, or raise the rate limit")
-        return ChatClientUnavailableException, "rate_limited", advice, True
-    if status in _BUSY or (status or 0) >= 500 or "server_error" in words or "overloaded" in words:
-        code = "timeout" if status in (408, 504) else "server_error"
-        return ChatClientUnavailableException, code, ("failed", "try again, or use another provider"), True
-    if "context_length" in words:
-        advice = ("refused the request", "shorten the conversation or the instructions")
-        return ChatClientInvalidRequestException, "context_length_exceeded", advice, False
-    if status is not None:
-        advice = ("refused the request", "check the model's name, the base URL and the options")
-        return ChatClientInvalidRequestException, "invalid_request", advice, False
-    return ChatClientInvalidResponseException, "bad_stream", ("broke off its answer", "try again"), False
+    output = options.output
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": output.name, "schema": output.schema, "strict": output.strict},
+    }

@@ -16,9 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from antiphon.models.llm.chatml import clean, split
-from antiphon.models.llm.contract import Message, ToolSpec
+from antiphon.models.llm.contract import ToolSpec
 from antiphon.models.llm.facts import is_question
 from antiphon.models.llm.grammar import arguments_grammar, choices, read_arguments
+from antiphon.models.llm.messages import Message
 
 ALTERNATIVES: Final = 60
 """Tokens whose probability is asked for; labels beyond them are as good as impossible."""

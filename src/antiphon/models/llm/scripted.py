@@ -12,10 +12,11 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import (
@@ -23,7 +24,9 @@ from antiphon.errors import (
     ChatClientInvalidResponseException,
     ChatClientUnavailableException,
 )
-from antiphon.models.llm.contract import ChatDelta, ChatOptions, FinishReason, FunctionCall, Message, Usage
+from antiphon.models.llm.content import FunctionCall, Usage
+from antiphon.models.llm.contract import ChatDelta, ChatOptions, FinishReason
+from antiphon.models.llm.messages import Message
 
 _WORDS = re.compile(r"\s*\S+\s*")
 _RECORDED = 1000

@@ -1,0 +1,216 @@
+"""Handoff: one agent passes the conversation to another, inside of a run.
+
+For the model a handoff is a tool. The run answers the call itself and goes on as the target: its instructions, tools,
+options and voice hold from the next request on. No agent is changed by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from antiphon.models.llm.content import FunctionCall, FunctionResult, HandedOff, HandoffType
+from antiphon.models.llm.contract import ToolSpec
+
+if TYPE_CHECKING:
+    from antiphon.agents.agent import Agent
+
+SHARED_TOOL = "handoff_to_agent"
+"""One tool for several targets: the model names the target in ``target_agent``."""
+_MOST_PINGPONG = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Handoff:
+    """That an agent may pass the conversation to another.
+
+    Attributes:
+        target: The agent, or its name among the conversation's agents.
+        tool_name: What the model calls; ``handoff_to_NAME`` unless given. Handoffs that share a name, as all do that
+            are called ``handoff_to_agent``, are one tool with the argument ``target_agent``.
+        description: When to hand over; the target's description unless given.
+        handoff_type: ``announced``: what the old agent has said so far is heard. ``discrete``: the caller hears the
+            new agent at once.
+        share_context: Whether the target sees the whole conversation; else only its own part of it, and the reason.
+        context_vars: Values for the target's templates.
+        when: Added to the instructions of the agent that hands over.
+    """
+
+    target: Agent | str
+    tool_name: str = ""
+    description: str = ""
+    handoff_type: HandoffType = "announced"
+    share_context: bool = True
+    context_vars: Mapping[str, Any] = field(default_factory=dict)
+    when: str = ""
+
+    def __post_init__(self) -> None:
+        if self.handoff_type not in ("announced", "discrete"):
+            raise ValueError(f"handoff_type is {self.handoff_type!r}; choose announced or discrete.")
+        if not self.tool_name:
+            object.__setattr__(self, "tool_name", f"handoff_to_{plain_name(self.target_name)}"[:64])
+
+    @property
+    def target_name(self) -> str:
+        """The target's name."""
+        return self.target if isinstance(self.target, str) else self.target.name
+
+    @property
+    def about(self) -> str:
+        """When to hand over."""
+        return self.description or ("" if isinstance(self.target, str) else self.target.description)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A handoff that a run carries out.
+
+    Attributes:
+        handoff: What was agreed on.
+        target: Who goes on.
+        record: What is told of it.
+        context: What the old agent passes on.
+    """
+
+    handoff: Handoff
+    target: Agent
+    record: HandedOff
+    context: Mapping[str, Any]
+
+
+def handoff_specs(handoffs: Iterable[Handoff]) -> tuple[ToolSpec, ...]:
+    """The tools that a model sees for some handoffs, one for each name."""
+    return tuple(_spec(name, members) for name, members in _by_tool(handoffs).items())
+
+
+def handoff_tool_names(handoffs: Iterable[Handoff]) -> frozenset[str]:
+    """The names of these tools."""
+    return frozenset(handoff.tool_name for handoff in handoffs)
+
+
+def team_of(agent: Agent, others: Iterable[Agent] = ()) -> dict[str, Agent]:
+    """All agents that a conversation with this one can reach, by name."""
+    found: dict[str, Agent] = {}
+    waiting = [agent, *others]
+    while waiting:
+        member = waiting.pop(0)
+        if member.name not in found:
+            found[member.name] = member
+            waiting += [handoff.target for handoff in member.routes if not isinstance(handoff.target, str)]
+    return found
+
+
+def settle_handoffs(
+    agent: Agent,
+    calls: Iterable[FunctionCall],
+    *,
+    team: Mapping[str, Agent],
+    before: Iterable[HandedOff],
+    at_most: int,
+) -> tuple[dict[str, FunctionResult], Accepted | None]:
+    """Answer the handoffs among the calls of a step: the first that is possible is accepted.
+
+    Args:
+        agent: Who answers now.
+        calls: The calls of the step; others than handoffs are left alone.
+        team: The conversation's agents by name.
+        before: The handoffs of this run so far.
+        at_most: Handoffs in a run.
+
+    Returns:
+        The results by the call's id, and what was accepted.
+    """
+    results: dict[str, FunctionResult] = {}
+    accepted: Accepted | None = None
+    done = list(before)
+    by_tool = _by_tool(agent.routes)
+    for call in calls:
+        members = by_tool.get(call.name)
+        if members is None:
+            continue
+        arguments = _arguments(call)
+        handoff = _chosen(members, arguments)
+        fault = "" if accepted is None else "Another handoff was accepted already."
+        fault = fault or _fault(agent, handoff, arguments, team, done, at_most)
+        if fault or handoff is None:
+            results[call.call_id] = FunctionResult(call.call_id, call.name, "error", fault)
+            continue
+        reason = str(arguments.get("reason") or "")
+        record = HandedOff(agent.name, handoff.target_name, handoff.handoff_type, reason)
+        context = arguments.get("context")
+        accepted = Accepted(handoff, team[handoff.target_name], record, context if isinstance(context, dict) else {})
+        answer = msgspec.json.encode({"handoff": "accepted", "target": handoff.target_name}).decode()
+        results[call.call_id] = FunctionResult(call.call_id, call.name, "ok", answer)
+    return results, accepted
+
+
+def _fault(
+    agent: Agent,
+    handoff: Handoff | None,
+    arguments: Mapping[str, Any],
+    team: Mapping[str, Agent],
+    done: list[HandedOff],
+    at_most: int,
+) -> str:
+    """Why this handoff cannot be; empty where it can."""
+    if handoff is None:
+        names = ", ".join(each.target_name for each in agent.routes)
+        return f"There is no agent {arguments.get('target_agent')!r} to hand over to. Known agents: {names}."
+    target = handoff.target_name
+    if target == agent.name:
+        return f"You are {target!r} yourself: answer."
+    if target not in team:
+        return f"The agent {target!r} is not available: answer yourself."
+    if len(done) >= at_most:
+        return "The conversation was handed over often enough: answer yourself."
+    pair = {agent.name, target}
+    if sum({record.source, record.target} == pair for record in done) >= 2 * _MOST_PINGPONG - 1:
+        return f"The conversation goes back and forth between {agent.name!r} and {target!r}: answer yourself."
+    return ""
+
+
+def _by_tool(handoffs: Iterable[Handoff]) -> dict[str, list[Handoff]]:
+    found: dict[str, list[Handoff]] = {}
+    for handoff in handoffs:
+        found.setdefault(handoff.tool_name, []).append(handoff)
+    return found
+
+
+def _chosen(members: list[Handoff], arguments: Mapping[str, Any]) -> Handoff | None:
+    if len(members) == 1 and members[0].tool_name != SHARED_TOOL:
+        return members[0]
+    wanted = str(arguments.get("target_agent", "")).casefold()
+    return next((handoff for handoff in members if handoff.target_name.casefold() == wanted), None)
+
+
+def _spec(name: str, members: list[Handoff]) -> ToolSpec:
+    properties: dict[str, Any] = {
+        "reason": {"type": "string", "description": "Why, in one sentence."},
+        "context": {"type": "object", "description": "What the other agent has to know, as keys and values."},
+    }
+    required = ["reason"]
+    if len(members) > 1 or name == SHARED_TOOL:
+        targets = [handoff.target_name for handoff in members]
+        properties = {"target_agent": {"type": "string", "enum": targets}, **properties}
+        required = ["target_agent", "reason"]
+        who = "; ".join(f"{handoff.target_name}: {handoff.about or 'no description'}" for handoff in members)
+        text = f"Hand the conversation over to another agent. {who}"
+    else:
+        text = f"Hand the conversation over to {members[0].target_name}. {members[0].about}".strip()
+    return ToolSpec(name, text, {"type": "object", "properties": properties, "required": required})
+
+
+def _arguments(call: FunctionCall) -> dict[str, Any]:
+    try:
+        given = msgspec.json.decode(call.arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return given if isinstance(given, dict) else {}
+
+
+def plain_name(name: str) -> str:
+    """A name with only the signs that a tool's name may have."""
+    return "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "_" for sign in name)

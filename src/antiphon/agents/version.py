@@ -1,0 +1,62 @@
+"""A short name for all that makes an agent behave as it does."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from antiphon.tools.tool import ApprovalMode
+
+if TYPE_CHECKING:
+    from antiphon.agents.agent import Agent
+
+_DIGITS = 16
+_OPTIONS = ("timeout_s", "is_later", "exclusive", "max_calls", "max_errors", "return_direct", "cancel_on_interrupt")
+_TEXTS = ("name", "description", "greeting", "voice", "language", "fillers", "variables", "metadata", "limits")
+
+
+def version_of(agent: Agent) -> str:
+    """A hash of an agent: the same for the same agent in code and in YAML, and in every process."""
+    parts: dict[str, Any] = {name: getattr(agent, name) for name in _TEXTS}
+    given = agent.instructions
+    pieces = [given] if isinstance(given, str) or callable(given) else list(given)
+    parts["instructions"] = [_code(piece) if callable(piece) else piece.strip() for piece in pieces]
+    parts["model"] = agent.model if agent.model is None or isinstance(agent.model, str) else agent.model.name
+    parts["options"] = dataclasses.asdict(agent.request_options)
+    parts["tools"] = {
+        name: [_code(tool.function), *(getattr(tool, option) for option in _OPTIONS), _mode(tool.approval_mode)]
+        for name, tool in agent.toolset.items()
+    }
+    parts["sources"] = [source.name for source in agent.sources]
+    parts["handoffs"] = [
+        [each.target_name, each.tool_name, each.handoff_type, each.share_context, dict(each.context_vars), each.when]
+        for each in agent.routes
+    ]
+    parts["middleware"] = [_code(each) for each in agent.middleware]
+    parts["providers"] = [provider.source_id for provider in agent.context_providers]
+    encoded = msgspec.json.encode(parts, enc_hook=_named, order="deterministic")
+    return hashlib.sha256(encoded).hexdigest()[:_DIGITS]
+
+
+def _mode(approval_mode: ApprovalMode) -> str:
+    return approval_mode if isinstance(approval_mode, str) else _code(approval_mode)
+
+
+def _code(function: Any) -> str:
+    """A function by its source, where it has one; a changed function is a changed agent."""
+    try:
+        return inspect.getsource(inspect.unwrap(function))
+    except (OSError, TypeError):
+        return str(_named(function))
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    kind = type(value)
+    return getattr(value, "__qualname__", f"{kind.__module__}.{kind.__qualname__}")
