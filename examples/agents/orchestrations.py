@@ -12,13 +12,8 @@ import asyncio
 import json
 from contextlib import aclosing
 
-from antiphon import Agent
-from antiphon.agents.orchestrations.concurrent import Concurrent
-from antiphon.agents.orchestrations.group_chat import GroupChat, GroupState
+from antiphon import Agent, Concurrent, GroupChat, GroupState, Planner, ScriptedChatClient, Sequential
 from antiphon.agents.orchestrations.orchestration import Orchestration
-from antiphon.agents.orchestrations.planner import Planner
-from antiphon.agents.orchestrations.sequential import Sequential
-from antiphon.models.llm.scripted import ScriptedChatClient
 
 
 def plays(name: str, description: str, *lines: str) -> Agent:

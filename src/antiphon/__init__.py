@@ -25,18 +25,22 @@ if TYPE_CHECKING:
     from antiphon.agents.handoff import Handoff as Handoff
     from antiphon.agents.limits import RunLimits as RunLimits
     from antiphon.agents.middleware import AgentContext as AgentContext
+    from antiphon.agents.middleware import CallNext as CallNext
     from antiphon.agents.middleware import ChatContext as ChatContext
     from antiphon.agents.middleware import FunctionContext as FunctionContext
     from antiphon.agents.middleware import agent_middleware as agent_middleware
     from antiphon.agents.middleware import chat_middleware as chat_middleware
     from antiphon.agents.middleware import function_middleware as function_middleware
+    from antiphon.agents.observability import disable_instrumentation as disable_instrumentation
     from antiphon.agents.observability import enable_instrumentation as enable_instrumentation
     from antiphon.agents.observability import keep_runs as keep_runs
     from antiphon.agents.orchestrations.concurrent import Concurrent as Concurrent
     from antiphon.agents.orchestrations.contract import OrchestrationEvent as OrchestrationEvent
     from antiphon.agents.orchestrations.contract import SupportsAgentRun as SupportsAgentRun
     from antiphon.agents.orchestrations.group_chat import GroupChat as GroupChat
+    from antiphon.agents.orchestrations.group_chat import GroupState as GroupState
     from antiphon.agents.orchestrations.handoff_team import HandoffTeam as HandoffTeam
+    from antiphon.agents.orchestrations.planner import Plan as Plan
     from antiphon.agents.orchestrations.planner import Planner as Planner
     from antiphon.agents.orchestrations.sequential import Sequential as Sequential
     from antiphon.agents.responses import AgentResponse as AgentResponse
@@ -45,7 +49,14 @@ if TYPE_CHECKING:
     from antiphon.agents.stores import HistoryProvider as HistoryProvider
     from antiphon.agents.stores import SessionStore as SessionStore
     from antiphon.agents.stream import ResponseStream as ResponseStream
+    from antiphon.errors import AgentException as AgentException
+    from antiphon.errors import AgentInvalidRequestException as AgentInvalidRequestException
+    from antiphon.errors import AgentInvalidResponseException as AgentInvalidResponseException
     from antiphon.errors import AntiphonException as AntiphonException
+    from antiphon.errors import ChatClientException as ChatClientException
+    from antiphon.errors import ChatClientUnavailableException as ChatClientUnavailableException
+    from antiphon.errors import ConfigurationError as ConfigurationError
+    from antiphon.errors import IntegrationException as IntegrationException
     from antiphon.errors import MiddlewareTermination as MiddlewareTermination
     from antiphon.errors import ToolException as ToolException
     from antiphon.models.catalog import chat_client as chat_client
@@ -54,15 +65,23 @@ if TYPE_CHECKING:
     from antiphon.models.llm.content import ApprovalResponse as ApprovalResponse
     from antiphon.models.llm.content import Audio as Audio
     from antiphon.models.llm.content import Content as Content
+    from antiphon.models.llm.content import Filler as Filler
     from antiphon.models.llm.content import FunctionCall as FunctionCall
     from antiphon.models.llm.content import FunctionResult as FunctionResult
+    from antiphon.models.llm.content import HandedOff as HandedOff
+    from antiphon.models.llm.content import LateResult as LateResult
     from antiphon.models.llm.content import Media as Media
     from antiphon.models.llm.content import Reasoning as Reasoning
     from antiphon.models.llm.content import Text as Text
+    from antiphon.models.llm.content import ToolFinished as ToolFinished
+    from antiphon.models.llm.content import ToolProgress as ToolProgress
+    from antiphon.models.llm.content import ToolStarted as ToolStarted
     from antiphon.models.llm.content import Usage as Usage
     from antiphon.models.llm.contract import ChatClient as ChatClient
     from antiphon.models.llm.contract import ChatDelta as ChatDelta
     from antiphon.models.llm.contract import ChatOptions as ChatOptions
+    from antiphon.models.llm.contract import OutputFormat as OutputFormat
+    from antiphon.models.llm.contract import ToolSpec as ToolSpec
     from antiphon.models.llm.failover import FailoverChatClient as FailoverChatClient
     from antiphon.models.llm.google_genai import GoogleClient as GoogleClient
     from antiphon.models.llm.messages import Message as Message
@@ -80,9 +99,11 @@ if TYPE_CHECKING:
     from antiphon.store.conversations.sql import SqlSessionStore as SqlSessionStore
     from antiphon.tools.context import ToolContext as ToolContext
     from antiphon.tools.http import http_tool as http_tool
+    from antiphon.tools.mcp import Elicitation as Elicitation
     from antiphon.tools.mcp import MCPServerTool as MCPServerTool
     from antiphon.tools.mcp import MCPStdioTool as MCPStdioTool
     from antiphon.tools.mcp import MCPStreamableHTTPTool as MCPStreamableHTTPTool
+    from antiphon.tools.prebuilt import end_call as end_call
     from antiphon.tools.source import ToolSource as ToolSource
     from antiphon.tools.tool import FunctionTool as FunctionTool
     from antiphon.tools.tool import tool as tool
@@ -109,21 +130,32 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "antiphon.agents.limits": ("RunLimits",),
     "antiphon.agents.middleware": (
         "AgentContext",
+        "CallNext",
         "ChatContext",
         "FunctionContext",
         "agent_middleware",
         "chat_middleware",
         "function_middleware",
     ),
-    "antiphon.agents.observability": ("enable_instrumentation", "keep_runs"),
+    "antiphon.agents.observability": (
+        "disable_instrumentation",
+        "enable_instrumentation",
+        "keep_runs",
+    ),
     "antiphon.agents.orchestrations.concurrent": ("Concurrent",),
     "antiphon.agents.orchestrations.contract": (
         "OrchestrationEvent",
         "SupportsAgentRun",
     ),
-    "antiphon.agents.orchestrations.group_chat": ("GroupChat",),
+    "antiphon.agents.orchestrations.group_chat": (
+        "GroupChat",
+        "GroupState",
+    ),
     "antiphon.agents.orchestrations.handoff_team": ("HandoffTeam",),
-    "antiphon.agents.orchestrations.planner": ("Planner",),
+    "antiphon.agents.orchestrations.planner": (
+        "Plan",
+        "Planner",
+    ),
     "antiphon.agents.orchestrations.sequential": ("Sequential",),
     "antiphon.agents.responses": (
         "AgentResponse",
@@ -136,7 +168,14 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "antiphon.agents.stream": ("ResponseStream",),
     "antiphon.errors": (
+        "AgentException",
+        "AgentInvalidRequestException",
+        "AgentInvalidResponseException",
         "AntiphonException",
+        "ChatClientException",
+        "ChatClientUnavailableException",
+        "ConfigurationError",
+        "IntegrationException",
         "MiddlewareTermination",
         "ToolException",
     ),
@@ -147,17 +186,25 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "ApprovalResponse",
         "Audio",
         "Content",
+        "Filler",
         "FunctionCall",
         "FunctionResult",
+        "HandedOff",
+        "LateResult",
         "Media",
         "Reasoning",
         "Text",
+        "ToolFinished",
+        "ToolProgress",
+        "ToolStarted",
         "Usage",
     ),
     "antiphon.models.llm.contract": (
         "ChatClient",
         "ChatDelta",
         "ChatOptions",
+        "OutputFormat",
+        "ToolSpec",
     ),
     "antiphon.models.llm.failover": ("FailoverChatClient",),
     "antiphon.models.llm.google_genai": ("GoogleClient",),
@@ -187,10 +234,12 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "antiphon.tools.context": ("ToolContext",),
     "antiphon.tools.http": ("http_tool",),
     "antiphon.tools.mcp": (
+        "Elicitation",
         "MCPServerTool",
         "MCPStdioTool",
         "MCPStreamableHTTPTool",
     ),
+    "antiphon.tools.prebuilt": ("end_call",),
     "antiphon.tools.source": ("ToolSource",),
     "antiphon.tools.tool": (
         "FunctionTool",

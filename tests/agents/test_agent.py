@@ -46,7 +46,7 @@ def test_a_name_is_needed(name: str) -> None:
 
 
 def test_what_is_no_function_is_no_tool() -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="give a function"):
         Agent("desk", tools=["hours"])  # type: ignore[list-item]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from antiphon import Agent, tool
-from antiphon.agents.approval import REJECTED
+from antiphon import Agent, FunctionTool, tool
+from antiphon.agents.approval import REJECTED, WAITING
 from antiphon.agents.middleware import CallNext, FunctionContext
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
@@ -164,6 +164,20 @@ async def test_a_function_decides_which_calls_need_a_person() -> None:
     assert [json.loads(request.call.arguments)["to"] for request in response.user_input_requests] == ["Eve"]
     assert asked == [{"to": "Ada", "amount": 5}, {"to": "Eve", "amount": 500}]
     assert [result.status for result in results_of(session.messages)] == ["ok", "error"]
+
+
+async def test_where_a_function_fails_a_person_decides() -> None:
+    def breaks(arguments: Mapping[str, Any], _context: ToolContext) -> bool:
+        return bool(arguments["limit"])
+
+    bank = Bank(approval_mode=breaks)
+    agent, _ = bank.agent(Reply(calls=(PAY,)), "Paid.")
+    session = AgentSession()
+    response = await agent.run("Pay.", session=session)
+    assert bank.paid == []
+    (request,) = response.user_input_requests
+    assert (await agent.run(request.approve(), session=session)).text == "Paid."
+    assert bank.paid == [("Ada", 5)]
 
 
 def test_a_function_that_hangs_does_not_outlive_the_run() -> None:
@@ -326,3 +340,52 @@ async def test_several_answers_count_all_or_none() -> None:
     assert bank.paid == [("Bo", 7)]
     check_request(client.requests[-1].messages)
     assert [result.status for result in results_of(client.requests[-1].messages)] == ["rejected", "ok"]
+
+
+async def test_after_a_handoff_the_tool_of_the_agent_that_asked_runs() -> None:
+    ran_for: list[str] = []
+
+    def bank_of(name: str) -> FunctionTool:
+        @tool(name="pay", approval_mode="always_require")
+        async def pay() -> str:
+            ran_for.append(name)
+            return "paid"
+
+        return pay
+
+    billing = Agent("billing", tools=[bank_of("billing")], model=ScriptedChatClient(["Billing.", "Done."]))
+    pass_on = call("handoff_to_billing", reason="a bill")
+    desk = Agent("desk", tools=[bank_of("desk")], handoffs=[billing])
+    desk = desk.replace(model=ScriptedChatClient([Reply(calls=(call("pay"), pass_on))]))
+    session = AgentSession()
+    (request,) = (await desk.run("Pay.", session=session)).user_input_requests
+    assert (request.agent, session.active_agent) == ("desk", "billing")
+    await desk.run(request.approve(), session=session)
+    assert ran_for == ["desk"]
+
+
+async def test_a_tool_of_a_source_runs_when_it_is_approved() -> None:
+    bank = Bank()
+
+    class Source:
+        name = "bank"
+
+        async def list_tools(self) -> list[FunctionTool]:
+            return [bank.pay]
+
+        async def aclose(self) -> None: ...
+
+    agent = Agent("bank", tools=[Source()], model=ScriptedChatClient([Reply(calls=(PAY,)), "Paid."]))
+    session = AgentSession()
+    (request,) = (await agent.run("Pay.", session=session)).user_input_requests
+    await agent.run(request.approve(), session=session)
+    assert bank.paid == [("Ada", 5)]
+
+
+async def test_a_call_without_a_decision_reads_as_waiting() -> None:
+    bank = Bank()
+    agent, client = bank.agent(Reply(calls=(PAY,)), "Not yet.")
+    session = AgentSession()
+    await agent.run("Pay.", session=session)
+    await agent.run("And?", session=session)
+    assert [message.text for message in client.requests[-1].messages if message.role == "tool"] == [WAITING]

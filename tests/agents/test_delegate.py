@@ -82,17 +82,14 @@ async def test_agents_that_ask_each_other_without_end_are_stopped() -> None:
     assert len(client.requests) == 2 * (MAX_DEPTH + 1)
 
 
-async def test_an_approval_that_the_other_agent_needs_is_told() -> None:
-    @tool(approval_mode="always_require")
-    async def pay(amount: int) -> str:
-        return "paid"
-
-    clerk = Agent("clerk", tools=[pay], model=ScriptedChatClient([Reply(calls=(call("pay", amount=5),))]))
-    outer = ScriptedChatClient([Reply(calls=(call("clerk", task="Pay."),)), "It needs approval."])
-    session = AgentSession()
-    await Agent("desk", tools=[clerk], model=outer).run("?", session=session)
-    (result,) = results_of(session.messages)
-    assert (result.status, "approval" in result.text) == ("error", True)
+async def test_a_person_may_have_to_approve_that_it_is_asked() -> None:
+    clerk = Agent("clerk", model=(inner := ScriptedChatClient(["Done."]))).as_tool(approval_mode="always_require")
+    outer = ScriptedChatClient([Reply(calls=(call("clerk", task="Pay."),)), "It is done."])
+    desk, session = Agent("desk", tools=[clerk], model=outer), AgentSession()
+    (request,) = (await desk.run("?", session=session)).user_input_requests
+    assert not inner.requests
+    assert (await desk.run(request.approve(), session=session)).text == "It is done."
+    assert len(inner.requests) == 1
 
 
 @pytest.mark.parametrize("way", ["cancel", "aclose"])

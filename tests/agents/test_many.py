@@ -13,6 +13,7 @@ import pytest
 from antiphon import Agent, Message, tool
 from antiphon.agents.middleware import AgentContext, CallNext, ChatContext, FunctionContext
 from antiphon.agents.session import AgentSession
+from antiphon.models.llm.content import FunctionCall
 from antiphon.models.llm.contract import ChatOptions
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
 from antiphon.tools.context import ToolContext
@@ -115,7 +116,12 @@ async def interrupted_turn(agent: Agent) -> None:
     await session.aclose()
 
 
-TURNS = [plain_turn, streamed_turn, closed_turn, dropped_turn, interrupted_turn]
+async def wrong_turn(agent: Agent) -> None:
+    wrong = FunctionCall("c1", "add", '{"a": "x", "c": 1}')
+    await agent.replace(model=ScriptedChatClient([Reply(calls=(wrong,)), "5."])).run("1+2?")
+
+
+TURNS = [plain_turn, streamed_turn, closed_turn, dropped_turn, interrupted_turn, wrong_turn]
 
 
 @pytest.mark.parametrize("turn", TURNS)

@@ -163,3 +163,11 @@ async def test_pictures_of_a_tool_reach_the_model_beside_its_words() -> None:
     (result,) = results_of(client.requests[-1].messages)
     assert (result.text, result.media) == ("Rome", (picture,))
     assert AgentSession.from_dict(session.to_dict()).messages == session.messages
+
+
+async def test_a_model_that_must_call_something_may_answer_once_it_has() -> None:
+    client = ScriptedChatClient([Reply(calls=(call("add", a=2, b=3),)), "Five."])
+    agent = Agent("desk", tools=[add], model=client, options=ChatOptions(tool_choice="required"))
+    response = await agent.run("2+3?")
+    assert response.text == "Five."
+    assert [request.options.tool_choice for request in client.requests] == ["required", "auto"]

@@ -7,11 +7,12 @@ import gc
 import json
 import weakref
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from antiphon import Agent, Message, tool
+from antiphon import Agent, Message, RunLimits, tool
 from antiphon.agents.session import MAX_MESSAGES, AgentSession
 from antiphon.clock import VirtualClock
 from antiphon.errors import AgentInvalidRequestException, ChatClientUnavailableException
@@ -249,8 +250,16 @@ async def test_a_session_goes_on_in_another_process() -> None:
 
 
 def test_a_state_that_cannot_be_kept_is_refused() -> None:
-    with pytest.raises(TypeError, match="values that JSON can hold"):
-        AgentSession(state={"a": object()}).to_dict()
+    for value in (
+        object(),
+        RunLimits(),
+        datetime(2026, 1, 1),
+        {1, 2},
+        b"x",
+        float("nan"),
+    ):  # None comes back as it was.
+        with pytest.raises(TypeError, match="values that JSON can hold"):
+            AgentSession(state={"a": value}).to_dict()
     with pytest.raises(AgentInvalidRequestException, match="bytes"):
         AgentSession(state={"a": "x" * 1024 * 1024}).to_dict()
     with pytest.raises(AgentInvalidRequestException, match="format 2"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -257,5 +259,25 @@ def test_a_tool_that_is_too_slow_is_told_within_a_tenth_of_a_second() -> None:
         assert clock.now() == pytest.approx(0.3)
         assert [result.status for result in done.results] == ["timeout", "ok"]
         assert plain(done.response.messages)[-1] == ("assistant", "Sorry.")
+
+    clock.run(main())
+
+
+@pytest.mark.parametrize(("fails", "told"), [(False, "I look up owls."), (True, "One moment.")])
+def test_a_filler_may_be_made_of_the_arguments(fails: bool, told: str) -> None:
+    clock = VirtualClock()
+
+    def look(arguments: Mapping[str, Any]) -> str:
+        return "I look up " + arguments["what" if fails else "topic"] + "."
+
+    async def main() -> None:
+        @tool(filler=look)
+        async def research(topic: str) -> str:
+            await clock.sleep(5)
+            return topic
+
+        client = ScriptedChatClient([Reply(calls=(call("research", topic="owls"),)), "Owls."])
+        turn = await ran(agent_with(research, fillers=["One moment."]), client, clock=clock)
+        assert [each.text for update in turn.updates for each in update.contents if each.type == "filler"] == [told]
 
     clock.run(main())

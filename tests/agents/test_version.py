@@ -9,12 +9,24 @@ from typing import Any
 
 import pytest
 
-from antiphon import Agent, tool
+from antiphon import (
+    Agent,
+    Compaction,
+    FactSheet,
+    Message,
+    ScriptedChatClient,
+    SlidingWindow,
+    Summarization,
+    TokenBudget,
+    ToolResultCompaction,
+    Truncation,
+    tool,
+)
 from antiphon.agents.limits import RunLimits
 from antiphon.models.llm.contract import ChatOptions
 
 CODE = """
-from antiphon import Agent, tool
+from antiphon import Agent, FactSheet, ScriptedChatClient, TokenBudget, tool
 
 def much(arguments, context):
     return arguments["amount"] > 100
@@ -23,7 +35,8 @@ def much(arguments, context):
 async def pay(amount: int) -> str:
     return "paid"
 
-print(Agent("desk", "Be kind.", tools=[pay], handoffs=["clerk"], variables={"a": {"b", "c", "d"}}).version)
+print(Agent("desk", "Be kind.", tools=[pay], handoffs=["clerk"], variables={"a": {"b", "c", "d"}},
+    compaction=TokenBudget(9_000, chain=[FactSheet(ScriptedChatClient([]))], tokenizer=len)).version)
 """
 
 
@@ -73,6 +86,7 @@ def _closed(arguments: Mapping[str, Any], context: Any) -> bool:
         {"fillers": ["One moment."]},
         {"variables": {"a": 1}},
         {"output_type": {"properties": {"a": {"type": "string"}}}},
+        {"compaction": SlidingWindow(5)},
     ],
 )
 def test_a_change_of_behaviour_is_a_change_of_the_version(changes: dict[str, Any]) -> None:
@@ -88,6 +102,8 @@ def test_a_change_of_behaviour_is_a_change_of_the_version(changes: dict[str, Any
         ("wait", "later"),
         ("exclusive", True),
         ("max_calls", 2),
+        ("filler", "One moment."),
+        ("max_result_chars", 500),
         ("return_direct", True),
         ("description", "Other."),
     ],
@@ -98,3 +114,31 @@ def test_a_change_of_a_tools_options_is_one_too(option: str, value: Any) -> None
 
     plain = Agent("desk", tools=[tool(hours)])
     assert Agent("desk", tools=[tool(hours, **{option: value})]).version != plain.version
+
+
+MODEL = ScriptedChatClient(["A summary."])
+
+
+class _Own(SlidingWindow):
+    __repr__ = object.__repr__
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        (SlidingWindow(5), SlidingWindow(6)),
+        (Truncation(100), Truncation(100, keep_turns=2)),
+        (ToolResultCompaction(3), ToolResultCompaction(3, 100)),
+        (Summarization(MODEL), Summarization(MODEL, prompt="Sum it up.")),
+        (FactSheet(MODEL), FactSheet(MODEL, every_turns=1)),
+        (TokenBudget(6_000), TokenBudget(6_000, client=MODEL)),
+        (TokenBudget(chain=[SlidingWindow(5)]), TokenBudget(chain=[SlidingWindow(6)])),
+        (TokenBudget(), TokenBudget(tokenizer=len)),
+        (_Own(), SlidingWindow()),
+    ],
+)
+def test_a_change_of_the_compaction_is_one_too(one: Compaction, another: Compaction) -> None:
+    before = make(compaction=one).version
+    assert before != make(compaction=another).version
+    one.view([Message("user", f"{number}") for number in range(50)], max_tokens=100, state={})
+    assert make(compaction=one).version == before

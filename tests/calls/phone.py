@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,6 +175,8 @@ def make_call(
     parameters: Mapping[str, str] | None = None,
     phone: Phone | None = None,
     tap: AudioTap | None = None,
+    team: Sequence[Agent] = (),
+    client_for: Callable[[Agent], ChatClient] | None = None,
     **line: Any,
 ) -> CallUnderTest:
     """A call that does not run yet."""
@@ -202,6 +204,8 @@ def make_call(
         carrier="test",
         parameters=parameters,
         tap=tap,
+        team=team,
+        client_for=client_for,
     )
     phone.call = call
     return CallUnderTest(call, phone, clock, entries, models)

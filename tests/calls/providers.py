@@ -82,6 +82,22 @@ class CodedTTS:
     async def aclose(self) -> None: ...
 
 
+class NotingTTS(CodedTTS):
+    """Also notes who is to speak."""
+
+    def __init__(self, clock: VirtualClock, **options: Any) -> None:
+        super().__init__(clock, **options)
+        self.voices: list[tuple[str, str | None, str | None]] = []
+        """Of each clause: its text, its voice and its language."""
+
+    async def synthesize(
+        self, text: str, *, voice: str | None = None, language: str | None = None, speed: float = 1.0
+    ) -> AsyncGenerator[SpeechChunk]:
+        self.voices.append((text, voice, language))
+        async for chunk in super().synthesize(text, voice=voice, language=language, speed=speed):
+            yield chunk
+
+
 class WrongTTS:
     """A voice that gives ``wrong`` for some clauses: an exception to raise, or what stands where sound should.
 

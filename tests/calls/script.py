@@ -106,6 +106,7 @@ class Script:
             f.FinishUtterance: self._finish_utterance,
             f.Commit: self._commit,
             f.Say: self._say_phrase,
+            f.TellNews: self._commit,
             f.SayGoodbye: self._say_goodbye,
             f.Pause: self._pause,
             f.Resume: self._resume,

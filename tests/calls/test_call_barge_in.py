@@ -167,7 +167,7 @@ def test_a_reply_that_was_sent_whole_to_a_line_that_cannot_clear_is_remembered()
 
     call = clock.run(scenario())
     check(call)
-    assert call.call.history.messages[1] == Message("assistant", text)
+    assert call.call.history.messages[1] == Message("assistant", text, author_name="tester")
     assert call.events(AgentSpeechInterrupted) == []
     assert call.events(AgentSpeechCompleted)[0].transcript == text
 

@@ -217,3 +217,25 @@ def test_slow_turn_ends_and_slow_models_together_stay_within_the_limit(words: st
     call = clock.run(scenario())
     check(call, max_dead_air_s=max_dead_air_s)
     assert "reply" in kinds(call)
+
+
+def test_the_last_goodbye_does_not_wait_behind_words_that_have_no_voice() -> None:
+    clock = VirtualClock()
+    llm = ScriptedChatClient(lambda messages, _: Reply(fault="close"), clock=clock)
+    tts = CodedTTS(clock, first_s=3600.0)
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, stt=["When?"], llm=llm, tts=tts, hang_up=False) as call:
+            for number in range(3):
+                await call.speak(1)
+                if number == 2:
+                    call.call.say("This call is recorded.")  # waits for the end of the caller's turn
+                await call.quiet(5)
+        check_nothing_left()
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert call.ended is not None
+    assert call.ended.reason == "error"
+    assert kinds(call)[-1] == "goodbye"

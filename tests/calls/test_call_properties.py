@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,10 @@ from phone import CallUnderTest, calling
 from providers import CodedTTS
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.handoff import Handoff
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.clock import VirtualClock
-from antiphon.errors import ChatClientInvalidAuthException, ChatClientUnavailableException
+from antiphon.errors import AgentInvalidRequestException, ChatClientInvalidAuthException, ChatClientUnavailableException
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as tool_call
 from antiphon.models.stt.scripted import ScriptedSTT
@@ -77,7 +79,12 @@ MODELS = st.builds(
     fault_after=st.integers(0, 12),
     first_token_s=SHORT_S,
     token_s=st.sampled_from([0.0, 0.0, 0.05, 0.4]),
-    tool=st.sampled_from(["", "", "", "", "quick", "slow", "hanging", "failing", "unknown", "end_call"]),
+    tool=st.sampled_from(
+        [
+            *("", "", "", "", "", "quick", "slow", "hanging", "failing", "unknown", "end_call", "later", "guarded"),
+            *("handoff_to_loud", "handoff_to_silent", "handoff_to_tester"),
+        ]
+    ),
 )
 STEPS = st.lists(
     st.one_of(
@@ -85,7 +92,7 @@ STEPS = st.lists(
         st.tuples(st.just("quiet"), st.integers(1, 300)),
         st.tuples(st.just("quiet"), st.integers(20, 60)),
         st.tuples(st.just("nothing"), st.integers(1, 150)),
-        st.tuples(st.sampled_from(["digit", "say", "say nothing", "end"]), st.just(0)),
+        st.tuples(st.sampled_from(["digit", "say", "say nothing", "decide", "end"]), st.just(0)),
     ),
     min_size=2,
     max_size=20,
@@ -113,7 +120,26 @@ def tools(clock: VirtualClock) -> list[Any]:
         await clock.sleep(3600)
         return "never"
 
-    return [quick, failing, slow, FunctionTool(hanging, timeout_s=20, filler="I am still looking."), end_call]
+    async def later() -> str:
+        """Take long behind the conversation."""
+        await clock.sleep(2.5)
+        return "done"
+
+    return [
+        *(quick, failing, slow, end_call),
+        FunctionTool(hanging, timeout_s=20, filler="I am still looking."),
+        FunctionTool(later, wait="later"),
+        FunctionTool(slow, name="guarded", approval_mode="always_require"),
+    ]
+
+
+def team(clock: VirtualClock, greeting: str) -> Agent:
+    """An agent with two others that it may hand over to, and that hand back."""
+    able = tools(clock)
+    loud = Agent("loud", "Be loud.", tools=able, handoffs=["tester"], language="de", greeting="Guten Tag.")
+    silent = Agent("silent", "Be silent.", tools=able, handoffs=["tester", loud], voice="eva")
+    routes = [Handoff(loud), Handoff(silent, handoff_type="discrete")]
+    return Agent("tester", "Answer.", greeting=greeting, tools=able, handoffs=routes)
 
 
 def some_faults(names: list[str]) -> st.SearchStrategy[dict[int, Any]]:
@@ -168,7 +194,7 @@ def test_no_script_and_no_fault_breaks_a_promise(
         scripted = ScriptedTTS(faults=tts_faults, word_timings=partials, clock=clock)
         tts = scripted if slow_voice is None else CodedTTS(clock, first_s=slow_voice[0], pace=slow_voice[1])
         model = None if turn is None else ScriptedTurn(turn[0], faults=turn[1], delay_s=0.05, clock=clock)
-        agent = Agent("tester", "Answer.", greeting=greeting, tools=tools(clock))
+        agent = team(clock, greeting)
         llm = ScriptedChatClient(answer, clock=clock)
         async with calling(clock, agent=agent, stt=stt, llm=llm, tts=tts, turn=model, policy=policy, **line) as call:
             for step, ticks in steps:
@@ -190,6 +216,10 @@ async def do(call: CallUnderTest, step: str, seconds: float) -> None:
         await call.clock.sleep(seconds)
     elif step == "digit":
         call.call.digit("5")
+    elif step == "decide":
+        for number, request in enumerate(tuple(call.call._session.approvals.open.values())):
+            with suppress(AgentInvalidRequestException):  # the call may be over
+                call.call.decide(request.reject("No.") if number % 2 else request.approve())
     elif step == "end":
         call.call.end("drained")
     else:

@@ -277,3 +277,64 @@ def test_the_policy_says_how_long_speech_and_silence_are(start_s: float, stop_s:
     started, stopped = clock.run(scenario()).events
     assert started.at - started.speech_at == pytest.approx(start_s, abs=0.011)
     assert stopped.at - stopped.silence_at == pytest.approx(stop_s, abs=0.011)
+
+
+class LanguageSTT(ScriptedSTT):
+    """Each stream says in which language it was opened, and how many utterances it has heard."""
+
+    def __init__(self, clock: VirtualClock, *, delay_s: float = 0.0, fails_in: str = "") -> None:
+        super().__init__(clock=clock, delay_s=delay_s)
+        self.languages: list[str | None] = []
+        self._fails_in = fails_in
+
+    def open(self, *args: Any, language: str | None = None, **options: Any) -> Any:
+        self.languages.append(language)
+        texts = [f"{language} {number}" for number in range(3)]
+        faults: Any = dict.fromkeys(range(3), "fail") if str(language) == self._fails_in else {}
+        each = ScriptedSTT(texts, clock=self.clock, delay_s=self.delay_s, faults=faults)
+        return each.open(*args, **options)
+
+
+def heard_in(ears: Ears) -> list[tuple[int, str]]:
+    return [(event.utterance, event.text) for event in ears.of(Heard)]
+
+
+@pytest.mark.parametrize("fails_in", ["", "None", "de"])
+def test_another_language_holds_from_the_next_utterance_on(fails_in: str) -> None:
+    """What was said before is still answered by the old stream, under its own number."""
+    clock = VirtualClock()
+    stt = LanguageSTT(clock, delay_s=0.5, fails_in=fails_in)
+
+    async def scenario() -> Ears:
+        ears = Ears(clock, stt=stt)
+        for number in range(3):
+            await ears.hear(SPEECH, 0.4)
+            if number == 0:
+                ears.listening.listen_for("de")  # in the middle of what is being said
+                assert stt.languages == [None]
+            await ears.hear(SILENCE, 0.4)
+            ears.listening.finish_utterance()
+        await ears.hear(SILENCE, 3.0)
+        assert all(task.done() for task in ears.tasks)
+        await ears.listening.aclose()
+        return ears
+
+    ears = clock.run(scenario())
+    assert stt.languages == [None, "de"]
+    words = ["None 0", "de 0", "de 1"]
+    expected = [(number, "" if fails_in and text.startswith(fails_in) else text) for number, text in enumerate(words)]
+    assert heard_in(ears) == expected
+
+
+def test_the_same_language_keeps_its_stream() -> None:
+    clock = VirtualClock()
+    stt = LanguageSTT(clock)
+
+    async def scenario() -> None:
+        ears = Ears(clock, stt=stt)
+        ears.listening.listen_for("de")
+        ears.listening.listen_for("de")
+        await ears.listening.aclose()
+
+    clock.run(scenario())
+    assert stt.languages == [None, "de"]

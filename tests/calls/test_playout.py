@@ -125,6 +125,63 @@ def test_a_filler_sounds_before_a_reply_that_has_nothing_yet() -> None:
     assert [event[:2] for event in told.events if event[0] == "started"] == [("started", 2), ("started", 1)]
 
 
+def test_a_dropped_speech_makes_way_for_what_stands_behind_it() -> None:
+    clock = VirtualClock()
+    playout, line, told = make(clock)
+    old, new = speech_of(1000, 1, complete=False), speech_of(400, 2, fill=b"\x22")
+
+    async def scenario() -> None:
+        playout.attach(old)
+        playout.attach(new)
+        await clock.sleep(0.5)
+        assert playout.drop(old)
+        assert old.played == 4000
+        await clock.sleep(1)
+
+    clock.run(scenario())
+    assert line.clears == [0.5]
+    assert told.events == [("started", 1, 0.0), ("started", 2, 0.5), ("over", 2, 0.9), ("silent", 2, False)]
+
+
+def test_a_dropped_speech_with_nothing_behind_it_yet_leaves_silence_with_more_to_come() -> None:
+    clock = VirtualClock()
+    playout, _, told = make(clock)
+    old, new = speech_of(1000, 1), Speech(2, "reply", turn=1, audio=PHONE)
+
+    async def scenario() -> None:
+        playout.attach(old)
+        playout.attach(new)
+        await clock.sleep(0.5)
+        assert playout.drop(old)
+        assert not playout.drop(old)
+        await clock.sleep(0.5)
+        new.finish()
+        await clock.sleep(0.5)
+
+    clock.run(scenario())
+    assert told.events == [
+        ("started", 1, 0.0),
+        ("silent", 1, True),
+        ("over", 2, 1.0),
+        ("silent", 2, False),
+    ]
+
+
+def test_a_speech_that_was_heard_whole_is_over_when_it_is_dropped() -> None:
+    clock = VirtualClock()
+    playout, line, told = make(clock)
+    speech = speech_of(400, complete=False)
+
+    async def scenario() -> None:
+        playout.attach(speech)
+        await clock.sleep(0.6)
+        assert not playout.drop(speech)
+
+    clock.run(scenario())
+    assert line.clears == []
+    assert ("over", 1, 0.6) in told.events
+
+
 def test_a_pause_takes_back_what_was_not_heard_and_resumes_there() -> None:
     clock = VirtualClock()
     playout, line, _ = make(clock)

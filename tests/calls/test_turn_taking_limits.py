@@ -350,6 +350,33 @@ def test_the_application_may_speak_into_the_silence() -> None:
     assert not script.acts(f.Say)
 
 
+def test_news_is_told_when_nobody_speaks() -> None:
+    script = Script().at(3.0).happens(f.AgentHasNews(3.0)).run(12)
+    assert script.phases() == "idle thinking speaking idle"
+    assert script.when(f.TellNews) == 3.0
+    assert not script.acts(f.Say)
+
+
+def test_news_waits_while_somebody_speaks() -> None:
+    script = asked()
+    for when in (1.5, 2.4, 2.6, 4.0):
+        script.at(when).happens(f.AgentHasNews(when))
+    assert script.run(12).story() == "Commit"
+
+
+def test_a_caller_who_speaks_before_the_news_is_heard_takes_the_floor() -> None:
+    script = Script(answers=(Answer(after=2.0), Answer())).at(3.0).happens(f.AgentHasNews(3.0))
+    script.at(3.5).voice(until=4.5, words=HOURS)
+    script.run(12)
+    assert script.story() == "TellNews Pause NoteOverlap Interrupt Commit"
+    assert script.commits() == [HOURS]
+
+
+def test_news_that_does_not_come_is_not_waited_for_in_silence() -> None:
+    script = Script(answers=(HANGS,)).at(3.0).happens(f.AgentHasNews(3.0)).run(8)
+    assert script.story().startswith("TellNews Say")
+
+
 def test_sound_that_nobody_announced_is_speech_as_well() -> None:
     script = Script().at(3.0).happens(f.SpeechStarted(3.0, "say")).run(20)
     assert script.phase is Phase.SPEAKING

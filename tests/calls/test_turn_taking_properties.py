@@ -62,6 +62,7 @@ NONSENSE = st.one_of(
     st.builds(f.SpeechFinished, st.just(0.0), flags, texts),
     st.builds(f.ReplyFailed, st.just(0.0)),
     st.builds(f.SpeakRequested, st.just(0.0)),
+    st.builds(f.AgentHasNews, st.just(0.0)),
     st.builds(f.KeyPressed, st.just(0.0)),
     st.builds(f.Timeout, st.just(0.0), timers, flags),
     st.builds(f.Timeout, st.just(0.0), timers, flags),

@@ -11,7 +11,7 @@ from providers import CodedTTS, WrongTTS
 from antiphon.audio.formats import PHONE, AudioFormat
 from antiphon.calls.clauses import Clause
 from antiphon.calls.events import SpeechKind
-from antiphon.calls.speech import Speech
+from antiphon.calls.speech import Speaker, Speech
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.clock import VirtualClock
 from antiphon.errors import IntegrationException, IntegrationInvalidResponseException, IntegrationUnavailableException
@@ -22,7 +22,7 @@ HELLO = Clause("**Hello** there. ", "Hello there.")
 
 
 def voice_of(tts: TTS, audio: AudioFormat = PHONE, phrases: Phrases | None = None) -> Voice:
-    return Voice(tts, audio, phrases or Phrases(), name=None, language=None, timeout_s=8.0, phrase_timeout_s=0.8)
+    return Voice(tts, audio, phrases or Phrases(), speaker=Speaker(), timeout_s=8.0, phrase_timeout_s=0.8)
 
 
 def silent(kind: SpeechKind = "reply", audio: AudioFormat = PHONE) -> Speech:
@@ -134,11 +134,18 @@ async def test_an_empty_phrase_is_over_at_once() -> None:
 def test_the_oldest_phrases_give_way() -> None:
     phrases, tts = Phrases(capacity=2), ScriptedTTS()
     for text in ("a", "b", "c"):
-        phrases.keep(tts, None, PHONE, text, sound=text.encode())
-    assert [phrases.get(tts, None, PHONE, text) for text in ("a", "b", "c")] == [None, b"b", b"c"]
+        phrases.keep(tts, Speaker(), PHONE, text, sound=text.encode())
+    assert [phrases.get(tts, Speaker(), PHONE, text) for text in ("a", "b", "c")] == [None, b"b", b"c"]
 
 
 @pytest.mark.parametrize("pcm", [np.zeros(80, np.float32), np.zeros((80, 2), np.int16)], ids=["float", "stereo"])
 async def test_sound_of_another_kind_is_refused(pcm: Any) -> None:
     with pytest.raises(IntegrationInvalidResponseException, match="16-bit mono"):
         await voice_of(WrongTTS(SpeechChunk(pcm))).speak(silent(), HELLO)
+
+
+async def test_a_phrase_is_kept_for_each_language() -> None:
+    phrases, tts = Phrases(), ScriptedTTS()
+    await phrases.prepare(tts, PHONE, ["Taxi."], voice="eva", language="de")
+    assert phrases.get(tts, Speaker("desk", "eva", "de"), PHONE, "Taxi.")
+    assert phrases.get(tts, Speaker("desk", "eva", "en"), PHONE, "Taxi.") is None

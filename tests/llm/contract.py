@@ -170,6 +170,13 @@ class HTTPContract(ChatClientContract):
             assert [part async for part in client.stream(messages, options)]
         return server.bodies[-1]
 
+    async def test_it_tells_where_it_asks_and_no_secret(self) -> None:
+        async with self.serving() as (client, server):
+            assert server.url.startswith(client.base_url)  # type: ignore[attr-defined]
+        with_secret = self.wire.client(f"{server.url.replace('://', f'://me:{KEY}@')}?key={KEY}")
+        assert KEY not in with_secret.base_url  # type: ignore[attr-defined]
+        await with_secret.aclose()
+
     # Closing
 
     async def test_closing_the_stream_closes_the_request_at_the_server(self) -> None:

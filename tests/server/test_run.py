@@ -15,6 +15,7 @@ from rich.console import Console
 
 from antiphon.agents.agent import Agent
 from antiphon.audio.formats import PHONE
+from antiphon.calls.speech import Speaker
 from antiphon.errors import ConfigurationError, IntegrationInitializationError, SettingNotFoundError
 from antiphon.models.llm.scripted import ScriptedChatClient
 from antiphon.models.tts.scripted import ScriptedTTS
@@ -217,4 +218,4 @@ async def test_fixed_phrases_are_voiced_before_the_first_call(serve: Serve) -> N
         models = up.board.models
         assert models is not None
         for text in ("Good morning.", up.board.policy.apology, *up.board.policy.fillers):
-            assert up.board.phrases.get(models.tts, None, PHONE, text)
+            assert up.board.phrases.get(models.tts, Speaker(), PHONE, text)

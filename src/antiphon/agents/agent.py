@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -15,7 +16,7 @@ from antiphon.models.llm.content import Content
 from antiphon.models.llm.contract import ChatClient, ChatOptions
 from antiphon.models.llm.messages import Message
 from antiphon.tools.source import ToolSource
-from antiphon.tools.tool import FunctionTool
+from antiphon.tools.tool import ApprovalMode, FunctionTool
 
 if TYPE_CHECKING:
     from antiphon.agents.compaction.contract import Compaction
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from antiphon.agents.responses import AgentResponse
     from antiphon.agents.session import AgentSession
     from antiphon.agents.stream import ResponseStream
+    from antiphon.agents.turns import Turn
 
 Instruction = str | Callable[["RunContext"], str | Awaitable[str]]
 Instructions = Instruction | Sequence[Instruction]
@@ -202,12 +204,12 @@ class Agent:
         Raises:
             ChatClientException: The model's provider failed.
             AgentInvalidRequestException: The session is busy with another turn, or the input cannot be used.
+            AgentInvalidResponseException: The answer does not fit ``output_type``, also when it was asked for again.
+            AgentException: A context provider failed.
             ConfigurationError: No model is configured, or ``model`` is not known.
         """
-        from antiphon.agents.stream import ResponseStream
-        from antiphon.agents.turns import Turn
-
-        turn = Turn(
+        turn_of, stream_of = _running()
+        turn = turn_of(
             self,
             messages,
             session=session,
@@ -219,7 +221,7 @@ class Agent:
             values=values,
             history=history,
         )
-        return ResponseStream(turn) if stream else turn.complete()
+        return stream_of(turn) if stream else turn.complete()
 
     def as_tool(
         self,
@@ -227,6 +229,7 @@ class Agent:
         *,
         description: str | None = None,
         arg_name: str = "task",
+        approval_mode: ApprovalMode = "never_require",
         share_session: bool = False,
         timeout_s: float = 120.0,
     ) -> FunctionTool:
@@ -236,8 +239,12 @@ class Agent:
             name: Of the tool; the agent's name unless given.
             description: When to use it; the agent's description unless given.
             arg_name: What the model's argument is called.
+            approval_mode: Whether a person has to approve that this agent is asked; see ``FunctionTool``.
             share_session: Whether all calls of a conversation are one conversation with this agent.
             timeout_s: Longest run.
+
+        Raises:
+            ValueError: The name is none for a tool, or ``timeout_s`` is out of its bounds.
         """
         from antiphon.agents.delegate import delegate_tool
 
@@ -246,6 +253,7 @@ class Agent:
             name=name,
             description=description,
             arg_name=arg_name,
+            approval_mode=approval_mode,
             share_session=share_session,
             timeout_s=timeout_s,
         )
@@ -273,6 +281,15 @@ class Agent:
         """
         # The server stands above the agents, and this is a convenience at the top of a user's program.
         importlib.import_module("antiphon.server.run").serve(self, host=host, port=port, **options)
+
+
+@functools.cache
+def _running() -> tuple[type[Turn], type[ResponseStream]]:
+    """What runs an agent; loaded with the first run, since it needs all that an agent alone does not."""
+    from antiphon.agents.stream import ResponseStream
+    from antiphon.agents.turns import Turn
+
+    return Turn, ResponseStream
 
 
 def as_function_tool(item: FunctionTool | Callable[..., Any] | Agent) -> FunctionTool:

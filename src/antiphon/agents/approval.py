@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import inspect
 from collections.abc import Iterable, Mapping
@@ -11,16 +12,37 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
+from msgspec.structs import replace
 
 from antiphon.errors import AgentInvalidRequestException
+from antiphon.logs import Log
 from antiphon.models.llm.content import ApprovalRequest, ApprovalResponse, FunctionCall, FunctionResult
 from antiphon.tools.context import ToolContext
 from antiphon.tools.invoke import result_of
 from antiphon.tools.schema import ArgumentsError
 from antiphon.tools.tool import FunctionTool
 
+_log = Log(__name__)
+
 WAITING = "A person has to approve this call first; there is no decision yet."
 REJECTED = "A person did not approve this call."
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What answers of a person come to, for one call.
+
+    Attributes:
+        call: What runs now.
+        agent: The name of the agent that called.
+        result: Where the call must not run.
+        responses: For the agent that this call runs as a tool: the answers to what it has asked.
+    """
+
+    call: FunctionCall
+    agent: str
+    result: FunctionResult | None = None
+    responses: tuple[ApprovalResponse, ...] = ()
 
 
 @dataclass(slots=True)
@@ -36,7 +58,7 @@ class Approvals:
     allowed: set[str] = field(default_factory=set)
 
     async def needed(self, tool: FunctionTool, call: FunctionCall, context: ToolContext) -> bool:
-        """Whether this call waits for a person."""
+        """Whether this call waits for a person; it does where the tool's own rule fails."""
         mode = tool.approval_mode
         if mode == "never_require" or call.name in self.allowed:
             return False
@@ -46,22 +68,33 @@ class Approvals:
             arguments = tool.parameters.decode(call.arguments)
         except ArgumentsError:
             return False  # the tool does not run with these: the model is told what is wrong
-        answer = mode(arguments, context)
-        return bool(await answer if inspect.isawaitable(answer) else answer)
+        try:
+            answer = mode(arguments, context)
+            return bool(await answer if inspect.isawaitable(answer) else answer)
+        except Exception:  # the root of somebody else's code: where it cannot say, a person does
+            _log.error("approval.rule_failed", tool=call.name, call_id=call.call_id, exc_info=True)
+            return True
 
-    def ask(self, tool: FunctionTool, call: FunctionCall) -> ApprovalRequest:
-        """Open a request for a call."""
+    @property
+    def waiting(self) -> frozenset[str]:
+        """The ids of the calls that wait for a person."""
+        return frozenset((request.within or request.call).call_id for request in self.open.values())
+
+    def ask(self, tool: FunctionTool, call: FunctionCall, agent: str) -> ApprovalRequest:
+        """Open a request for a call of this agent."""
         shown = tool.visible_arguments(call.arguments)
         prompt = f"{tool.name}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
-        request = ApprovalRequest(f"apr_{uuid4().hex[:24]}", call, prompt)
+        request = ApprovalRequest(f"apr_{uuid4().hex[:24]}", call, prompt, agent=agent)
         self.open[request.id] = request
         return request
 
-    def take(self, response: ApprovalResponse, *, now: datetime) -> tuple[FunctionCall, FunctionResult | None]:
-        """Use up an answer.
+    def pass_on(self, request: ApprovalRequest, agent: str) -> ApprovalRequest:
+        """Open a request that came out of an agent which this one runs as a tool."""
+        passed = self.open[request.id] = replace(request, agent=agent)
+        return passed
 
-        Returns:
-            The call, and its result where it must not run.
+    def take(self, response: ApprovalResponse, *, now: datetime) -> Decision:
+        """Use up an answer.
 
         Raises:
             AgentInvalidRequestException: The request is not known, was answered before, or was for another call.
@@ -81,24 +114,31 @@ class Approvals:
             )
         del self.open[response.id]
         if request.expires_at is not None and datetime.fromisoformat(request.expires_at) <= now:
-            return call, result_of(call, "rejected", f"{REJECTED} Reason: expired.")
+            response = request.reject("expired.")
+        if request.within is not None:
+            return Decision(request.within, request.agent, responses=(response,))
         if not response.approved:
             reason = f" Reason: {response.reason}" if response.reason else ""
-            return call, result_of(call, "rejected", f"{REJECTED}{reason}")
+            return Decision(call, request.agent, result_of(call, "rejected", f"{REJECTED}{reason}"))
         if response.scope != "once":
             self.allowed.add(call.name)
-        return call, None
+        return Decision(call, request.agent)
 
-    def take_all(
-        self, responses: Iterable[ApprovalResponse], *, now: datetime
-    ) -> list[tuple[FunctionCall, FunctionResult | None]]:
-        """Use up several answers, all or none; see ``take``."""
+    def take_all(self, responses: Iterable[ApprovalResponse], *, now: datetime) -> list[Decision]:
+        """Use up several answers, all or none; see ``take``. Those for one call are one decision."""
         before = dict(self.open), set(self.allowed)
+        decided: dict[str, Decision] = {}
         try:
-            return [self.take(response, now=now) for response in responses]
+            for response in responses:
+                one = self.take(response, now=now)
+                earlier = decided.get(one.call.call_id, one)
+                if earlier is not one:
+                    one = dataclasses.replace(one, responses=(*earlier.responses, *one.responses))
+                decided[one.call.call_id] = one
         except AgentInvalidRequestException:
             self.open, self.allowed = before
             raise
+        return list(decided.values())
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

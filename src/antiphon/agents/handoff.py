@@ -6,7 +6,7 @@ options and voice hold from the next request on. No agent is changed by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import msgspec
 
 from antiphon.models.llm.content import FunctionCall, FunctionResult, HandedOff, HandoffType
 from antiphon.models.llm.contract import ToolSpec
+from antiphon.models.llm.messages import Message
 
 if TYPE_CHECKING:
     from antiphon.agents.agent import Agent
@@ -73,12 +74,14 @@ class Accepted:
         target: Who goes on.
         record: What is told of it.
         context: What the old agent passes on.
+        call: The model's call of it.
     """
 
     handoff: Handoff
     target: Agent
     record: HandedOff
     context: Mapping[str, Any]
+    call: FunctionCall
 
 
 def handoff_specs(handoffs: Iterable[Handoff]) -> tuple[ToolSpec, ...]:
@@ -141,10 +144,30 @@ def settle_handoffs(
         reason = str(arguments.get("reason") or "")
         record = HandedOff(agent.name, handoff.target_name, handoff.handoff_type, reason)
         context = arguments.get("context")
-        accepted = Accepted(handoff, team[handoff.target_name], record, context if isinstance(context, dict) else {})
+        passed = context if isinstance(context, dict) else {}
+        accepted = Accepted(handoff, team[handoff.target_name], record, passed, call)
         answer = msgspec.json.encode({"handoff": "accepted", "target": handoff.target_name}).decode()
         results[call.call_id] = FunctionResult(call.call_id, call.name, "ok", answer)
     return results, accepted
+
+
+def own_part(conversation: Sequence[Message], accepted: Accepted) -> list[Message]:
+    """What a target sees that does not share the context: its own earlier words and calls, and why it is asked.
+
+    Args:
+        conversation: As it is kept; in a repaired one the words of several agents may be one message.
+        accepted: The handoff.
+    """
+    own = [message for message in conversation if message.author_name == accepted.target.name]
+    calls = {call.call_id for message in own for call in message.calls}
+    name = accepted.target.name
+    part = [
+        message
+        for message in conversation
+        if message.author_name == name or (message.result is not None and message.result.call_id in calls)
+    ]
+    about = f" {dict(accepted.context)}" if accepted.context else ""
+    return [*part, Message("user", f"{accepted.record.reason}{about}".strip() or "Please go on.")]
 
 
 def _fault(

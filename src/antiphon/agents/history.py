@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from msgspec.structs import replace
 
+from antiphon.agents.approval import WAITING
+from antiphon.errors import AgentInvalidRequestException
 from antiphon.models.llm.content import Content, FunctionCall, Text
 from antiphon.models.llm.messages import Message, tool_message
 from antiphon.tools.invoke import INTERRUPTED, result_of
 
+MAX_INSTRUCTION_CHARS = 262_144
 _JOINT = {"user": "\n", "assistant": " "}
 _SENT = frozenset({"text", "uri", "audio", "text_reasoning", "hosted_file", "hosted_tool", "function_call"})
 
 
-def build_request(instructions: str, messages: Iterable[Message]) -> list[Message]:
+def build_request(instructions: str, messages: Iterable[Message], *, waiting: Container[str] = ()) -> list[Message]:
     """The messages of a request.
 
     Args:
         instructions: The agent's system message.
         messages: The conversation. Its own system messages (a summary, facts) are joined to the instructions.
+        waiting: The ids of calls that wait for a person.
 
     Returns:
         At most one system message, first, then the repaired conversation.
+
+    Raises:
+        AgentInvalidRequestException: The instructions have more than 262 144 characters.
     """
+    if len(instructions) > MAX_INSTRUCTION_CHARS:
+        raise AgentInvalidRequestException(
+            f"The instructions have {len(instructions)} characters; at most {MAX_INSTRUCTION_CHARS} are sent. Give the "
+            "agent a tool that looks up what it seldom needs.",
+            code="input_invalid",
+        )
     system = [instructions]
     rest: list[Message] = []
     for message in messages:
@@ -32,15 +45,15 @@ def build_request(instructions: str, messages: Iterable[Message]) -> list[Messag
         else:
             rest.append(message)
     text = "\n\n".join([part for part in system if part])
-    return [Message("system", text), *repair(rest)] if text else repair(rest)
+    return [Message("system", text), *repair(rest, waiting=waiting)] if text else repair(rest, waiting=waiting)
 
 
-def repair(messages: Iterable[Message]) -> list[Message]:
+def repair(messages: Iterable[Message], *, waiting: Container[str] = ()) -> list[Message]:
     """Make a history that every provider takes, without changing what is sound in it.
 
-    A call without a result gets the text that it was interrupted; results go directly behind their calls, in the
-    calls' order; results without a call and messages that say nothing leave. Neighbours of the same side, which an
-    interruption leaves behind, are joined.
+    A call without a result gets the text that it was interrupted, or that it waits for a person; results go directly
+    behind their calls, in the calls' order; results without a call and messages that say nothing leave. Neighbours of
+    the same side, which an interruption leaves behind, are joined.
     """
     sound: list[Message] = []
     open_calls: dict[str, int] = {}
@@ -59,7 +72,9 @@ def repair(messages: Iterable[Message]) -> list[Message]:
         for content in message.contents:
             if content.type == "function_call":
                 open_calls[content.call_id] = len(sound)
-                sound.append(tool_message(result_of(content, "interrupted", INTERRUPTED)))
+                is_waiting = content.call_id in waiting
+                result = result_of(content, *(("pending", WAITING) if is_waiting else ("interrupted", INTERRUPTED)))
+                sound.append(tool_message(result))
     return sound
 
 

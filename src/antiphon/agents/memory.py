@@ -16,6 +16,7 @@ from antiphon.models.llm.messages import Message
 
 _SHORT = 16
 """Conversations of so few messages are not worth a correction of the estimate."""
+_SMALL_CHARS = 2000
 _BYTES_PER_TOKEN = 4
 
 
@@ -23,6 +24,8 @@ def compacted(
     agent: Agent, conversation: Sequence[Message], session: AgentSession, client: ChatClient
 ) -> Sequence[Message]:
     """The part of a conversation that fits; never waits for a model. The conversation itself stays whole."""
+    if agent.compaction is None and not session.memory and _is_small(conversation):
+        return conversation
     window: int | None = getattr(client, "context_window", None)
     return _strategy(agent, client).view(conversation, max_tokens=window, state=session.memory)
 
@@ -31,8 +34,10 @@ def note_usage(
     agent: Agent, client: ChatClient, request: Sequence[Message], tools: tuple[ToolSpec, ...], input_tokens: int
 ) -> None:
     """Let the provider's count correct the estimate."""
+    if len(request) <= _SHORT or not input_tokens:
+        return
     strategy = _strategy(agent, client)
-    if len(request) > _SHORT and input_tokens and isinstance(strategy, TokenBudget):
+    if isinstance(strategy, TokenBudget):
         in_tools = sum(map(_tokens_of, tools))
         strategy.note_usage(strategy.estimate(request) + in_tools, input_tokens)
 
@@ -41,6 +46,11 @@ def learn(agent: Agent, session: AgentSession, conversation: Sequence[Message]) 
     """After a turn: let summaries and facts be made, behind the conversation."""
     if agent.compaction is not None:
         session.spawn(agent.compaction.learn(tuple(conversation), state=session.memory), "compaction")
+
+
+def _is_small(conversation: Sequence[Message]) -> bool:
+    """Whether a conversation fits anywhere, seen without counting tokens: there is less than one for each sign."""
+    return len(conversation) <= _SHORT and sum([len(message.text) for message in conversation]) <= _SMALL_CHARS
 
 
 def _strategy(agent: Agent, client: ChatClient) -> Compaction:

@@ -15,7 +15,17 @@ RunFinish = Literal[
     "stop", "length", "tool_calls", "content_filter", "handoff", "input_required", "limit", "interrupted", "error"
 ]
 """Why a run ended; ``tool_calls``: the caller has to answer calls of tools that are only declared."""
-Limit = Literal["max_model_steps", "max_tool_calls", "max_consecutive_errors", "max_seconds"]
+Limit = Literal[
+    "max_model_steps",
+    "max_tool_calls",
+    "max_consecutive_errors",
+    "max_seconds",
+    "max_rounds",
+    "max_round_count",
+    "max_reset_count",
+    "max_turns",
+]
+"""Which limit ended a run; the last four are those of orchestrations."""
 
 
 class AgentResponseUpdate(msgspec.Struct, frozen=True, repr_omit_defaults=True):

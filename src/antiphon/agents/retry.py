@@ -69,8 +69,10 @@ async def begin(
         ChatClientException: The provider failed, and did so again where another attempt could help.
         OutOfTime: The run's time is over.
     """
+    deltas = client.stream(messages, options)
     try:
-        return await _attempt(client, messages, options, deadline)
+        with deadline:
+            return await anext(deltas, None), deltas
     except ChatClientException as error:
         if not _may_try_again(error, policy):
             raise

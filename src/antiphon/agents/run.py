@@ -14,11 +14,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace as struct_replace
-
-from antiphon.agents.agent import Agent, as_function_tool
+from antiphon.agents.agent import Agent
+from antiphon.agents.approval import Decision
+from antiphon.agents.care import Acts, ask_for_approval, direct_answer, left_to_caller
 from antiphon.agents.deadline import Deadline, OutOfTime
-from antiphon.agents.handoff import Accepted, handoff_specs, settle_handoffs, team_of
+from antiphon.agents.decided import PASSED_ON, messages_of_decided, note_questions, start_decided
+from antiphon.agents.handoff import Accepted, own_part, settle_handoffs, team_of
 from antiphon.agents.history import build_request, with_unique_ids, without_calls
 from antiphon.agents.instructions import instructions_for
 from antiphon.agents.layers import ask_through, tool_runner_through
@@ -26,32 +27,28 @@ from antiphon.agents.limits import RunLimits
 from antiphon.agents.memory import compacted, note_usage
 from antiphon.agents.middleware import Middleware
 from antiphon.agents.models import client_of
-from antiphon.agents.observability.switch import SWITCH
+from antiphon.agents.observability.switch import SWITCH, watched
 from antiphon.agents.responses import AgentResponse, AgentResponseUpdate, Limit, RunFinish
 from antiphon.agents.retry import begin
-from antiphon.agents.runner import CallGroup, CallUpdate, Manner, ToolRunner
+from antiphon.agents.runner import CallUpdate, Manner, ToolRunner
 from antiphon.agents.session import AgentSession, new_id
 from antiphon.agents.step import Step
+from antiphon.agents.tally import Tally
+from antiphon.agents.toolbox import Toolbox
 from antiphon.clock import Clock
 from antiphon.errors import AgentInvalidResponseException, ChatClientInvalidRequestException
 from antiphon.models.llm.content import ApprovalRequest, Content, FunctionCall, FunctionResult, HandedOff, Text, Usage
 from antiphon.models.llm.contract import ChatClient, ChatDelta, ChatOptions, supports
 from antiphon.models.llm.messages import Message, tool_message
-from antiphon.tools.context import ToolContext
 from antiphon.tools.invoke import result_of
 from antiphon.tools.schema import ArgumentsError
 from antiphon.tools.tool import FunctionTool
 
 if TYPE_CHECKING:
     from antiphon.agents.observability.spans import RunTrace
-
-_WAITS_FOR_A_PERSON = (
-    "A person has to approve this first and has been asked. Say that the request was passed on; the result will follow."
-)
-
 _LIMITS = RunLimits()
 _NO_USAGE = Usage()
-_ENOUGH = "often enough; go on without it."
+_UNWATCHED = nullcontext()
 
 
 class Run:
@@ -100,7 +97,7 @@ class Run:
         chat: Sequence[Middleware] = (),
         function: Sequence[Middleware] = (),
         team: Sequence[Agent] = (),
-        decided: Sequence[tuple[FunctionCall, FunctionResult | None]] = (),
+        decided: Sequence[Decision] = (),
         keep_tools: bool = False,
         wait_for_approval: bool = True,
         trace: RunTrace | None = None,
@@ -123,7 +120,7 @@ class Run:
         self.request: list[Message] = []
         self._messages = messages
         self._tools = tools
-        self._clock = clock
+        self.clock = clock
         self._client_for = client_for
         self._instructions = instructions
         self._more_instructions = more_instructions
@@ -131,27 +128,25 @@ class Run:
         self._message_ids = new_id()[:-2]
         self._fence = fence
         self.limits = limits or agent.limits or _LIMITS
-        self._overlay = options
-        self._more_tools: dict[str, FunctionTool] = {}
-        self._listed: dict[str, FunctionTool] = {}
-        self._removed: set[str] = set()
+        self._box = Toolbox(overlay=options, more=more_tools)
+        self._tally = Tally(self.limits)
         self._chat = tuple(chat)
         self._function = tuple(function)
         self._decided = decided
+        self._told_requests = 0
         self._team = (agent, *team, *session.agents)
         self._wait_for_approval = wait_for_approval
-        self._trace = trace
+        self.trace = trace
         self._seq = 0
-        self._calls = 0
-        self._failed_steps = 0
-        self._count: dict[str, int] = {}
-        self._errors: dict[str, int] = {}
         self._mended = False
         self._repaired = False
         self._ended_by_middleware = False
         self._is_left_to_caller = False
-        if more_tools:
-            self._add_tools(more_tools)
+
+    @property
+    def toolset(self) -> Mapping[str, FunctionTool]:
+        """What the model may call now, by name."""
+        return self._box.tools
 
     def response(self) -> AgentResponse:
         """What came of it."""
@@ -175,99 +170,78 @@ class Run:
             ChatClientException: The model failed. Everything told so far holds.
             AgentInvalidResponseException: The answer does not fit the agent's ``output_type``, also not repaired.
         """
-        self._deadline = Deadline(self._clock, self.limits.max_seconds)
-        records = SWITCH.runs
-        began = 0.0 if records is None else self._clock.now()
-        if self._trace is None and SWITCH.tracing is not None:
-            self._trace = SWITCH.tracing.begin(self.agent, self.session, self._clock)
-        try:
-            with self._deadline:
-                await self._become(self.agent)
-            if self._decided:
-                group = self._start_decided()
-                try:
-                    while group.has_more:
-                        with self._deadline:
-                            update: CallUpdate = await anext(group)
-                        yield self._update(update)
-                finally:
-                    group.release(cancel=not self.keep_tools)
-                    self._record_decided(group)
-            while True:
-                step = self._new_step()
-                if self.agent.sources or self.session.queue:
-                    await self._refresh()
-                delta, deltas = await self._ask()
-                try:
-                    if not self.tells_words:
-                        await self._read(step, delta, deltas)
-                    else:
-                        while delta is not None:
-                            text = step.take(delta)
-                            if delta.reasoning:
-                                yield self._update(step.thought(delta.reasoning))
-                            if text:
-                                yield self._update(Text(text))
-                            with self._deadline:
-                                delta = await anext(deltas, None)
-                finally:
-                    await deltas.aclose()
-                self.usage += step.usage
-                note_usage(self.agent, self._client, self.request, self._options.tools, step.usage.input_tokens)
-                calls = with_unique_ids(step.calls, self.request) if step.calls and self.limit is None else ()
-                if not calls:
-                    if self._is_answered(step):
-                        break
-                    continue
-                if self._fence is not None:
-                    with self._deadline:
-                        await self._fence()
-                message = self._record(step, calls)
-                if self.tells_words:
-                    yield self._update(*message.calls)
-                asked = len(self.requests)
-                group, accepted = await self._start_calls(step, calls)
-                try:
-                    if not self.tells_words:
-                        with self._deadline:
-                            await group.wait()
-                    while group.has_more:
-                        with self._deadline:
-                            update = await anext(group)
-                        yield self._update(update)
-                finally:
-                    group.release(cancel=not self.keep_tools)
-                    self._record_results(group)
-                for request in self.requests[asked:]:
-                    yield self._update(request)
-                if accepted is not None:
-                    await self._hand_over(accepted)
-                    yield self._update(accepted.record)
-                if self._is_over():
-                    break
-                if (answer := self._direct_answer(calls)) is not None:
-                    if answer:
+        self._deadline = Deadline(self.clock, self.limits.max_seconds)
+        with _UNWATCHED if SWITCH.tracing is None and SWITCH.runs is None else watched(self):
+            try:
+                with self._deadline:
+                    await self._become(self.agent)
+                acts = await self._decided_acts() if self._decided else None
+                while True:
+                    if acts is None:
                         step = self._new_step()
-                        yield self._update(Text(step.take(ChatDelta(answer))))
-                        self._record(step)
-                    break
-        except OutOfTime:
-            self.limit = "max_seconds"
-            if not self.step.recorded:
-                self._record(self.step)
-        except BaseException as error:
-            if self._trace is not None:
-                self._trace.end(self, error)
-            if records is not None:
-                records.add(self, began, error)
-            raise
-        finally:
-            self._deadline.close()
-        self._finish()
-        if self._trace is not None:
-            self._trace.end(self)
-        if records is not None:
-            records.add(self, began)
+                        if self.agent.sources or self.session.queue:
+                            await self._refresh()
+                        delta, deltas = await self._ask()
+                        try:
+                            if not self.tells_words:
+                                await self._read(step, delta, deltas)
+                                delta = None
+                            while delta is not None:
+                                text = step.take(delta)
+                                if delta.reasoning:
+                                    yield self._update(step.thought(delta.reasoning))
+                                if text:
+                                    yield self._update(Text(text))
+                                with self._deadline:
+                                    delta = await anext(deltas, None)
+                        finally:
+                            await deltas.aclose()
+                        calls = self._calls_of(step)
+                        if not calls:
+                            if self._is_answered(step):
+                                break
+                            continue
+                        if self._fence is not None:
+                            with self._deadline:
+                                await self._fence()
+                        self._record(step, calls)
+                        if self.tells_words:
+                            yield self._update(*calls)
+                        acts = await self._start_calls(step, calls)
+                    try:
+                        if not self.tells_words:
+                            with self._deadline:
+                                await acts.group.wait()
+                        while acts.group.has_more:
+                            with self._deadline:
+                                update: CallUpdate = await anext(acts.group)
+                            yield self._update(update)
+                        acts.is_whole = True
+                    finally:
+                        acts.group.release(cancel=not self.keep_tools)
+                        acts.record(acts.results)
+                    for request in self.requests[self._told_requests :]:
+                        yield self._update(request)
+                    self._told_requests = len(self.requests)
+                    if acts.accepted is not None:
+                        await self._hand_over(acts.accepted)
+                        yield self._update(acts.accepted.record)
+                    if self._is_over():
+                        break
+                    answer = direct_answer(acts.calls, self.produced, self._box.tools)
+                    if answer is not None:
+                        if answer and not self.step.has_text:
+                            yield self._update(Text(self._new_step().take(ChatDelta(answer))))
+                            self._record(self.step)
+                        break
+                    acts = None
+            except OutOfTime:
+                self.limit = "max_seconds"
+                if not self.step.recorded:
+                    self._record(self.step)
+            finally:
+                self._deadline.close()
+            self._finish()
 
     async def _read(self, step: Step, delta: ChatDelta | None, deltas: AsyncGenerator[ChatDelta]) -> None:
         """Read an answer to its end for somebody who wants it whole."""
@@ -280,6 +254,13 @@ class Run:
         finally:
             if step.has_text:
                 self.told.append(step.told)
+
+    def _calls_of(self, step: Step) -> tuple[FunctionCall, ...]:
+        """What the model asks for; nothing at a limit. Its tokens are counted here."""
+        usage = step.usage
+        self.usage += usage
+        note_usage(self.agent, self._client, self.request, self._box.options.tools, usage.input_tokens)
+        return with_unique_ids(step.calls, self.request) if step.calls and self.limit is None else ()
 
     # Requests.
 
@@ -297,36 +278,19 @@ class Run:
         system = "\n\n".join(part for part in (self._instructions, *self._more_instructions, *notes) if part)
         self._system = system
         conversation = self._messages if shared is None else shared
-        self.request = build_request(system, self._fitting(conversation))
-        self._set_tools()
+        self.request = build_request(system, self._fitting(conversation), waiting=self.session.approvals.waiting)
+        self._box.belong_to(agent)
 
     def _fitting(self, conversation: Sequence[Message]) -> Sequence[Message]:
         """The part of the conversation that the model can take."""
-        fitting = compacted if self._trace is None else self._trace.compacted
+        fitting = compacted if self.trace is None else self.trace.compacted
         return fitting(self.agent, conversation, self.session, self._client)
-
-    def _set_tools(self) -> None:
-        """What may be called from the next request on."""
-        agent = self.agent
-        options = agent.request_options if self._overlay is None else overlaid(agent.request_options, self._overlay)
-        if not (self._more_tools or self._removed):
-            self._toolset, self._options = agent.toolset, options
-            return
-        tools = {**agent.toolset, **self._more_tools}
-        self._toolset = {name: tool for name, tool in tools.items() if name not in self._removed}
-        specs = tuple(tool.spec for tool in self._toolset.values()) + handoff_specs(agent.routes)
-        self._options = replace(options, tools=specs)
 
     async def _refresh(self) -> None:
         """Before a step: the tools of sources, and what was said meanwhile."""
         if self.agent.sources:
             with self._deadline:
-                listed = {tool.name: tool for source in self.agent.sources for tool in await source.list_tools()}
-            if listed != self._listed:
-                for name in self._listed.keys() - listed.keys():
-                    self._more_tools.pop(name, None)
-                self._listed = listed
-                self._add_tools(tuple(listed.values()))
+                await self._box.refresh()
         while self.session.queue:
             self._add(self.session.queue.popleft())
 
@@ -339,12 +303,14 @@ class Run:
         return self.step
 
     async def _ask(self) -> tuple[ChatDelta | None, AsyncGenerator[ChatDelta]]:
-        options = self._options if self.limit is None else replace(self._options, tool_choice="none")
+        options = self._box.options
+        if self.limit is not None or (options.tool_choice == "required" and self._tally.has_calls):
+            options = replace(options, tool_choice="none" if self.limit is not None else "auto")
         layers = self.agent.layers["chat"] + self._chat
         client = self._client
-        if self._trace is not None:
-            client = self._trace.watch(client, self._toolset)
-            layers = layers and (*layers, self._trace.watch_request)
+        if self.trace is not None:
+            client = self.trace.watch(client, self._box.tools)
+            layers = layers and (*layers, self.trace.watch_request)
         try:
             if layers:
                 return await ask_through(
@@ -353,10 +319,10 @@ class Run:
                     self.request,
                     options,
                     step=self.steps - 1,
-                    clock=self._clock,
+                    clock=self.clock,
                     deadline=self._deadline,
                 )
-            return await begin(client, self.request, options, clock=self._clock, deadline=self._deadline)
+            return await begin(client, self.request, options, clock=self.clock, deadline=self._deadline)
         except ChatClientInvalidRequestException as error:
             # Some servers refuse calls and results that others take: once without them, before the turn is lost.
             plain = without_calls(self.request)
@@ -368,18 +334,41 @@ class Run:
 
     # Calls.
 
-    async def _start_calls(self, step: Step, calls: tuple[FunctionCall, ...]) -> tuple[CallGroup, Accepted | None]:
+    async def _start_calls(self, step: Step, calls: tuple[FunctionCall, ...]) -> Acts:
         """Start the calls of a step, and settle those that do not run."""
+        tools = self._box.tools
+        # A caller who has just been told something waits without a filler.
+        manner = self._manner(None if step.has_text else self.agent.fillers)
+        if not (self._box.needs_care or self.agent.routes or self.limits.max_tool_calls):
+            return Acts(self._tools.start(tools, calls, manner=manner), self._record_results, calls)
         settled: dict[str, FunctionResult] = {}
         accepted: Accepted | None = None
         if self.agent.routes:
-            settled, accepted = self._settle_handoffs(calls)
-        open_ids = await self._left_open(calls, settled)
-        self._refuse_overdone(calls, settled)
-        runnable = [call for call in calls if call.call_id not in open_ids] if open_ids else calls
-        # A caller who has just been told something waits without a filler.
-        fillers = None if step.has_text else self.agent.fillers
-        return self._tools.start(self._toolset, runnable, manner=self._manner(fillers), settled=settled), accepted
+            team = team_of(self.agent, self._team)
+            settled, accepted = settle_handoffs(
+                self.agent, calls, team=team, before=self.handoffs, at_most=self.limits.max_handoffs
+            )
+        open_ids = left_to_caller(calls, tools)
+        self._is_left_to_caller = self._is_left_to_caller or bool(open_ids)
+        with self._deadline:
+            requests = await ask_for_approval(
+                calls, tools, approvals=self.session.approvals, runner=self._tools, agent=self.agent.name
+            )
+        for request in requests:
+            self._note_request(request, open_ids, settled)
+        self._tally.refuse(calls, tools, settled)
+        runnable = [call for call in calls if call.call_id not in open_ids]
+        group = self._tools.start(tools, runnable, manner=manner, settled=settled)
+        return Acts(group, self._record_results, calls, accepted)
+
+    def _note_request(self, request: ApprovalRequest, open_ids: set[str], settled: dict[str, FunctionResult]) -> None:
+        self.requests.append(request)
+        if self.trace is not None:
+            self.trace.ask(request)
+        if self._wait_for_approval:
+            open_ids.add(request.call.call_id)
+        else:
+            settled[request.call.call_id] = result_of(request.call, "pending", PASSED_ON)
 
     def _manner(self, fillers: Sequence[str] | None) -> Manner:
         layers = self.agent.layers["function"] + self._function
@@ -389,61 +378,11 @@ class Run:
             fillers,
             self.limits.max_result_chars,
             tool_runner_through(layers, self._end_by_middleware) if layers else None,
-            self._add_tools,
-            self._remove_tools,
-            self._trace,
+            self._box.add,
+            self._box.remove,
+            self.trace,
+            not self.tells_words,
         )
-
-    async def _left_open(self, calls: Sequence[FunctionCall], settled: dict[str, FunctionResult]) -> set[str]:
-        """Ask for what a person has to approve; gives the calls that wait, for a person or for the application."""
-        waiting: set[str] = set()
-        approvals = self.session.approvals
-        for call in calls:
-            tool = self._toolset.get(call.name)
-            if tool is not None and tool.is_declared_only:
-                self._is_left_to_caller = True
-                waiting.add(call.call_id)
-            if tool is None or tool.approval_mode == "never_require":
-                continue
-            context = ToolContext(
-                call.call_id, self.session.id, self._tools.values, self.session.state, self.agent.name
-            )
-            with self._deadline:
-                needed = await approvals.needed(tool, call, context)
-            if not needed:
-                continue
-            request = approvals.ask(tool, call)
-            self.requests.append(request)
-            if self._trace is not None:
-                self._trace.ask(request)
-            if self._wait_for_approval:
-                waiting.add(call.call_id)
-            else:
-                settled[call.call_id] = result_of(call, "pending", _WAITS_FOR_A_PERSON)
-        return waiting
-
-    def _settle_handoffs(self, calls: Sequence[FunctionCall]) -> tuple[dict[str, FunctionResult], Accepted | None]:
-        team = team_of(self.agent, self._team)
-        at_most = self.limits.max_handoffs
-        return settle_handoffs(self.agent, calls, team=team, before=self.handoffs, at_most=at_most)
-
-    def _refuse_overdone(self, calls: Sequence[FunctionCall], settled: dict[str, FunctionResult]) -> None:
-        """Calls beyond the run's limit, and of a tool that was called, or failed, too often in this run."""
-        most = self.limits.max_tool_calls
-        for place, call in enumerate(calls):
-            tool = self._toolset.get(call.name)
-            if most is not None and self._calls + place >= most and call.call_id not in settled:
-                settled[call.call_id] = result_of(call, "error", f"It did not run: {most} calls are all there may be.")
-                continue
-            if tool is None or (tool.max_calls is None and tool.max_errors is None):
-                continue
-            self._count[call.name] = self._count.get(call.name, 0) + 1
-            if tool.max_calls is not None and self._count[call.name] > tool.max_calls:
-                settled[call.call_id] = result_of(
-                    call, "error", "This function was called often enough; go on without it."
-                )
-            elif tool.max_errors is not None and self._errors.get(call.name, 0) >= tool.max_errors:
-                settled[call.call_id] = result_of(call, "error", f"This function failed {_ENOUGH}")
 
     async def _hand_over(self, accepted: Accepted) -> None:
         """From the next request on the target answers."""
@@ -460,15 +399,13 @@ class Run:
         # The target's instructions are rendered anew in each run, and need them there too.
         self.session.variables = {**self.session.variables, **passed}
         self._instructions = None
-        conversation = [message for message in self.request if message.role != "system"]
-        if handoff.share_context:  # summaries and facts stand in the old agent's system message: here they are anew
-            conversation = [*(message for message in self._messages if message.role == "system"), *conversation]
+        # Summaries and facts stood in the old agent's system message.
+        notes = [message for message in self._messages if message.role == "system"]
+        if handoff.share_context:
+            conversation = [*notes, *(message for message in self.request if message.role != "system")]
         else:
-            conversation = _own_part(conversation, accepted)
-        self._more_tools = {}
-        self._listed = {}
-        self._removed = set()
-        around = nullcontext() if self._trace is None else self._trace.handoff(accepted.record)
+            conversation = own_part([*self._messages, *self.produced], accepted)
+        around = nullcontext() if self.trace is None else self.trace.handoff(accepted.record)
         with self._deadline, around:
             await self._become(accepted.target, conversation)
 
@@ -505,36 +442,13 @@ class Run:
         elif self._ended_by_middleware:
             self.finish = "stop"
         else:
-            self._check_limits()
+            self.limit = self._tally.limit(self.steps)
             return False
         return True
 
     def _finish(self) -> None:
         if self.finish == "stop" and self.step.finish not in (None, "tool_calls"):
             self.finish = self.step.finish
-
-    def _check_limits(self) -> None:
-        """Note the limit that this step has met, if any."""
-        limits = self.limits
-        if self._failed_steps >= limits.max_consecutive_errors:
-            self.limit = "max_consecutive_errors"
-        elif limits.max_tool_calls is not None and self._calls >= limits.max_tool_calls:
-            self.limit = "max_tool_calls"
-        elif self.steps >= limits.max_model_steps:
-            self.limit = "max_model_steps"
-
-    def _direct_answer(self, calls: tuple[FunctionCall, ...]) -> str | None:
-        """What the tools of the last step say in the model's place; None where the model is to go on.
-
-        It is empty where the model wrote words of its own beside the calls.
-        """
-        texts: list[str] = []
-        for call, message in zip(calls, self.produced[-len(calls) :], strict=True):
-            tool, result = self._toolset.get(call.name), message.result
-            if tool is None or not tool.return_direct or result is None or result.status != "ok":
-                return None
-            texts.append(result.text)
-        return "" if self.step.has_text else " ".join(texts)
 
     # Notes.
 
@@ -545,43 +459,27 @@ class Run:
             self._add(message)
         return message
 
-    def _record_results(self, group: CallGroup) -> None:
+    def _record_results(self, results: Sequence[FunctionResult | None]) -> None:
         """Add one tool message per call, in the calls' order. One that goes on gives its result later."""
-        results = group.results
-        for result in results:
+        answered = note_questions(self, results, stay_open=self._wait_for_approval)
+        for result in answered:
             if result is not None:
                 self._add(tool_message(result))
-                if result.status in ("error", "timeout"):
-                    self._errors[result.name] = self._errors.get(result.name, 0) + 1
-        self._calls += len(results)
-        failed = bool(results) and all(
-            result is not None and result.status in ("error", "timeout") for result in results
-        )
-        self._failed_steps = self._failed_steps + 1 if failed else 0
+        self._tally.note(answered)
 
-    def _start_decided(self) -> CallGroup:
-        """Run what a person has approved; its tool may be one of an agent that has handed over since."""
-        tools = {
-            name: tool for member in team_of(self.agent, self._team).values() for name, tool in member.toolset.items()
-        }
-        settled = {call.call_id: result for call, result in self._decided if result is not None}
-        calls = [call for call, _ in self._decided]
-        return self._tools.start({**tools, **self._toolset}, calls, manner=self._manner(None), settled=settled)
+    async def _decided_acts(self) -> Acts:
+        team, manner = team_of(self.agent, self._team), self._manner(None)
+        with self._deadline:
+            group = await start_decided(
+                self._decided, team=team, tools=self._box.tools, runner=self._tools, manner=manner
+            )
+        return Acts(group, self._record_decided)
 
-    def _record_decided(self, group: CallGroup) -> None:
-        """The results in their calls' place, or behind where the model was told to wait for them."""
-        told = {message.result.call_id for message in self._messages if message.result is not None}
-        for (call, _), result in zip(self._decided, group.results, strict=True):
-            if result is None:
-                continue
-            if call.call_id in told:
-                call_id = f"{call.call_id}_done"
-                result = struct_replace(result, call_id=call_id)
-                again = struct_replace(call, call_id=call_id)
-                self.produced.append(Message("assistant", (again,), author_name=self.agent.name))
-            self.produced.append(tool_message(result))
-        whole = [*self._messages, *self.produced]
-        self.request = build_request(self._system, self._fitting(whole))
+    def _record_decided(self, results: Sequence[FunctionResult | None]) -> None:
+        answered = note_questions(self, results, stay_open=True)
+        self.produced += messages_of_decided(self._decided, answered, self._messages, agent=self.agent.name)
+        whole = self._fitting([*self._messages, *self.produced])
+        self.request = build_request(self._system, whole, waiting=self.session.approvals.waiting)
 
     def _add(self, message: Message) -> None:
         self.produced.append(message)
@@ -597,33 +495,5 @@ class Run:
             contents, agent.name, self.steps - 1, seq, self.step.message_id, agent.output is not None
         )
 
-    def _add_tools(self, tools: Sequence[Any]) -> None:
-        for item in tools:
-            tool = as_function_tool(item)
-            self._more_tools[tool.name] = tool
-            self._removed.discard(tool.name)
-        if self.steps:
-            self._set_tools()
-
-    def _remove_tools(self, names: Sequence[str]) -> None:
-        self._removed.update(names)
-        self._set_tools()
-
     def _end_by_middleware(self) -> None:
         self._ended_by_middleware = True
-
-
-def overlaid(options: ChatOptions, over: ChatOptions) -> ChatOptions:
-    """Options with those of ``over`` that say something in the place of their own."""
-    changes = {name: value for name in ChatOptions.__slots__ if (value := getattr(over, name)) != getattr(_PLAIN, name)}
-    return replace(options, **changes)
-
-
-_PLAIN = ChatOptions()
-
-
-def _own_part(conversation: Sequence[Message], accepted: Accepted) -> list[Message]:
-    """What a target sees that does not share the context: its own earlier words, and why it is asked."""
-    own = [message for message in conversation if message.author_name == accepted.target.name]
-    about = f" {dict(accepted.context)}" if accepted.context else ""
-    return [*own, Message("user", f"{accepted.record.reason}{about}".strip() or "Please go on.")]

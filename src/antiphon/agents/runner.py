@@ -17,9 +17,20 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from antiphon.agents.eager import start
 from antiphon.clock import Clock
 from antiphon.logs import Log
-from antiphon.models.llm.content import Filler, FunctionCall, FunctionResult, ToolFinished, ToolProgress, ToolStarted
+from antiphon.models.llm.content import (
+    ApprovalResponse,
+    Filler,
+    FunctionCall,
+    FunctionResult,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
 from antiphon.tools.context import ToolContext
 from antiphon.tools.invoke import INTERRUPTED, MAX_RESULT_CHARS, PENDING, RunTool, invoke, result_of
 from antiphon.tools.tool import FunctionTool
@@ -54,6 +65,8 @@ class Manner:
         add_tools: For tools that offer further ones.
         remove_tools: For tools that take some away.
         trace: Makes a span of each call; None when nobody wants them.
+        quiet: Nobody wants updates.
+        decisions: What a person has decided for the agents that run as tools, by the call's id.
     """
 
     agent: str = ""
@@ -64,6 +77,8 @@ class Manner:
     add_tools: Callable[[Sequence[Any]], None] = _ignore
     remove_tools: Callable[[Sequence[str]], None] = _ignore
     trace: RunTrace | None = None
+    quiet: bool = False
+    decisions: Mapping[str, Sequence[ApprovalResponse]] | None = None
 
 
 class ToolRunner:
@@ -97,6 +112,8 @@ class ToolRunner:
         self.on_result = on_result
         self.on_late = on_late
         self.on_request = on_request
+        self.plain_context = ToolContext(session_id=session_id)
+        """For tools that want none."""
         self._groups: dict[int, CallGroup] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._fillers_said = 0
@@ -164,6 +181,8 @@ class _Slot:
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     started: bool = False
+    over: bool = False
+    """Its task has done its work."""
     out_of_time: bool = False
     late: bool = field(default=False)
     """The model was told to wait; the result goes to ``on_late``."""
@@ -176,6 +195,7 @@ class CallGroup:
     __slots__ = (
         "__weakref__",
         "_filler",
+        "_is_starting",
         "_manner",
         "_open",
         "_released",
@@ -203,6 +223,7 @@ class CallGroup:
         self._waiter: asyncio.Future[None] | None = None
         self._filler: asyncio.TimerHandle | None = None
         self._released = False
+        self._is_starting = False
         runner._groups[id(self)] = self
         if settled:
             known = [slot for slot in self._slots if slot.call.call_id in settled]
@@ -268,56 +289,50 @@ class CallGroup:
                     slot.task.cancel()
 
     def _start_more(self) -> None:
-        """Start what may run now: in order, within the bound, exclusive calls alone."""
-        if self._released:
+        """Start what may run now. What ends at once makes room for the next, here and not one inside the other."""
+        if self._released or self._is_starting:
             return
-        if len(self._slots) == 1:
-            if not self._slots[0].started:
-                self._start(self._slots[0])
-            return
-        running = [slot for slot in self._slots if slot.started and slot.result is None]
-        for slot in self._slots:
-            if slot.started:
-                continue
-            alone = slot.tool is not None and slot.tool.exclusive
-            held_up = any(other.tool is not None and other.tool.exclusive for other in running)
-            if held_up or (alone and running) or len(running) >= self._manner.parallel:
-                return
-            self._start(slot)
-            if slot.result is None:
-                running.append(slot)
+        self._is_starting = True
+        try:
+            while (slot := self._startable()) is not None:
+                self._start(slot)
+        finally:
+            self._is_starting = False
+
+    def _startable(self) -> _Slot | None:
+        """The next call that may run: in order, within the bound, exclusive calls alone."""
+        waiting = next((slot for slot in self._slots if not slot.started), None)
+        if waiting is None:
+            return None
+        running = [slot.tool for slot in self._slots if slot.started and slot.result is None]
+        alone = waiting.tool is not None and waiting.tool.exclusive
+        if running and (alone or any(tool is not None and tool.exclusive for tool in running)):
+            return None
+        return waiting if len(running) < self._manner.parallel else None
 
     def _start(self, slot: _Slot) -> None:
         slot.started = True
         runner, call, tool = self._runner, slot.call, slot.tool
         self._tell(ToolStarted(call))
-        task = asyncio.create_task(self._run(slot), name=call.name)
-        slot.task = task
-        runner._tasks.add(task)
-        if tool is None:
-            return
-        clock = runner.clock
-        slot.timer = clock.call_at(clock.now() + tool.timeout_s, self._out_of_time, slot)
-        if tool.is_later:
+        if tool is not None and tool.is_later:
             self._settle(slot, result_of(call, "pending", PENDING))
             slot.late = True
+        task = start(self._run(slot), name=call.name)
+        if slot.over:
+            return
+        slot.task = task
+        runner._tasks.add(task)
+        if tool is not None:
+            clock = runner.clock
+            slot.timer = clock.call_at(clock.now() + tool.timeout_s, self._out_of_time, slot)
 
     async def _run(self, slot: _Slot) -> None:
         runner, manner, call = self._runner, self._manner, slot.call
         if manner.trace is not None:
             slot.trace = manner.trace.begin_call(slot.tool, call)
-        context = ToolContext(
-            call.call_id,
-            runner.session_id,
-            runner.values,
-            runner.state,
-            manner.agent,
-            partial(self._progress, slot),
-            runner.on_request,
-            manner.add_tools,
-            manner.remove_tools,
-            partial(_is_settled, slot),
-        )
+        tool = slot.tool
+        is_plain = tool is None or (tool.parameters.context_name is None and manner.run is None)
+        context = runner.plain_context if is_plain else self._context(slot)
         started = runner.clock.now()
         try:
             result = await invoke(
@@ -329,11 +344,28 @@ class CallGroup:
                 raise
             result = self._timeout_of(slot)
         finally:
+            slot.over = True
             if slot.task is not None:
                 runner._tasks.discard(slot.task)
         if slot.out_of_time:
             result = self._timeout_of(slot)
         self._settle(slot, _timed(result, (runner.clock.now() - started) * 1000))
+
+    def _context(self, slot: _Slot) -> ToolContext:
+        runner, manner = self._runner, self._manner
+        return ToolContext(
+            slot.call.call_id,
+            runner.session_id,
+            runner.values,
+            runner.state,
+            manner.agent,
+            partial(self._progress, slot),
+            runner.on_request,
+            manner.add_tools,
+            manner.remove_tools,
+            partial(_is_settled, slot),
+            (manner.decisions or {}).get(slot.call.call_id, ()),
+        )
 
     def _out_of_time(self, slot: _Slot) -> None:
         """The tool's time is over: it is cancelled, and given up when it does not end soon."""
@@ -354,10 +386,11 @@ class CallGroup:
 
     def _settle(self, slot: _Slot, result: FunctionResult) -> None:
         """Give a call its result, once; a later one is dropped, or told apart where the model waits for it."""
-        if slot.timer is not None and result.status != "pending":
+        is_done = slot.over or result.status != "pending"
+        if slot.timer is not None and is_done:
             slot.timer.cancel()
             slot.timer = None
-        if slot.trace is not None and result.status != "pending":
+        if slot.trace is not None and is_done:
             slot.trace.end(result)
             slot.trace = None
         if slot.late:
@@ -373,8 +406,7 @@ class CallGroup:
             self._runner.on_result(slot.call, result)
         else:
             self._tell(ToolFinished(slot.call, result))
-            # A pending call has only just been started, by the loop that starts the others.
-            if self._open and result.status != "pending":
+            if self._open:
                 self._start_more()
         if not self._open:
             if self._filler is not None:
@@ -383,7 +415,8 @@ class CallGroup:
             self._runner._groups.pop(id(self), None)
 
     def _tell(self, update: CallUpdate) -> None:
-        self._updates.append(update)
+        if not self._manner.quiet:
+            self._updates.append(update)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -393,16 +426,17 @@ class CallGroup:
 
     def _plan_filler(self, fillers: Sequence[str]) -> None:
         """One filler a step, for the running tool whose caller shall wait least."""
-        tools = [slot.tool for slot in self._slots if slot.tool is not None and slot.result is None]
-        talkers = [tool for tool in tools if tool.filler or fillers]
+        running = [(slot.tool, slot.call) for slot in self._slots if slot.tool is not None and slot.result is None]
+        talkers = [each for each in running if each[0].filler or each[0].make_filler or fillers]
         if talkers:
-            first = min(talkers, key=lambda tool: tool.filler_after_s)
+            tool, call = min(talkers, key=lambda each: each[0].filler_after_s)
             clock = self._runner.clock
-            texts = first.filler or tuple(fillers)
-            self._filler = clock.call_at(clock.now() + first.filler_after_s, self._say_filler, texts)
+            at = clock.now() + tool.filler_after_s
+            self._filler = clock.call_at(at, self._say_filler, tool, call, tuple(fillers))
 
-    def _say_filler(self, texts: Sequence[str]) -> None:
-        if self._open and not self._released:
+    def _say_filler(self, tool: FunctionTool, call: FunctionCall, fillers: Sequence[str]) -> None:
+        texts = tool.fillers_for(call.arguments) or fillers
+        if texts and self._open and not self._released:
             self._tell(Filler(self._runner.next_filler(texts), self.open_calls()[0].call_id))
 
 
@@ -411,6 +445,4 @@ def _is_settled(slot: _Slot) -> bool:
 
 
 def _timed(result: FunctionResult, duration_ms: float) -> FunctionResult:
-    return FunctionResult(
-        result.call_id, result.name, result.status, result.text, duration_ms, result.media, result.exception
-    )
+    return replace(result, duration_ms=duration_ms)

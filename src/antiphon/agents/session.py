@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import weakref
@@ -22,7 +23,7 @@ from antiphon.clock import Clock, WallClock
 from antiphon.errors import AgentInvalidRequestException
 from antiphon.logs import Log
 from antiphon.models.llm.content import FunctionCall, FunctionResult, LateResult
-from antiphon.models.llm.messages import Message, tool_message
+from antiphon.models.llm.messages import Message, as_messages, tool_message
 
 if TYPE_CHECKING:
     from antiphon.agents.agent import Agent
@@ -84,12 +85,14 @@ class AgentSession:
     def tools(self, values: Mapping[str, Any]) -> ToolRunner:
         """Who runs the tools of this conversation."""
         if self._tools is None:
+            # The runner knows its session weakly: so they are no cycle, and a session that is dropped is gone.
+            owner = weakref.ref(self)
             self._tools = ToolRunner(
                 self.clock,
                 session_id=self.id,
                 state=self.state,
-                on_result=_weakly(self._add_result),
-                on_late=_weakly(self._add_late),
+                on_result=lambda call, result: _call(owner, AgentSession._add_result, call, result),
+                on_late=lambda call, result: _call(owner, AgentSession._add_late, call, result),
             )
         self._tools.values = values
         return self._tools
@@ -126,7 +129,7 @@ class AgentSession:
         if len(self.queue) == MAX_WAITING:
             self.dropped += 1
             _log.error("session.message_dropped", session_id=self.id, waiting=MAX_WAITING)
-        self.queue.append(message if isinstance(message, Message) else Message("user", message))
+        self.queue += as_messages(message)
 
     async def set_heard(self, message_id: str, *, heard_ms: float | None = None, heard_text: str | None = None) -> None:
         """Correct what was heard of an interrupted answer, when the playback's report comes in later.
@@ -192,8 +195,9 @@ class AgentSession:
             TypeError: The state holds what JSON cannot.
         """
         try:
-            state = msgspec.json.encode(self.state)
-        except TypeError as error:
+            # This encoder takes what comes back as it was; another would make dictionaries of dataclasses.
+            state = json.dumps(self.state, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
             raise TypeError(
                 f"The state of session {self.id} cannot be kept: {error}; use values that JSON can hold."
             ) from None
@@ -207,7 +211,7 @@ class AgentSession:
             "id": self.id,
             "version": self.version,
             "messages": [message.to_dict() for message in self.messages],
-            "state": msgspec.json.decode(state),
+            "state": json.loads(state),
             "memory": self.memory,
             "active_agent": self.active_agent,
             "variables": dict(self.variables),
@@ -263,16 +267,15 @@ class AgentSession:
         self.late.append(LateResult(call, result))
 
 
-def _weakly(method: Callable[..., None]) -> Callable[..., None]:
-    """The same for a runner that the session owns: so they are no cycle, and a session that is dropped is gone."""
-    reference = weakref.WeakMethod(method)
-
-    def call(*details: Any) -> None:
-        found = reference()
-        if found is not None:
-            found(*details)
-
-    return call
+def _call(
+    owner: weakref.ref[AgentSession],
+    method: Callable[[AgentSession, FunctionCall, FunctionResult], None],
+    call: FunctionCall,
+    result: FunctionResult,
+) -> None:
+    session = owner()
+    if session is not None:
+        method(session, call, result)
 
 
 def _with_heard(message: Message, text: str, heard_ms: float | None) -> Message:

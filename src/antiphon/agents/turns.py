@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from antiphon.agents.agent import Agent, Input
+from antiphon.agents.approval import Decision
 from antiphon.agents.context import RunContext, tell_after, tell_before
 from antiphon.agents.handoff import team_of
 from antiphon.agents.layers import NO_RESULT, response_of, tell_through
@@ -23,7 +24,7 @@ from antiphon.agents.session import AgentSession
 from antiphon.agents.step import Step
 from antiphon.errors import AgentInvalidRequestException, MiddlewareException, MiddlewareTermination
 from antiphon.logs import Log
-from antiphon.models.llm.content import Audio, Content, FunctionCall, FunctionResult, Text
+from antiphon.models.llm.content import Audio, Content, Text
 from antiphon.models.llm.contract import ChatOptions
 from antiphon.models.llm.messages import Message, as_messages
 from antiphon.tools.tool import FunctionTool
@@ -72,7 +73,7 @@ class Turn:
         self._variables = variables
         self._values = values or {}
         self._history = history
-        self._decided: Sequence[tuple[FunctionCall, FunctionResult | None]] = ()
+        self._decided: Sequence[Decision] = ()
         self._written = 0
         self._is_durable = False
         self._context: RunContext | None = None
@@ -201,7 +202,7 @@ class Turn:
 
     async def _enter(self) -> Run:
         """Have the session for this turn alone, and get ready."""
-        await _take_over(self._session)
+        await take_over(self._session)
         self._session.turn = self
         self._is_durable = self._session.history is not None and self._history is None
         agent = self._active_agent()
@@ -277,7 +278,7 @@ class Turn:
         if decisions:
             self._decided = session.approvals.take_all(decisions, now=session.clock.utc())
             if self._trace is not None:
-                self._trace.decide(decisions, [call for call, _ in self._decided])
+                self._trace.decide(decisions)
         if session.late:
             new += session.take_late()
         for message in given:
@@ -359,7 +360,7 @@ class Turn:
         run.produced.append(message)
 
 
-async def _take_over(session: AgentSession) -> None:
+async def take_over(session: AgentSession) -> None:
     """Make sure that this turn is alone on its session. A stream that nobody reads any more is closed."""
     other = session.turn
     if other is None:

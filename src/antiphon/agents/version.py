@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from antiphon.tools.tool import ApprovalMode
+from antiphon.tools.tool import ApprovalMode, FunctionTool
 
 if TYPE_CHECKING:
     from antiphon.agents.agent import Agent
+    from antiphon.agents.compaction.contract import Compaction
 
 _DIGITS = 16
-_OPTIONS = ("timeout_s", "is_later", "exclusive", "max_calls", "max_errors", "return_direct", "cancel_on_interrupt")
+_OPTIONS = (
+    "timeout_s",
+    "is_later",
+    "filler",
+    "filler_after_s",
+    "exclusive",
+    "max_calls",
+    "max_errors",
+    "max_result_chars",
+    "return_direct",
+    "cancel_on_interrupt",
+)
 _TEXTS = ("name", "description", "greeting", "voice", "language", "fillers", "variables", "metadata", "limits")
 
 
@@ -28,23 +40,34 @@ def version_of(agent: Agent) -> str:
     parts["instructions"] = [_code(piece) if callable(piece) else piece.strip() for piece in pieces]
     parts["model"] = agent.model if agent.model is None or isinstance(agent.model, str) else agent.model.name
     parts["options"] = dataclasses.asdict(agent.request_options)
-    parts["tools"] = {
-        name: [_code(tool.function), *(getattr(tool, option) for option in _OPTIONS), _mode(tool.approval_mode)]
-        for name, tool in agent.toolset.items()
-    }
+    parts["tools"] = {name: _tool(tool) for name, tool in agent.toolset.items()}
     parts["sources"] = [source.name for source in agent.sources]
     parts["handoffs"] = [
         [each.target_name, each.tool_name, each.handoff_type, each.share_context, dict(each.context_vars), each.when]
         for each in agent.routes
     ]
+    parts["compaction"] = _strategy(agent.compaction)
     parts["middleware"] = [_code(each) for each in agent.middleware]
     parts["providers"] = [provider.source_id for provider in agent.context_providers]
     encoded = msgspec.json.encode(parts, enc_hook=_named, order="deterministic")
     return hashlib.sha256(encoded).hexdigest()[:_DIGITS]
 
 
+def _tool(tool: FunctionTool) -> list[Any]:
+    code = [_code(part) for part in (tool.function, tool.make_filler, tool.result_parser) if part is not None]
+    return [*code, *(getattr(tool, option) for option in _OPTIONS), _mode(tool.approval_mode)]
+
+
 def _mode(approval_mode: ApprovalMode) -> str:
     return approval_mode if isinstance(approval_mode, str) else _code(approval_mode)
+
+
+def _strategy(compaction: Compaction | None) -> str | None:
+    """A strategy by its own words; one that has none, by its code."""
+    if compaction is None:
+        return None
+    kind = type(compaction)
+    return _code(kind) if kind.__repr__ is object.__repr__ else repr(compaction)
 
 
 def _code(function: Any) -> str:

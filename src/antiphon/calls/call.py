@@ -18,11 +18,10 @@ from typing import Any, Literal, Protocol
 import structlog
 
 from antiphon.agents.agent import Agent
-from antiphon.agents.instructions import template_values
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
-from antiphon.agents.templates import render
 from antiphon.calls import events, floor
+from antiphon.calls.errands import Errands
 from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
@@ -32,16 +31,20 @@ from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy
-from antiphon.calls.responding import Reply, Responding
+from antiphon.calls.reply import Reply
+from antiphon.calls.responding import Responding
 from antiphon.calls.speaking import Speaking
-from antiphon.calls.speech import Speech
+from antiphon.calls.speech import Speaker, Speech
 from antiphon.calls.stall import StallGuard
+from antiphon.calls.timers import Timers
+from antiphon.calls.tracing import CallTrace
 from antiphon.calls.turn_taking import TurnTaking
 from antiphon.calls.turns import TurnRecord
 from antiphon.calls.voice import Phrases, Voice
+from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
 from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
-from antiphon.models.llm.content import HandedOff
+from antiphon.models.llm.content import ApprovalRequest, ApprovalResponse, HandedOff
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.stt.contract import STT
 from antiphon.models.tts.contract import TTS
@@ -155,7 +158,8 @@ class Call:
         self._floor = TurnTaking(policy.turn)
         self._inbox: deque[floor.Event] = deque()
         self._busy = False
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers(clock, log.seconds, self._timed_out)
+        self._trace = CallTrace()
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._open = False
@@ -163,7 +167,7 @@ class Call:
         self._reason: EndReason = "error"
         self._turn: TurnRecord | None = None
         self._turn_count = 0
-        self._fillers_said = 0
+        self._wording = Wording(policy, self._caller.parameters)
         self._asides: deque[str] = deque(maxlen=_MOST_ASIDES)  # texts that wait until they may be said
         self._agent_state: events.AgentState = "initializing"
         self._session = AgentSession(session_id, agents=team, variables=self._caller.parameters, clock=clock)
@@ -174,28 +178,31 @@ class Call:
             values={**self._caller.parameters, "data_dir": data_dir},
             state=self._session.state,
             on_result=lambda call, result: self._responding.note_result(call, result),
+            on_late=lambda call, result: self._errands.late(call, result),
             on_request=self._tool_request,
         )
         self._voice = Voice(
             models.tts,
             line.audio,
             Phrases() if phrases is None else phrases,
-            name=agent.voice,
-            language=agent.language,
+            speaker=Speaker(agent.name, agent.voice, agent.language),
             timeout_s=policy.tts_timeout_s,
             phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
         )
-        self._greeting = ""
+        self._errands = Errands(
+            self._session, self._tools, log=log, clock=clock, news=self._look_for_news, spawn=self._spawn
+        )
         self._speaking = self._mouth(pacer)
         self._responding = self._mind()
         self._listening = self._ears()
         self._deeds: dict[type, Callable[[Any], None]] = {
-            floor.StartTimer: self._start_timer,
-            floor.StopTimer: self._stop_timer,
+            floor.StartTimer: self._timers.start,
+            floor.StopTimer: self._timers.stop,
             floor.FinishUtterance: lambda _: self._listening.finish_utterance(),
             floor.Speculate: lambda action: self._responding.speculate(action.text, action.fresh),
             floor.DropSpeculation: lambda _: self._responding.drop(),
             floor.Commit: self._commit,
+            floor.TellNews: lambda _: self._tell_news(),
             floor.Pause: lambda _: self._speaking.pause(),
             floor.Resume: lambda action: self._speaking.resume(false_interruption=action.false_interruption),
             floor.Interrupt: lambda _: self._stop_reply(over=True),
@@ -203,7 +210,7 @@ class Call:
             floor.NoteOverlap: lambda action: self._tell(events.UserBackchannel(action.text, action.is_interruption)),
             floor.NoteIdle: self._note_idle,
             floor.Say: lambda action: self._say(action.kind),
-            floor.SayGoodbye: lambda action: self._speaking.say("goodbye", self._goodbye(action.reason), 0),
+            floor.SayGoodbye: lambda action: self._speaking.say("goodbye", self._wording.goodbye(action.reason), 0),
             floor.HangUp: self._hang_up,
         }
 
@@ -240,6 +247,9 @@ class Call:
             clock=self._clock,
             session=self._session,
             handed_over=self._handed_over,
+            next_speech=self._next_speech,
+            dropped=self._speaking.drop,
+            asked=self._approval_asked,
             new_speech=lambda: self._speaking.new("reply", self._turn_count),
             failed=self._reply_failed,
             say_filler=lambda text: self._speaking.say("filler", text, self._turn_count),
@@ -291,7 +301,7 @@ class Call:
 
     def end(self, reason: EndReason) -> None:
         """End the call from our side, with the goodbye that fits."""
-        self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=bool(self._goodbye(reason))))
+        self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=bool(self._wording.goodbye(reason))))
 
     def say(self, text: str) -> None:
         """Say this behind what is being said, and not while the caller has the floor.
@@ -302,6 +312,24 @@ class Call:
             self._asides.append(text)
             self._say_asides()
 
+    def tell(self, event: events.CallEvent) -> None:
+        """Write something that happened around the call into its log, while it is on."""
+        if self._open:
+            self._tell(event)
+
+    def decide(self, response: ApprovalResponse) -> None:
+        """Answer a ``ToolApprovalRequested``: the call runs now, or does not, and the agent tells in the next pause.
+
+        Raises:
+            AgentInvalidRequestException: The request is not known, was answered before, or the call is over.
+        """
+        self._errands.decide(response)
+
+    def _look_for_news(self) -> None:
+        """Let the agent tell late results when nobody speaks."""
+        if self._session.late and not self._inbox and self._floor.phase is Phase.IDLE:
+            self._on(floor.AgentHasNews(self.log.seconds()))
+
     def _say_asides(self) -> None:
         while self._asides and self._floor.phase in _FREE_TO_SPEAK:
             text = self._asides.popleft()
@@ -311,13 +339,17 @@ class Call:
     async def run(self) -> events.SessionEnded:
         """Be the call, until it is over. Raises nothing but ``CancelledError``."""
         self._tell_start()
+        caller = self._caller
+        self._trace.begin(
+            session_id=caller.session_id, call_id=caller.call_id, carrier=caller.carrier, agent=self.agent.name
+        )
         limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._open = not self._over.is_set()
-                self._greeting = self._render_greeting()
-                self._on(floor.Opened(self.log.seconds(), greet=bool(self._greeting)))
+                self._prepare_greeting()
+                self._on(floor.Opened(self.log.seconds(), greet=bool(self._wording.greeting)))
                 await self._over.wait()
                 self._stop_reply(over=True)
                 self._line.hang_up(self._reason)
@@ -331,6 +363,13 @@ class Call:
             ended = await self._finish()
         return ended
 
+    def _prepare_greeting(self) -> None:
+        """None is said where its template is wrong."""
+        try:
+            self._wording.render_greeting(self.agent)
+        except ConfigurationError as error:
+            self._fail("bad_greeting", error)
+
     async def _finish_tools(self) -> None:
         """Calls with an effect go on to their end, for a moment."""
         try:
@@ -341,9 +380,7 @@ class Call:
             _log.warning("tools_cut_at_end", call_id=self._caller.call_id)
 
     async def _finish(self) -> events.SessionEnded:
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._timers.close()
         self._open = False
         self._over.set()
         self._stop_reply(over=True)
@@ -357,6 +394,7 @@ class Call:
         self._tell_usage()
         ended = events.SessionEnded(self._reason, round(self.log.seconds(), 3), self._turn_count)
         self._tell(ended)
+        self._trace.end(reason=self._reason, turns=self._turn_count)
         return ended
 
     # Decisions into deeds.
@@ -391,6 +429,8 @@ class Call:
             self._agent_state = state
         if self._asides:
             self._say_asides()
+        if self._session.late:
+            self._look_for_news()
 
     def _note_voice(self, event: floor.VoiceStarted) -> None:
         self._tell(events.UserSpeechStarted(round(event.speech_at, 3)))
@@ -411,18 +451,7 @@ class Call:
         reason = "max_retries_exhausted" if action.exhausted else "no_response"
         self._tell(events.UserIdle(action.retry_count, reason))
 
-    def _start_timer(self, action: floor.StartTimer) -> None:
-        self._stop_timer(action)
-        when = self._clock.now() + action.when - self.log.seconds()
-        self._timers[action.timer] = self._clock.call_at(when, self._timed_out, action.timer)
-
-    def _stop_timer(self, action: floor.StartTimer | floor.StopTimer) -> None:
-        timer = self._timers.pop(action.timer, None)
-        if timer is not None:
-            timer.cancel()
-
     def _timed_out(self, timer: floor.TimerName) -> None:
-        self._timers.pop(timer, None)
         self._on(floor.Timeout(self.log.seconds(), timer, self._listening.voiced))
 
     def _commit(self, action: floor.Commit) -> None:
@@ -436,9 +465,18 @@ class Call:
         turn.final_at = self._floor.final_at
         turn.committed_at = self.log.seconds()
         self._tell(events.UserTurnCompleted(turn.number, action.text, action.trigger, action.probability))
-        turn.reply = self._responding.commit(action.text, action.fresh)
-        turn.reply.speech.turn = turn.number
-        self._speaking.begin(turn.reply.speech)
+        self._answer(turn, self._responding.commit(action.text, action.fresh))
+
+    def _tell_news(self) -> None:
+        self._close_turn(interrupted=False)
+        self._turn_count += 1
+        self._turn = TurnRecord(self._turn_count, agent_first=True)
+        self._answer(self._turn, self._responding.tell_news())
+
+    def _answer(self, turn: TurnRecord, reply: Reply) -> None:
+        turn.reply = reply
+        reply.speech.turn = turn.number
+        self._speaking.begin(reply.speech)
 
     def _stop_reply(self, *, over: bool) -> None:
         """Say no more; the turn is ``over``, or goes on because nothing of the reply was heard."""
@@ -451,39 +489,12 @@ class Call:
         if kind == "greeting":
             self._turn_count += 1
             self._turn = TurnRecord(self._turn_count, agent_first=True)
-        self._speaking.say(kind, self._phrase(kind), self._turn_count)
+        self._speaking.say(kind, self._wording.phrase(kind, self.agent), self._turn_count)
 
     def _hang_up(self, action: floor.HangUp) -> None:
         self._reason = action.reason
         self._open = False
         self._over.set()
-
-    def _phrase(self, kind: SpeechKind) -> str:
-        if kind == "greeting":
-            return self._greeting
-        if kind == "filler":
-            fillers = self.agent.fillers or self._policy.fillers
-            self._fillers_said += 1
-            return fillers[(self._fillers_said - 1) % len(fillers)]
-        return self._policy.apology if kind == "apology" else self._policy.reminder
-
-    def _render_greeting(self) -> str:
-        """The agent's greeting; none where its template is wrong."""
-        try:
-            return render(self.agent.greeting, template_values(self.agent, self._caller.parameters))
-        except ConfigurationError as error:
-            self._fail("bad_greeting", error)
-            return ""
-
-    def _goodbye(self, reason: EndReason) -> str:
-        policy = self._policy
-        texts: dict[EndReason, str] = {
-            "idle_timeout": policy.idle_goodbye,
-            "time_limit": policy.limit_goodbye,
-            "drained": policy.limit_goodbye,
-            "error": policy.failure_goodbye,
-        }
-        return texts.get(reason, "")
 
     # Turns.
 
@@ -492,9 +503,10 @@ class Call:
         turn = self._turn
         if turn is None or speech.turn != turn.number or speech.kind not in {"reply", "greeting"}:
             return
-        turn.heard = speech.heard
-        turn.first_audio_at = speech.started_at
-        if speech.over:
+        turn.heard = f"{turn.heard} {speech.heard}".strip()
+        if turn.first_audio_at is None:
+            turn.first_audio_at = speech.started_at
+        if speech.over and (turn.reply is None or speech is turn.reply.speech):
             self._close_turn(interrupted=False)
 
     def _close_turn(self, *, interrupted: bool) -> None:
@@ -513,8 +525,19 @@ class Call:
         self._on(floor.ReplyFailed(self.log.seconds()))
 
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
+        """Whatever is said and heard from here on is the new agent's."""
         self.agent = agent
+        self._voice.speaker = Speaker(agent.name, agent.voice, agent.language)
+        self._listening.listen_for(agent.language)
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
+
+    def _next_speech(self) -> Speech:
+        speech = self._speaking.new("reply", self._turn_count)
+        self._speaking.begin(speech)
+        return speech
+
+    def _approval_asked(self, request: ApprovalRequest) -> None:
+        self._errands.asked(request, self.agent)
 
     def _tool_request(self, name: str, details: Mapping[str, Any]) -> None:
         if name == "hang_up" and self._floor.phase in _THE_CALLERS:
@@ -565,9 +588,13 @@ class Call:
         if self._tasks is None:
             work.close()
             return None
-        task = self._tasks.create_task(self._guard(work, name), name=f"{self._caller.call_id} {name}")
+        task = self._tasks.create_task(
+            self._guard(work, name), name=f"{self._caller.call_id} {name}", context=self._trace.context()
+        )
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # A task that is cancelled before its first step never comes to its work.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -184,7 +184,10 @@ class AgentSpeechCompleted:
 
 @dataclass(frozen=True, slots=True)
 class AgentSpeechInterrupted:
-    """The caller cut a reply. ``heard`` went into the history; ``generated`` and ``spoken`` are kept beside it."""
+    """The caller cut a reply, or a silent handoff did.
+
+    ``heard`` went into the history; ``generated`` and ``spoken`` are kept beside it.
+    """
 
     type: ClassVar[str] = "agent.speech_interrupted"
     speech: int
@@ -215,7 +218,7 @@ class ToolCalled:
 
 @dataclass(frozen=True, slots=True)
 class ToolExecuted:
-    """A tool call has its result."""
+    """A tool call has its result; for one that the model does not wait for, this comes later than its turn."""
 
     type: ClassVar[str] = "tool.executed"
     id: str
@@ -223,6 +226,38 @@ class ToolExecuted:
     output: str
     is_error: bool
     duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolApprovalRequested:
+    """A call waits for a person: answer ``id`` with ``Call.decide``. Sensitive values are masked."""
+
+    type: ClassVar[str] = "tool.approval_requested"
+    id: str
+    call_id: str
+    name: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolApprovalDecided:
+    """A person has decided on a call."""
+
+    type: ClassVar[str] = "tool.approval_decided"
+    id: str
+    call_id: str
+    name: str
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LlmAvailabilityChanged:
+    """One of the language models that stand in for each other fails, or is well again; ``reason`` says why it fails."""
+
+    type: ClassVar[str] = "llm.availability_changed"
+    llm: str
+    available: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +346,9 @@ CallEvent = (
     | AgentFalseInterruption
     | ToolCalled
     | ToolExecuted
+    | ToolApprovalRequested
+    | ToolApprovalDecided
+    | LlmAvailabilityChanged
     | TurnCompleted
     | TurnMetrics
     | FloorDecision

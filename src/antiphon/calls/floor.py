@@ -109,6 +109,13 @@ class SpeakRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentHasNews:
+    """Something that the agent has to tell came in behind the conversation, such as the result of a long task."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed:
     """The caller pressed a key: a sign of life."""
 
@@ -151,6 +158,7 @@ Event = (
     | SpeechFinished
     | ReplyFailed
     | SpeakRequested
+    | AgentHasNews
     | KeyPressed
     | EndRequested
     | LineLost
@@ -250,6 +258,11 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class TellNews:
+    """Begin a turn of the agent's own: what came in is told."""
+
+
+@dataclass(frozen=True, slots=True)
 class SayGoodbye:
     """Say the goodbye for this reason."""
 
@@ -284,6 +297,7 @@ Action = (
     | CancelReply
     | NoteOverlap
     | Say
+    | TellNews
     | SayGoodbye
     | NoteIdle
     | HangUp
@@ -316,6 +330,6 @@ _EVENTS: dict[str, Any] = {
     made.__name__: made
     for made in (
         *(Opened, VoiceStarted, VoiceStopped, Heard, TurnScored, SpeechStarted, SpeechFinished, ReplyFailed),
-        *(SpeakRequested, KeyPressed, EndRequested, LineLost, Timeout),
+        *(SpeakRequested, AgentHasNews, KeyPressed, EndRequested, LineLost, Timeout),
     )
 }

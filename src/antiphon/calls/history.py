@@ -21,6 +21,7 @@ class ReplyRecord:
     spoken: str
     heard: str
     interrupted: bool
+    author: str = ""
 
 
 class History:
@@ -55,9 +56,15 @@ class History:
         """Keep a turn of the caller; arguments as in ``with_user``."""
         self.messages = self.with_user(text, fresh)
 
-    def call_tools(self, calls: Sequence[FunctionCall]) -> None:
+    def keep(self, messages: Sequence[Message]) -> None:
+        """Put messages in front of the caller's words that wait for an answer; behind all else where there are none."""
+        waits = bool(self.messages) and self.messages[-1].role == "user"
+        place = len(self.messages) - waits
+        self.messages = [*self.messages[:place], *messages, *self.messages[place:]]
+
+    def call_tools(self, calls: Sequence[FunctionCall], author: str = "") -> None:
         """The model's request for tools; its words come back with the reply, as far as they are heard."""
-        self.messages.append(Message("assistant", calls))
+        self.messages.append(Message("assistant", calls, author_name=author or None))
         self._open_calls |= {call.call_id for call in calls}
 
     def add_result(self, result: FunctionResult) -> None:
@@ -70,4 +77,6 @@ class History:
         """What the agent said, as far as it was heard."""
         self.replies.append(record)
         if record.heard:
-            self.messages.append(Message("assistant", record.heard, interrupted=record.interrupted))
+            self.messages.append(
+                Message("assistant", record.heard, author_name=record.author or None, interrupted=record.interrupted)
+            )

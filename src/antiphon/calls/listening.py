@@ -36,6 +36,7 @@ _OPINION_S = 1.0
 """An end-of-turn model that takes longer has nothing to say: silence and words decide alone."""
 _MISSING_S = 1.0
 """Frames that do not come for so long while the caller speaks are silence: a line may stop sending."""
+_LOOK_AGAIN_S = 0.25
 _PIECE_MS = 20.0
 _LONGEST_MS = 100.0
 
@@ -120,6 +121,7 @@ class Listening:
         self._spawn = spawn
         self._clock = clock
         self._now = now
+        self._final_s = policy.turn.final_timeout_s
         self._piece = audio.frame_bytes(_PIECE_MS)
         self._longest = audio.frame_bytes(_LONGEST_MS)
         self._heard_at = 0.0  # when the last frame of speech came
@@ -132,7 +134,11 @@ class Listening:
         context = audio.frame_bytes(turn.context_s * 1000) if turn is not None else 0
         self._context = ByteRing(context)
         self._vad = vad.open(audio, self._scored)
-        self._stt: STTStream = stt.open(audio.rate_hz, self._transcribed, self._transcription_failed, language=language)
+        self._recogniser = stt
+        self._language = language
+        self._fed = False  # the recogniser has sound of an utterance that was not finished
+        self._closing: set[STTStream] = set()
+        self._stt = self._open_stream()
 
     def hear(self, payload: bytes) -> None:
         """Take a frame of the caller, of any length; what is no whole sample at its end is left out."""
@@ -159,6 +165,7 @@ class Listening:
     def finish_utterance(self) -> None:
         """The words since the last time are wanted now."""
         self._utterance += 1
+        self._fed = False
         self._stt.finish()
         if self._turn_model is not None:
             self._spawn(self._score_turn(self._turn_model), "turn model")
@@ -166,9 +173,42 @@ class Listening:
     async def aclose(self) -> None:
         """Stop listening."""
         self._vad.close()
-        await self._stt.aclose()
+        await asyncio.gather(self._stt.aclose(), *(stream.aclose() for stream in self._closing))
+
+    def listen_for(self, language: str | None) -> None:
+        """Expect another language from the next utterance on."""
+        self._language = language
+        self._use_language()
+
+    def _use_language(self) -> None:
+        """Between two utterances a stream for the right language takes the old one's place."""
+        if self._fed or self._language == self._stt_language:
+            return
+        old, self._stt = self._stt, self._open_stream()
+        self._closing.add(old)
+        self._spawn(self._retire(old, self._utterance), "recogniser")
+
+    def _open_stream(self) -> STTStream:
+        """A stream counts its utterances from 0; for the call they go on from here."""
+        first = self._utterance
+        self._stt_language = self._language
+        return self._recogniser.open(
+            self._audio.rate_hz,
+            lambda transcript: self._transcribed(transcript, first),
+            lambda error: self._transcription_failed(error, first),
+            language=self._language,
+        )
+
+    async def _retire(self, stream: STTStream, below: int) -> None:
+        """Close a stream when its utterances have their final words, or nobody waits for them any more."""
+        until = self._now() + self._final_s
+        while self._answered < below and self._now() < until:
+            await self._clock.sleep(_LOOK_AGAIN_S)
+        self._closing.discard(stream)
+        await stream.aclose()
 
     def _feed(self, payload: bytes) -> None:
+        self._fed = True
         self.speech_s += self._audio.seconds(len(payload))
         self._stt.feed(to_pcm(payload, self._audio))
 
@@ -183,6 +223,7 @@ class Listening:
             if not self._watching:
                 self._watching = True
                 self._spawn(self._watch_frames(), "missing frames")
+            self._use_language()
             self._feed(self._preroll.take())
             self._report(VoiceStarted(now, now - self._gate.voiced_s))
         else:
@@ -197,17 +238,18 @@ class Listening:
                 self._scored(0.0, missing_s)
         self._watching = False
 
-    def _transcribed(self, transcript: Transcript) -> None:
+    def _transcribed(self, transcript: Transcript, first: int) -> None:
+        utterance = first + transcript.utterance
         self._partial = "" if transcript.is_final else transcript.text
         if transcript.is_final:
-            self._answered = max(self._answered, transcript.utterance + 1)
-        self._report(Heard(self._now(), transcript.text.strip(), transcript.is_final, transcript.utterance))
+            self._answered = max(self._answered, utterance + 1)
+        self._report(Heard(self._now(), transcript.text.strip(), transcript.is_final, utterance))
 
-    def _transcription_failed(self, error: Exception) -> None:
-        """A recogniser answers in order: it is the oldest open utterance that gets no words."""
+    def _transcription_failed(self, error: Exception, first: int) -> None:
+        """A recogniser answers in order: it is the oldest open utterance of this stream that gets no words."""
         self._failed(error)
-        utterance = self._answered
-        self._answered += 1
+        utterance = max(self._answered, first)
+        self._answered = utterance + 1
         self._report(Heard(self._now(), "", True, utterance, failed=True))
 
     async def _score_turn(self, model: TurnModel) -> None:

@@ -116,6 +116,21 @@ class Playout:
         self._silent = False
         return cut
 
+    def drop(self, speech: Speech) -> bool:
+        """Forget what was not heard of one speech, and go on with the rest of the queue; whether this cuts it."""
+        if speech not in self._queue:
+            return False
+        self._take_back()
+        speech.complete = True
+        self._close(speech)  # it may have been heard whole
+        cut = speech in self._queue
+        if cut:
+            self._remove(speech)
+            self._last = speech if speech.started else self._last
+        self._pacer.join(self)  # what was taken back of others is sent again, and the silence is told
+        self._wake()
+        return cut
+
     def mark_played(self, name: str) -> None:
         """The line has played up to this mark: learn how late it is."""
         expected = self._marks.pop(name, None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -17,91 +16,35 @@ import structlog
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.context import RunContext, tell_after, tell_before
+from antiphon.agents.handoff import handoff_tool_names
 from antiphon.agents.history import build_request
-from antiphon.agents.instructions import instructions_for
+from antiphon.agents.instructions import instructions_for, template_values
 from antiphon.agents.layers import tell_through
 from antiphon.agents.limits import RunLimits
-from antiphon.agents.memory import learn
+from antiphon.agents.memory import compacted, learn
 from antiphon.agents.middleware import AgentContext, by_layer
 from antiphon.agents.responses import AgentResponseUpdate
 from antiphon.agents.run import Run
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
+from antiphon.agents.templates import render
 from antiphon.calls import events
-from antiphon.calls.clauses import Clause, ClauseSplitter
+from antiphon.calls.clauses import Clause
 from antiphon.calls.history import History
 from antiphon.calls.log import CallLog
+from antiphon.calls.reply import Reply
 from antiphon.calls.speech import Speech
 from antiphon.calls.voice import Voice
 from antiphon.clock import Clock
 from antiphon.errors import AgentInvalidResponseException, AntiphonException
-from antiphon.models.llm.content import FunctionCall, FunctionResult, HandedOff, Usage
+from antiphon.models.llm.content import ApprovalRequest, FunctionCall, FunctionResult, HandedOff, Usage
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.messages import Message
 
 _log = structlog.get_logger(__name__)
 
-_AHEAD_S = 20.0
-"""The voice makes no more sound than this before it is heard: most of a long answer is never listened to."""
 _LOOK_AGAIN_S = 0.5
 _VOICE_LIMITS = RunLimits.voice()
-
-
-class Reply:
-    """An answer that is being made. Times are the clock's seconds.
-
-    Attributes:
-        text: The caller's words that it answers.
-        speech: What the caller will hear of it.
-        unvoiced: Clauses that wait for the voice, because it is far ahead.
-        sure: Set when the turn is committed.
-        speculative: It was begun before that.
-        failed: Why it broke off.
-        begun_at: When the model was asked.
-        first_token_at: When its first words came.
-        first_clause_at: When the voice got its first clause.
-        first_sound_at: When that clause had its sound.
-    """
-
-    __slots__ = (
-        "begun_at",
-        "failed",
-        "first_clause_at",
-        "first_sound_at",
-        "first_token_at",
-        "speculative",
-        "speech",
-        "splitter",
-        "sure",
-        "task",
-        "text",
-        "unvoiced",
-    )
-
-    def __init__(self, text: str, speech: Speech, *, speculative: bool, begun_at: float) -> None:
-        self.text = text
-        self.speech = speech
-        self.unvoiced: deque[Clause] = deque()
-        self.sure = asyncio.Event()
-        self.speculative = speculative
-        self.failed: AntiphonException | None = None
-        self.begun_at = begun_at
-        self.first_token_at: float | None = None
-        self.first_clause_at: float | None = None
-        self.first_sound_at: float | None = None
-        self.splitter = ClauseSplitter()
-        self.task: asyncio.Task[None] | None = None
-        if not speculative:
-            self.sure.set()
-
-    async def committed(self) -> None:
-        """Wait until the turn is sure."""
-        await self.sure.wait()
-
-    @property
-    def far_ahead(self) -> bool:
-        """Whether there is sound for a long time already."""
-        return self.speech.audio.seconds(self.speech.waiting) > _AHEAD_S
 
 
 class Responding:
@@ -117,6 +60,9 @@ class Responding:
         clock: The call's time.
         session: What the conversation's tools, providers and approvals keep, and its variables.
         handed_over: Told when another agent goes on.
+        next_speech: Makes a speech that stands behind what is said already.
+        dropped: Told of a speech of which nothing more is to be heard.
+        asked: Told of a call that a person has to approve.
         new_speech: Makes an empty speech for a reply.
         failed: Told when a committed reply breaks off.
         say_filler: Says words for a caller who waits for a tool.
@@ -135,6 +81,9 @@ class Responding:
         clock: Clock,
         session: AgentSession,
         handed_over: Callable[[HandedOff, Agent], None],
+        next_speech: Callable[[], Speech],
+        dropped: Callable[[Speech], None],
+        asked: Callable[[ApprovalRequest], None],
         new_speech: Callable[[], Speech],
         failed: Callable[[Reply, AntiphonException], None],
         say_filler: Callable[[str], None],
@@ -150,7 +99,10 @@ class Responding:
         self._clock = clock
         self._session = session
         self._handed_over = handed_over
-        self._run: Run | None = None
+        self._next_speech = next_speech
+        self._dropped = dropped
+        self._asked = asked
+        self._first = agent
         self._new_speech = new_speech
         self._failed = failed
         self._say_filler = say_filler
@@ -162,9 +114,9 @@ class Responding:
         self._handlers: dict[str, Callable[[Reply, Any], Awaitable[None]]] = {
             "text": self._text,
             "function_call": self._calls,
-            "tool_started": self._call_started,
             "tool_finished": self._call_finished,
             "filler": self._filler,
+            "approval_request": self._approval,
             "handoff": self._handed_off,
         }
 
@@ -175,8 +127,11 @@ class Responding:
 
     async def _read_on(self) -> None:
         try:
-            request = build_request(await self._rendered(), self._history.messages)
-            await self._prefill(request, self._agent.request_options)
+            agent, messages = self._agent, self._history.messages
+            parts = [await self._rendered(), *(route.when for route in agent.routes)]
+            fitting = compacted(agent, messages, self._session, self._client_for(agent))
+            request = build_request("\n\n".join(part for part in parts if part), fitting)
+            await self._prefill(request, agent.request_options)
         except AntiphonException as error:  # the request itself will tell
             _log.debug("prefill_failed", session_id=self._session.id, error=str(error))
         finally:
@@ -193,30 +148,43 @@ class Responding:
     def speculate(self, text: str, fresh: str) -> None:
         """Try an answer to words that may be the whole turn."""
         self.drop()
-        self._begin(text, fresh, speculative=True)
+        if not self._session.late:  # a turn that has more to tell than this begins when it is sure
+            self._begin(text, fresh, speculative=True)
 
     def commit(self, text: str, fresh: str) -> Reply:
         """The turn is over: the reply to it, which may have been tried before."""
         reply = self._reply
         if reply is None or reply.text != text or reply.sure.is_set() or reply.failed is not None:
             self.drop()
+            self._history.keep(self._session.take_late())
             reply = self._begin(text, fresh, speculative=False)
+        self._keep(reply)
         self._history.hear_user(text, fresh)
         reply.sure.set()
         return reply
 
+    def tell_news(self) -> Reply:
+        """The agent speaks unasked: late results are told."""
+        self.drop()
+        self._history.keep(self._session.take_late())
+        return self._begin("", "", speculative=False)
+
     def drop(self) -> None:
         """Make no more of the reply; what was said of it stays said."""
         reply, self._reply = self._reply, None
-        if reply is not None and reply.task is not None:
+        if reply is None:
+            return
+        if reply.task is not None:
             reply.task.cancel()
+        run = reply.run
+        if run is not None and run.agent is not self._agent:  # cut on the way to another agent, who goes on from here
+            self._become(reply, run.handoffs[-1], run.agent)
 
     def note_result(self, call: FunctionCall, result: FunctionResult) -> None:
         """A call has its result, in its turn or after it."""
         self._history.add_result(result)
-        failed = result.status not in ("ok", "pending")
-        duration_ms = round(result.duration_ms, 1)
-        self._log.append(events.ToolExecuted(call.call_id, call.name, result.text, failed, duration_ms))
+        if result.status != "pending":
+            self._log.append(executed(call, result))
 
     def _begin(self, text: str, fresh: str, *, speculative: bool) -> Reply:
         if self._prefilling is not None:
@@ -235,7 +203,10 @@ class Responding:
         except Exception:  # The root of the reply's task: somebody else's code (instructions, a provider) is at fault.
             _log.exception("reply_failed", session_id=self._session.id)
             await self._break_off(reply, AgentInvalidResponseException("The reply broke off.", code="internal"))
-        reply.speech.finish()
+        reply.finish()
+        if reply.failed is None and reply.run is not None:
+            await reply.committed()  # an answer that is forgotten teaches nothing
+            learn(reply.run.agent, self._session, self._history.messages)
 
     async def _break_off(self, reply: Reply, error: AntiphonException) -> None:
         reply.failed = error
@@ -246,11 +217,39 @@ class Responding:
         agent, session = self._agent, self._session
         context = RunContext(agent, session.id, session.variables, session, messages)
         await tell_before(agent.context_providers, context)
+        reply.kept = context.kept
+        if reply.sure.is_set():
+            self._keep(reply)
+        run: Run | None = None
+        try:
+            run = reply.run = await self._run_of(reply, context)
+            await self._follow(reply, run, messages)
+        finally:
+            if run is not None:
+                self.usage += run.usage
+            if agent.context_providers:
+                error = sys.exception()
+                response = run.response() if run is not None and error is None else None
+                await tell_after(agent.context_providers, context, response, error)
+        await self._speak(reply, reply.flush())
+        if not reply.speech.generated and run.handoffs and run.handoffs[-1].handoff_type == "announced":
+            greeting = render(run.agent.greeting, template_values(run.agent, session.variables))
+            await self._speak(reply, [*reply.write(greeting), *reply.flush()])
+        while reply.unvoiced:
+            await self._clock.sleep(_LOOK_AGAIN_S)
+            await self._speak(reply, [])
+        if reply.text and not reply.has_sound:
+            raise AgentInvalidResponseException("The model had nothing to say.", code="empty_reply")
+
+    async def _run_of(self, reply: Reply, context: RunContext) -> Run:
+        """The agent's loop for one reply."""
+        messages = context.messages
+        place = len(messages) - (bool(messages) and messages[-1].role == "user")
         layers = by_layer(context.middleware)
-        run = self._run = Run(
-            agent,
-            [*messages[:-1], *context.kept, *context.added, *messages[-1:]],
-            session=session,
+        return Run(
+            self._agent,
+            [*messages[:place], *context.kept, *context.added, *messages[place:]],
+            session=self._session,
             tools=self._tools,
             clock=self._clock,
             client_for=self._client_for,
@@ -259,94 +258,113 @@ class Responding:
             more_tools=context.tools,
             chat=layers["chat"],
             function=layers["function"],
+            team=(self._first,),
             fence=reply.committed,
-            limits=agent.limits or _VOICE_LIMITS,
+            limits=self._agent.limits or _VOICE_LIMITS,
             keep_tools=True,
             wait_for_approval=False,
         )
-        try:
-            async with aclosing(self._told(run, messages)) as updates:
-                async for update in updates:
-                    handler = self._handlers.get(update.contents[0].type)
-                    if handler is not None:
-                        await handler(reply, update)
-            self.usage += run.usage
-            learn(run.agent, session, messages)
-        finally:
-            if agent.context_providers:
-                error = sys.exception()
-                await tell_after(agent.context_providers, context, None if error else run.response(), error)
-        await self._speak(reply, reply.splitter.flush())
-        while reply.unvoiced:
-            await self._clock.sleep(_LOOK_AGAIN_S)
-            await self._speak(reply, [])
-        if not reply.speech.sound:
-            raise AgentInvalidResponseException("The model had nothing to say.", code="empty_reply")
 
-    def _told(self, run: Run, messages: Sequence[Message]) -> AsyncGenerator[AgentResponseUpdate]:
-        """The run's updates, inside of the agent's middleware."""
+    async def _follow(self, reply: Reply, run: Run, messages: Sequence[Message]) -> None:
+        """Say and note what the run tells, inside of the agent's middleware."""
+        told = run.updates()
         layers = run.agent.layers["agent"]
-        if not layers:
-            return run.updates()
-        context = AgentContext(run.agent, self._session, list(messages[-1:]), True)
-        return tell_through(layers, context, run.updates)
+        updates: AsyncGenerator[AgentResponseUpdate] = told
+        if layers:
+            context = AgentContext(run.agent, self._session, list(messages[-1:]), True)
+            updates = tell_through(layers, context, lambda: told)
+        async with aclosing(told), aclosing(updates):  # middleware may have put a stream of its own around it
+            async for update in updates:
+                handler = self._handlers.get(update.contents[0].type)
+                if handler is not None:
+                    await handler(reply, update)
+
+    def _keep(self, reply: Reply) -> None:
+        """Write what context providers want to be kept, now that the turn is sure."""
+        if reply.kept:
+            self._history.keep(reply.kept)
+            reply.kept = ()
 
     async def _text(self, reply: Reply, update: AgentResponseUpdate) -> None:
         if update.structured:
             return  # data, not words
         if reply.first_token_at is None:
             reply.first_token_at = self._clock.now()
-        reply.speech.generated += update.text
-        clauses = reply.splitter.feed(update.text)
+        clauses = reply.write(update.text)
         if clauses:
             await self._speak(reply, clauses)
 
     async def _calls(self, reply: Reply, update: AgentResponseUpdate) -> None:
-        """What the model wrote before it calls is said while the tools run."""
-        self._history.call_tools([content for content in update.contents if content.type == "function_call"])
-        await self._speak(reply, reply.splitter.flush())
-        reply.splitter = ClauseSplitter()
+        """What the model wrote before it calls is said while the tools run; not where it leaves without a word."""
+        calls = [content for content in update.contents if content.type == "function_call"]
+        self._history.call_tools(calls, update.agent)
+        tools = self._agent.toolset if reply.run is None else reply.run.toolset
+        for call in calls:
+            tool = tools.get(call.name)
+            shown = tool.visible_arguments(call.arguments) if tool is not None else {}
+            self._log.append(events.ToolCalled(call.call_id, call.name, shown))
+        silent = {route.tool_name for route in self._agent.routes if route.handoff_type == "discrete"}
+        if silent.isdisjoint(call.name for call in calls):
+            await self._speak(reply, reply.flush())
 
-    async def _call_started(self, _reply: Reply, update: AgentResponseUpdate) -> None:
-        started = update.contents[0]
-        assert started.type == "tool_started"
-        call = started.call
-        tool = self._agent.toolset.get(call.name)
-        shown = tool.visible_arguments(call.arguments) if tool is not None else {}
-        self._log.append(events.ToolCalled(call.call_id, call.name, shown))
-
-    async def _call_finished(self, _reply: Reply, update: AgentResponseUpdate) -> None:
+    async def _call_finished(self, reply: Reply, update: AgentResponseUpdate) -> None:
+        """Of a handoff the result is noted when it is carried out: until then other calls of its step may be cut."""
         finished = update.contents[0]
         assert finished.type == "tool_finished"
-        self.note_result(finished.call, finished.result)
+        if finished.result.status == "ok" and finished.call.name in handoff_tool_names(self._agent.routes):
+            reply.accepted = finished
+        else:
+            self.note_result(finished.call, finished.result)
 
     async def _filler(self, reply: Reply, update: AgentResponseUpdate) -> None:
         filler = update.contents[0]
-        if filler.type == "filler" and not reply.speech.waiting:
+        if filler.type == "filler" and not reply.waits:
             self._say_filler(filler.text)
 
+    async def _approval(self, _reply: Reply, update: AgentResponseUpdate) -> None:
+        request = update.contents[0]
+        assert request.type == "approval_request"
+        self._asked(request)
+
     async def _handed_off(self, reply: Reply, update: AgentResponseUpdate) -> None:
-        """Another agent goes on: what the old one has said so far is its last, and the voice changes behind it."""
+        """Another agent goes on, in a speech and a voice of its own."""
         record = update.contents[0]
         assert record.type == "handoff"
-        assert self._run is not None
-        if record.handoff_type == "discrete":
-            reply.unvoiced.clear()
-        await self._speak(reply, [] if record.handoff_type == "discrete" else reply.splitter.flush())
-        reply.splitter = ClauseSplitter()
-        self._agent = self._run.agent
+        assert reply.run is not None
+        self._become(reply, record, reply.run.agent)
+        old, is_silent = reply.speeches.copy(), record.handoff_type == "discrete"
+        reply.go_on_as(self._next_speech(), drops_rest=is_silent)
+        for speech in old if is_silent else ():
+            self._dropped(speech)
+        await self._speak(reply, [])
+
+    def _become(self, reply: Reply, record: HandedOff, agent: Agent) -> None:
+        if reply.accepted is not None:
+            self.note_result(reply.accepted.call, reply.accepted.result)
+            reply.accepted = None
+        self._agent = agent
         self._instructions = None
-        self._voice.use(self._agent.voice, self._agent.language)
-        self._handed_over(record, self._agent)
+        self._prefill = getattr(self._client_for(agent), "prefill", None)
+        self._handed_over(record, agent)
 
     async def _speak(self, reply: Reply, clauses: list[Clause]) -> None:
         """Voice clauses in order, unless the voice is far ahead; then they wait."""
-        reply.unvoiced.extend(clause for clause in clauses if clause.speech)
+        reply.queue(clauses)
         while reply.unvoiced and not reply.far_ahead:
+            if reply.unvoiced[0][1] is not None and reply.first_clause_at is not None:
+                await reply.committed()
+            speech, clause = reply.unvoiced.popleft()
+            if clause is None:
+                speech.finish()
+                continue
             if reply.first_clause_at is None:
                 reply.first_clause_at = self._clock.now()
-            else:
-                await reply.committed()
-            await self._voice.speak(reply.speech, reply.unvoiced.popleft())
+            await self._voice.speak(speech, clause)
             if reply.first_sound_at is None:
                 reply.first_sound_at = self._clock.now()
+
+
+def executed(call: FunctionCall, result: FunctionResult) -> events.ToolExecuted:
+    """What is told of a call that has its result."""
+    duration_ms = round(result.duration_ms, 1)
+    return events.ToolExecuted(call.call_id, call.name, result.text, result.status != "ok", duration_ms)

@@ -66,7 +66,7 @@ class Speaking:
     def new(self, kind: SpeechKind, turn: int) -> Speech:
         """A speech that is still silent."""
         self._count += 1
-        return Speech(self._count, kind, turn=turn, audio=self._line.audio)
+        return Speech(self._count, kind, turn=turn, audio=self._line.audio, speaker=self._voice.speaker)
 
     def begin(self, speech: Speech) -> None:
         """Say this after what is being said, as its sound comes."""
@@ -97,13 +97,21 @@ class Speaking:
         for task in self._voicing:
             task.cancel()
         for speech in self._playout.stop():
-            if not speech.started:
-                continue
-            position_s = round(speech.played_s, 3)
-            self._log.append(
-                events.AgentSpeechInterrupted(speech.number, speech.heard, speech.spoken, speech.generated, position_s)
-            )
-            self._remember(speech, interrupted=True)
+            self._cut(speech)
+
+    def drop(self, speech: Speech) -> None:
+        """Say no more of this speech, and go on with what stands behind it; what was heard of it is remembered."""
+        if self._playout.drop(speech):
+            self._cut(speech)
+
+    def _cut(self, speech: Speech) -> None:
+        if not speech.started:
+            return
+        position_s = round(speech.played_s, 3)
+        self._log.append(
+            events.AgentSpeechInterrupted(speech.number, speech.heard, speech.spoken, speech.generated, position_s)
+        )
+        self._remember(speech, interrupted=True)
 
     async def _say(self, speech: Speech, text: str) -> None:
         try:
@@ -117,7 +125,8 @@ class Speaking:
 
     def _remember(self, speech: Speech, *, interrupted: bool) -> None:
         if speech.kind in _REMEMBERED:
-            self._history.add_reply(ReplyRecord(speech.generated, speech.spoken, speech.heard, interrupted))
+            author = speech.speaker.agent if speech.speaker is not None else ""
+            self._history.add_reply(ReplyRecord(speech.generated, speech.spoken, speech.heard, interrupted, author))
         self._over(speech)
 
     # What the playout tells.

@@ -15,6 +15,21 @@ from antiphon.calls.events import SpeechKind
 from antiphon.models.tts.contract import WordTiming
 
 
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Whose words they are, and how they sound.
+
+    Attributes:
+        agent: The agent's name.
+        voice: The provider's name of the voice.
+        language: BCP 47 tag.
+    """
+
+    agent: str = ""
+    voice: str | None = None
+    language: str | None = None
+
+
 @dataclass(slots=True)
 class SpokenClause:
     """A clause that was given to the voice.
@@ -41,6 +56,7 @@ class Speech:
         number: Counts the speeches of the call from 1.
         kind: What it is.
         turn: The turn it belongs to.
+        speaker: Who says it; None is whoever the voice speaks for.
         sound: Its sound so far, in the line's format.
         complete: No more sound will come.
         started: Its first sound was written to the line, at ``started_at`` (call seconds).
@@ -63,16 +79,20 @@ class Speech:
         "played",
         "sent",
         "sound",
+        "speaker",
         "started",
         "started_at",
         "turn",
     )
 
-    def __init__(self, number: int, kind: SpeechKind, *, turn: int, audio: AudioFormat) -> None:
+    def __init__(
+        self, number: int, kind: SpeechKind, *, turn: int, audio: AudioFormat, speaker: Speaker | None = None
+    ) -> None:
         self.number = number
         self.kind = kind
         self.turn = turn
         self.audio = audio
+        self.speaker = speaker
         self.sound = bytearray()
         self.clauses: list[SpokenClause] = []
         self.complete = False

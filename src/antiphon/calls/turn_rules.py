@@ -11,6 +11,7 @@ from typing import Any
 from antiphon.calls.endpointing import Completeness, asks_for_digits, judge
 from antiphon.calls.events import EndReason
 from antiphon.calls.floor import (
+    AgentHasNews,
     CancelReply,
     Commit,
     DropSpeculation,
@@ -31,6 +32,7 @@ from antiphon.calls.floor import (
     Speculate,
     SpeechFinished,
     SpeechStarted,
+    TellNews,
     Timeout,
     Trigger,
     TurnScored,
@@ -250,6 +252,13 @@ def remind(floor: Floor, event: Timeout) -> None:
     floor.reminders += 1
     floor.act(NoteIdle(floor.reminders, False))
     floor.act(Say("reminder"))
+    owe_words(floor, event)
+
+
+def tell_news(floor: Floor, event: AgentHasNews) -> None:
+    """The agent speaks unasked: nobody else does, and it has something to tell."""
+    floor.speech = "reply"
+    floor.act(TellNews())
     owe_words(floor, event)
 
 

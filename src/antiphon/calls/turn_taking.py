@@ -20,6 +20,7 @@ from antiphon.calls import turn_guards as guards
 from antiphon.calls import turn_rules as rules
 from antiphon.calls.floor import (
     Action,
+    AgentHasNews,
     EndRequested,
     Event,
     Heard,
@@ -77,6 +78,7 @@ TABLE: tuple[Row, ...] = (
     # Nobody speaks.
     Row(IDLE, VoiceStarted, HEARING, (rules.voice, rules.open_turn)),
     Row(IDLE, SpeakRequested, THINKING, (rules.owe_words,)),
+    Row(IDLE, AgentHasNews, THINKING, (rules.tell_news,)),
     Row(IDLE, SpeechStarted, SPEAKING, (rules.first_sound,)),
     Row(IDLE, KeyPressed, None, (rules.restart_idle,)),
     Row(IDLE, Timeout, THINKING, (rules.remind,), when=guards.reminders_left),
@@ -101,7 +103,7 @@ TABLE: tuple[Row, ...] = (
     Row(THINKING, VoiceStarted, HELD, (rules.voice, rules.was_silent, rules.hold), when=guards.interruptible),
     Row(THINKING, VoiceStarted, None, (rules.voice,)),
     Row(THINKING, VoiceStopped, None, (rules.silence, rules.finish), when=guards.caller_speaking),
-    Row(THINKING, ReplyFailed, ENDING, (rules.end_with("error"),), when=guards.gives_up),
+    Row(THINKING, ReplyFailed, ENDING, (rules.drop_reply, rules.end_with("error")), when=guards.gives_up),
     Row(THINKING, ReplyFailed, None, (rules.apologise,), when=guards.apology_left),
     Row(THINKING, SpeechFinished, None, (), when=guards.more),
     Row(THINKING, SpeechFinished, ENDED, (rules.hang_up,), when=guards.ending),

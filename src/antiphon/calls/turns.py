@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from antiphon.calls.events import TurnMetrics
-from antiphon.calls.responding import Reply
+from antiphon.calls.reply import Reply
 
 
 @dataclass(slots=True)

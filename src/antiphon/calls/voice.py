@@ -13,7 +13,7 @@ from antiphon.audio.resample import Resampler
 from antiphon.audio.tones import sine
 from antiphon.calls.clauses import Clause, ClauseSplitter
 from antiphon.calls.events import SpeechKind
-from antiphon.calls.speech import Speech
+from antiphon.calls.speech import Speaker, Speech
 from antiphon.errors import IntegrationInvalidResponseException, IntegrationUnavailableException
 from antiphon.models.tts.contract import TTS, SpeechChunk
 
@@ -28,17 +28,17 @@ class Phrases:
 
     def __init__(self, capacity: int = 256) -> None:
         self._capacity = capacity
-        self._sounds: dict[tuple[str, str | None, AudioFormat, str], bytes] = {}
+        self._sounds: dict[tuple[str, str | None, str | None, AudioFormat, str], bytes] = {}
 
-    def get(self, tts: TTS, voice: str | None, audio: AudioFormat, text: str) -> bytes | None:
+    def get(self, tts: TTS, speaker: Speaker, audio: AudioFormat, text: str) -> bytes | None:
         """The sound of a phrase, if it was made before."""
-        return self._sounds.get((tts.name, voice, audio, text))
+        return self._sounds.get((tts.name, speaker.voice, speaker.language, audio, text))
 
-    def keep(self, tts: TTS, voice: str | None, audio: AudioFormat, text: str, *, sound: bytes) -> None:
+    def keep(self, tts: TTS, speaker: Speaker, audio: AudioFormat, text: str, *, sound: bytes) -> None:
         """Keep the sound of a phrase; the oldest gives way when there are too many."""
         if len(self._sounds) >= self._capacity:
             self._sounds.pop(next(iter(self._sounds)))
-        self._sounds[tts.name, voice, audio, text] = sound
+        self._sounds[tts.name, speaker.voice, speaker.language, audio, text] = sound
 
     async def prepare(
         self,
@@ -55,7 +55,12 @@ class Phrases:
             IntegrationException: The voice failed.
         """
         speaker = Voice(
-            tts, audio, self, name=voice, language=language, timeout_s=_PREPARE_S, phrase_timeout_s=_PREPARE_S
+            tts,
+            audio,
+            self,
+            speaker=Speaker("", voice, language),
+            timeout_s=_PREPARE_S,
+            phrase_timeout_s=_PREPARE_S,
         )
         for text in dict.fromkeys(texts):
             await speaker.say(Speech(0, "say", turn=0, audio=audio), text)
@@ -64,12 +69,14 @@ class Phrases:
 class Voice:
     """Speaks for one call.
 
+    Attributes:
+        speaker: Whose voice it is where a speech does not say so.
+
     Args:
         tts: The provider.
         audio: The line's format.
         phrases: Fixed phrases that were made before.
-        name: The provider's name of the voice.
-        language: BCP 47 tag.
+        speaker: As the attribute.
         timeout_s: A voice that is silent this long has failed.
         phrase_timeout_s: The same for phrases that end a silence, such as fillers.
     """
@@ -80,24 +87,17 @@ class Voice:
         audio: AudioFormat,
         phrases: Phrases,
         *,
-        name: str | None,
-        language: str | None,
+        speaker: Speaker,
         timeout_s: float,
         phrase_timeout_s: float,
     ) -> None:
+        self.speaker = speaker
         self.characters = 0
         self._tts = tts
         self._audio = audio
         self._phrases = phrases
-        self._name = name
-        self._language = language
         self._timeout_s = timeout_s
         self._phrase_timeout_s = phrase_timeout_s
-
-    def use(self, name: str | None, language: str | None) -> None:
-        """Speak with another voice from the next clause on."""
-        self._name = name
-        self._language = language
 
     async def speak(self, speech: Speech, clause: Clause, *, timeout_s: float | None = None) -> None:
         """Add the sound of a clause to a speech.
@@ -117,7 +117,8 @@ class Voice:
         resampler = Resampler(self._tts.rate_hz, self._audio.rate_hz)
         limit = self._tts.rate_hz * _MAX_CLAUSE_S
         samples = 0
-        chunks = self._tts.synthesize(clause.speech, voice=self._name, language=self._language)
+        speaker = speech.speaker or self.speaker
+        chunks = self._tts.synthesize(clause.speech, voice=speaker.voice, language=speaker.language)
         timeout_s = timeout_s or self._timeout_s
         try:
             while (chunk := await self._next(chunks, timeout_s)) is not None:
@@ -142,7 +143,8 @@ class Voice:
             IntegrationException: The voice failed; the chime sounds.
         """
         speech.generated = text
-        sound = self._phrases.get(self._tts, self._name, self._audio, text)
+        speaker = speech.speaker or self.speaker
+        sound = self._phrases.get(self._tts, speaker, self._audio, text)
         if sound is not None:
             speech.begin_clause(text, text)
             speech.add_sound(sound)
@@ -153,7 +155,7 @@ class Voice:
         try:
             for clause in (*splitter.feed(text), *splitter.flush()):
                 await self.speak(speech, clause, timeout_s=timeout_s)
-            self._phrases.keep(self._tts, self._name, self._audio, text, sound=bytes(speech.sound))
+            self._phrases.keep(self._tts, speaker, self._audio, text, sound=bytes(speech.sound))
         finally:
             if text and not speech.sound:
                 speech.clauses.clear()  # their words are not heard

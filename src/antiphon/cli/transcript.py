@@ -119,6 +119,12 @@ class Transcript:
         arguments = ", ".join(f"{name}={value}" for name, value in event.arguments.items())
         self._add("note", f"tool {event.name}({arguments})", at, is_final=True)
 
+    def _handoff(self, at: float, event: events.AgentHandoff) -> None:
+        self._add("note", f"{event.new_agent} goes on", at, is_final=True)
+
+    def _approval(self, at: float, event: events.ToolApprovalRequested) -> None:
+        self._add("note", f"a person has to approve {event.prompt}", at, is_final=True)
+
     def _failed(self, at: float, event: events.SessionError) -> None:
         self._add("note", f"{event.code}: {event.message}", at, is_final=True)
 
@@ -148,6 +154,8 @@ _HANDLERS: dict[type, Callable[[Transcript, float, Any], None]] = {
     events.AgentSpeechCompleted: Transcript._completed,
     events.AgentSpeechInterrupted: Transcript._interrupted,
     events.ToolCalled: Transcript._tool,
+    events.AgentHandoff: Transcript._handoff,
+    events.ToolApprovalRequested: Transcript._approval,
     events.SessionError: Transcript._failed,
     events.AgentStateChanged: Transcript._state,
     events.TurnCompleted: Transcript._turn_over,

@@ -42,7 +42,12 @@ class AgentBook:
         """The agent with this name, or the first one; None when there is no such name."""
         return self._by_name.get(name) if name else next(iter(self._by_name.values()))
 
-    async def watch(self, clock: Clock, check: Callable[[Sequence[Agent]], Awaitable[None]]) -> None:
+    async def watch(
+        self,
+        clock: Clock,
+        check: Callable[[Sequence[Agent]], Awaitable[None]],
+        changed: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Load the file or folder again whenever it, or what it reads, has changed; the next call gets the new agents.
 
         A version that cannot be loaded, or does not pass, is told in the log, and the old one stays.
@@ -50,6 +55,7 @@ class AgentBook:
         Args:
             clock: Time.
             check: Prepares the new agents, or raises an ``AntiphonException``.
+            changed: Told when they are in use.
         """
         assert self._path is not None
         seen = await asyncio.to_thread(stamp, self._path)
@@ -68,6 +74,8 @@ class AgentBook:
             else:
                 self._by_name = found
                 _log.info("agents_reloaded", agents=list(found))
+                if changed is not None:
+                    await changed()
 
 
 def _by_name(agents: Sequence[Agent]) -> dict[str, Agent]:

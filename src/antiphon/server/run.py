@@ -98,7 +98,8 @@ async def _serve(book: AgentBook, settings: Settings, *, reload: bool) -> None:
         gc.freeze()  # What is there now stays for good: the collector need not look at it again.
         print_start(console, server.board, server.port)
         if reload:
-            watching = book.watch(server.board.clock, partial(warm_agents, server.board))
+            board = server.board
+            watching = book.watch(board.clock, partial(warm_agents, board), board.close_unused_sources)
             watcher = asyncio.create_task(watching, name="agents")
             stack.callback(watcher.cancel)
         await server.serving

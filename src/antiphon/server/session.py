@@ -11,13 +11,17 @@ from uuid import uuid4
 import structlog
 
 from antiphon.calls.call import Call
-from antiphon.calls.events import SessionEnded, SessionError, TurnMetrics
+from antiphon.calls.events import LlmAvailabilityChanged, SessionEnded, SessionError, TurnMetrics
 from antiphon.calls.log import CallLog, Entry
+from antiphon.models.llm.contract import ChatClient
+from antiphon.models.llm.failover import FailoverChatClient
 from antiphon.store.calllog import call_folder, keep_log
 from antiphon.store.recording import Recording
 from antiphon.telemetry import Metrics
 
 if TYPE_CHECKING:
+    from antiphon.agents.agent import Agent
+    from antiphon.models.catalog import Models
     from antiphon.server.switchboard import Switchboard
     from antiphon.store.files import Feed
     from antiphon.transports.phone import PhoneLine
@@ -42,6 +46,8 @@ class Session:
         self.id = f"ses_{uuid4().hex[:24]}"
         self.call: Call | None = None
         self.folder: Path | None = None
+        self.team: tuple[Agent, ...] = ()
+        self._watched: dict[FailoverChatClient, Callable[[], None]] = {}
         self._board = board
         self._carrier = carrier
         self._agent_name = agent_name
@@ -63,6 +69,8 @@ class Session:
             return None
         log = CallLog(started.call_id, board.clock)
         tap = self._keep_files(log, line)
+        self.team = (agent, *board.agents.agents)
+        self._watch(models.llm)
         log.subscribe(_counter(board.metrics))
         for watcher in board.watchers:
             watcher(log)
@@ -81,19 +89,36 @@ class Session:
             tap=tap,
             data_dir=board.settings.data_dir,
             phrases=board.phrases,
-            client_for=lambda agent: board.with_own_llm(models, agent).llm,
-            team=board.agents.agents,
+            client_for=lambda agent: self._client_for(agent, models),
+            team=self.team,
         )
         return self.call, log
 
     async def close(self) -> None:
         """Wait until the files are whole."""
+        for unwatch in self._watched.values():
+            unwatch()
+        self._watched.clear()
         try:
             async with asyncio.timeout(CLOSE_FILES_S):
                 for feed in self._feeds:
                     await feed.aclose()
         except TimeoutError:
             _log.warning("files_not_finished", session_id=self.id, folder=str(self.folder))
+
+    def _client_for(self, agent: Agent, models: Models) -> ChatClient:
+        client = self._board.with_own_llm(models, agent).llm
+        self._watch(client)
+        return client
+
+    def _watch(self, client: ChatClient) -> None:
+        """What happens to the models that stand in for each other belongs into the log of the calls that use them."""
+        if isinstance(client, FailoverChatClient) and client not in self._watched:
+            self._watched[client] = client.watch(self._availability_changed)
+
+    def _availability_changed(self, name: str, available: bool, reason: str) -> None:
+        if self.call is not None:
+            self.call.tell(LlmAvailabilityChanged(name, available, reason))
 
     def _keep_files(self, log: CallLog, line: PhoneLine) -> Recording | None:
         board = self._board

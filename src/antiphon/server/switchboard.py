@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import structlog
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.handoff import team_of
 from antiphon.calls.events import EndReason
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
@@ -17,6 +18,8 @@ from antiphon.calls.policy import CallPolicy
 from antiphon.calls.voice import Phrases
 from antiphon.clock import Clock
 from antiphon.models.catalog import Models, chat_client, close_clients
+from antiphon.models.llm.contract import ChatClient
+from antiphon.models.llm.failover import FailoverChatClient
 from antiphon.server.admission import Admission
 from antiphon.server.agents import AgentBook
 from antiphon.server.auth import ApiKeys, StreamTokens
@@ -25,9 +28,11 @@ from antiphon.server.session import Session
 from antiphon.settings import Settings
 from antiphon.store.files import FileWriter
 from antiphon.telemetry import Metrics
+from antiphon.tools.source import ToolSource
 
 LAST_CALLS_S = 2.0
 CLOSE_MODELS_S = 3.0
+CLOSE_SOURCES_S = 3.0
 
 _log = structlog.get_logger(__name__)
 
@@ -79,6 +84,8 @@ class Switchboard:
         self.phrases = Phrases()
         self.writer = FileWriter()
         self._sessions: set[Session] = set()
+        self._sources: dict[int, ToolSource] = {}
+        self._failovers: dict[int, FailoverChatClient] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._measure()
@@ -99,10 +106,12 @@ class Switchboard:
             self.admission.leave()
             if not self._sessions:
                 self._idle.set()
+        await self.close_unused_sources()
 
     def models_ready(self, models: Models) -> None:
         """Take calls from now on."""
         self.models = models
+        self._note(models.llm)
         del self.waiting_for["models"]
         self.lag.start()  # Not before: what kept the loop while models were loaded will not come again.
         self.admission.ready = True
@@ -120,7 +129,47 @@ class Switchboard:
         if agent.model is None:
             return models
         llm = chat_client(agent.model, self.settings) if isinstance(agent.model, str) else agent.model
+        self._note(llm)
         return replace(models, llm=llm)
+
+    def _note(self, llm: ChatClient) -> None:
+        if isinstance(llm, FailoverChatClient):
+            self._failovers[id(llm)] = llm
+
+    async def open_sources(self, agents: Iterable[Agent]) -> None:
+        """Ask the agents' sources of tools for what they have, so that they are connected when a caller comes.
+
+        Raises:
+            IntegrationUnavailableException: A source that is required cannot be reached.
+        """
+        for agent in agents:
+            for source in agent.sources:
+                self._sources[id(source)] = source
+                await source.list_tools()
+
+    async def close_unused_sources(self) -> None:
+        """Close the sources of agents that nobody can reach any more: those of an earlier version of their file."""
+        if not self._sources:
+            return
+        # Team by team: two versions of an agent have the same name.
+        teams = [self.agents.agents, *(session.team for session in self._sessions if session.team)]
+        members = [agent for team in teams for agent in team_of(team[0], team[1:]).values()]
+        used = {id(source) for agent in members for source in agent.sources}
+        await self._close_sources([key for key in self._sources if key not in used])
+
+    async def _close_sources(self, keys: Iterable[int]) -> None:
+        closing = [self._sources.pop(key) for key in keys]
+        if not closing:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_SOURCES_S):
+                results = await asyncio.gather(*(source.aclose() for source in closing), return_exceptions=True)
+        except TimeoutError:
+            _log.warning("sources_not_closed", waited_s=CLOSE_SOURCES_S)
+            return
+        for source, result in zip(closing, results, strict=True):
+            if isinstance(result, Exception):
+                _log.warning("source_not_closed", source=source.name, error=str(result))
 
     def drain(self) -> None:
         """Take no call any more; the running ones go on."""
@@ -148,12 +197,14 @@ class Switchboard:
                 if self.models is not None:
                     await self.models.aclose()
                 await close_clients()
-                for agent in self.agents.agents:
-                    for source in agent.sources:
-                        await source.aclose()
         except TimeoutError:
             _log.warning("models_not_closed", waited_s=CLOSE_MODELS_S)
+        await self._close_sources(tuple(self._sources))
         await asyncio.to_thread(self.writer.close)
+
+    def _llms_unavailable(self) -> float:
+        """Of the models that stand in for each other, those that rest."""
+        return float(sum(not well for llm in self._failovers.values() for well in llm.available().values()))
 
     def _measure(self) -> None:
         self.metrics.gauges |= {
@@ -165,5 +216,6 @@ class Switchboard:
             "loop_lag_p99_ms": lambda: self.lag.p99_ms,
             "loop_lag_max_ms": lambda: self.lag.max_ms,
             "pacer_late_max_ms": lambda: self.pacer.late_max_s * 1000,
+            "llms_unavailable": self._llms_unavailable,
         }
         self.metrics.counters["file_items_dropped"] = lambda: self.writer.dropped

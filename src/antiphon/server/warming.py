@@ -26,7 +26,7 @@ async def load_and_warm(board: Switchboard, models: Models | None, on_progress: 
         on_progress: Told about weights that are fetched.
 
     Raises:
-        AntiphonException: A model is missing, or does not start.
+        AntiphonException: A model, or a source of tools that is required, is missing or does not start.
     """
     agents = _with_targets(board.agents.agents)
     models = models or await catalog.load(
@@ -34,6 +34,7 @@ async def load_and_warm(board: Switchboard, models: Models | None, on_progress: 
     )
     board.waiting_for["models"] = "they are being warmed up"
     try:
+        await board.open_sources(agents)
         await models.warm([await _prompt(agent) for agent in agents if agent.model is None])
         await _warm_own(board, models, agents)
         await _voice_phrases(board, models, agents)
@@ -47,23 +48,27 @@ async def warm_agents(board: Switchboard, agents: Sequence[Agent]) -> None:
     """Prepare agents that come while the server runs.
 
     Raises:
-        AntiphonException: One of them names a model that is not there, or its instructions cannot be rendered.
+        AntiphonException: One of them names a model or source of tools that is not there, or its instructions cannot
+            be rendered.
     """
     if board.models is None:
         return
     agents = _with_targets(agents)
-    for agent in agents:
-        if agent.model is None:
-            await board.models.llm.warm(*await _prompt(agent))
-    await _warm_own(board, board.models, agents)
-    await _voice_phrases(board, board.models, agents)
+    try:
+        await board.open_sources(agents)
+        for agent in agents:
+            if agent.model is None:
+                await board.models.llm.warm(*await _prompt(agent))
+        await _warm_own(board, board.models, agents)
+        await _voice_phrases(board, board.models, agents)
+    except BaseException:
+        await board.close_unused_sources()
+        raise
 
 
 async def _warm_own(board: Switchboard, models: Models, agents: Iterable[Agent]) -> None:
-    """Find out now, and not in a call, that an agent names a model or a required source of tools that is not there."""
+    """Find out now, and not in a call, that an agent names a model that is not there."""
     for agent in agents:
-        for source in agent.sources:
-            await source.list_tools()
         if agent.model is not None:
             await board.with_own_llm(models, agent).llm.warm(*await _prompt(agent))
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from antiphon.models.llm.content import ApprovalResponse
+
 
 def _to_nobody(*_: Any) -> None:
     """There is no call behind this tool: a text turn, or a test."""
@@ -33,6 +35,7 @@ class ToolContext:
         add_tools: Offer further tools from the next step of this run on.
         remove_tools: Offer these no longer, by name.
         cancelled: Whether nobody waits for the result any more; for sync tools, which cannot be stopped.
+        decisions: What a person has decided on calls that this one has asked about; for agents that run as tools.
     """
 
     call_id: str = ""
@@ -45,6 +48,7 @@ class ToolContext:
     add_tools: Callable[[Sequence[Any]], None] = _to_nobody
     remove_tools: Callable[[Sequence[str]], None] = _to_nobody
     cancelled: Callable[[], bool] = _never
+    decisions: Sequence[ApprovalResponse] = ()
 
     @property
     def idempotency_key(self) -> str:

@@ -118,7 +118,9 @@ def to_result(call: FunctionCall, value: Any, limit: int = MAX_RESULT_CHARS) -> 
         TypeError: Bytes, or something that JSON cannot hold.
     """
     if isinstance(value, FunctionResult):
-        return msgspec.structs.replace(value, call_id=call.call_id, name=call.name, text=_cut(value.text, limit))
+        requests = tuple([msgspec.structs.replace(request, within=call) for request in value.requests])
+        text = _cut(value.text, limit)
+        return msgspec.structs.replace(value, call_id=call.call_id, name=call.name, text=text, requests=requests)
     if isinstance(value, (Text, Media)):
         value = [value]
     if isinstance(value, list) and value and all(isinstance(item, (Text, Media)) for item in value):

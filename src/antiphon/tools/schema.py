@@ -66,6 +66,7 @@ class HintedParameters:
     schema: dict[str, Any]
     context_name: str | None
     _struct: type[msgspec.Struct]
+    _fields: tuple[msgspec.structs.FieldInfo, ...]
     _decoder: msgspec.json.Decoder[Any]
 
     def decode(self, arguments: str) -> dict[str, Any]:
@@ -88,7 +89,7 @@ class HintedParameters:
         if not isinstance(given, dict):
             return f"The arguments must be one JSON object: {error}."
         faults: list[str] = []
-        for field in msgspec.structs.fields(self._struct):
+        for field in self._fields:
             if field.name not in given:
                 if field.required:
                     faults.append(f"`{field.name}` is missing")
@@ -139,7 +140,7 @@ def parameters_of_schema(schema: Mapping[str, Any], name: str, *, context_name: 
         context_name: The function's parameter that gets the ``ToolContext``.
 
     Raises:
-        TypeError: It is none of type object, or larger than 64 KiB.
+        TypeError: It is wrong, none of type object, or larger than 64 KiB.
     """
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
@@ -148,8 +149,7 @@ def parameters_of_schema(schema: Mapping[str, Any], name: str, *, context_name: 
     whole: dict[str, Any] = {"type": "object", "properties": {}, **schema}
     if whole["type"] != "object":
         raise TypeError(f"Tool {name!r}: the schema of its arguments is of type {whole['type']!r}, not object.")
-    if len(msgspec.json.encode(whole)) > MAX_SCHEMA_BYTES:
-        raise TypeError(f"Tool {name!r}: the schema of its arguments has more than {MAX_SCHEMA_BYTES} bytes.")
+    _check_size(whole, f"Tool {name!r}: the schema of its arguments")
     kind = validator_for(whole)
     try:
         kind.check_schema(whole)
@@ -176,7 +176,7 @@ def parameters_of(function: Callable[..., Any], name: str) -> Parameters:
         name: The tool's name, for messages.
 
     Raises:
-        TypeError: A parameter, hint or default cannot be shown to a model.
+        TypeError: A parameter, hint or default cannot be shown to a model, or the schema is larger than 64 KiB.
     """
     signature = inspect.signature(function)
     hints = _hints(function, name)
@@ -210,7 +210,7 @@ def parameters_of_type(kind: Any, name: str) -> tuple[dict[str, Any], Callable[[
         The schema, and a function that raises ``ArgumentsError``.
 
     Raises:
-        TypeError: The type cannot be shown to a model, or is none of type object.
+        TypeError: The type cannot be shown to a model, is none of type object, or its schema is larger than 64 KiB.
     """
     foreign: dict[str, Any] = {}
     try:
@@ -219,6 +219,7 @@ def parameters_of_type(kind: Any, name: str) -> tuple[dict[str, Any], Callable[[
     except TypeError as error:
         raise TypeError(f"{name} cannot be shown to a model: {error}") from error
     schema = _without_references(raw, {**raw.pop("$defs", {}), **foreign})
+    _check_size(schema, f"{name}: its schema")
     if schema.get("type") != "object":
         raise TypeError(f"{name} is no type with fields; use a Pydantic model, dataclass, TypedDict or JSON Schema.")
 
@@ -326,7 +327,17 @@ def _build(fields: list[tuple[str, Any, Any]], context_name: str | None, name: s
         raise TypeError(f"Tool {name!r} has a parameter that cannot be shown to a model: {error}") from error
     definitions = {**raw["$defs"], **foreign}
     root = definitions.pop("Arguments")
-    return HintedParameters(_without_references(root, definitions), context_name, struct, decoder)
+    schema = _without_references(root, definitions)
+    _check_size(schema, f"Tool {name!r}: the schema of its arguments")
+    return HintedParameters(schema, context_name, struct, msgspec.structs.fields(struct), decoder)
+
+
+def _check_size(schema: Mapping[str, Any], what: str) -> None:
+    size = len(msgspec.json.encode(schema))
+    if size > MAX_SCHEMA_BYTES:
+        raise TypeError(
+            f"{what} has {size} bytes; at most {MAX_SCHEMA_BYTES} bytes are sent. Use fewer or simpler types."
+        )
 
 
 def _decode_foreign(kind: type, value: Any) -> Any:

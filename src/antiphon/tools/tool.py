@@ -9,12 +9,16 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 
 import msgspec
 
+from antiphon.logs import Log
 from antiphon.models.llm.contract import ToolSpec
 from antiphon.tools.context import ToolContext
 from antiphon.tools.schema import Parameters, context_parameter, first_paragraph, parameters_of, parameters_of_schema
 
 NeedsApproval = Callable[[Mapping[str, Any], ToolContext], bool | Awaitable[bool]]
+MakeFiller = Callable[[Mapping[str, Any]], str]
 ApprovalMode = Literal["never_require", "always_require"] | NeedsApproval
+
+_log = Log(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MASK = "***"
@@ -36,7 +40,8 @@ class FunctionTool:
         timeout_s: Longest run, 0.05..300; then the model reads that the tool was too slow.
         wait: ``block``: the model waits for the result. ``later``: it is told at once that the result will follow,
             and gets it in a later turn.
-        filler: Words for a caller who waits; several take turns. The agent's own unless given.
+        filler: Words for a caller who waits; several take turns, a function makes them of the call's arguments and
+            must be quick. The agent's own unless given.
         filler_after_s: How long a caller waits before the filler.
         cancel_on_interrupt: Whether an interruption ends a running call. Otherwise it goes on to its end, because
             what it does (a booking) may be half done.
@@ -56,7 +61,7 @@ class FunctionTool:
     Without a function the tool is only declared: a call of it ends the run, and the caller gives the result.
 
     Raises:
-        TypeError: A parameter cannot be shown to a model.
+        TypeError: It is no function, or a parameter cannot be shown to a model.
         ValueError: An option is out of its bounds.
     """
 
@@ -73,11 +78,13 @@ class FunctionTool:
         "is_declared_only",
         "is_later",
         "kind",
+        "make_filler",
         "max_calls",
         "max_errors",
         "max_result_chars",
         "metadata",
         "name",
+        "needs_care",
         "parameters",
         "result_parser",
         "return_direct",
@@ -97,7 +104,7 @@ class FunctionTool:
         approval_mode: ApprovalMode = "never_require",
         timeout_s: float = 10.0,
         wait: Literal["block", "later"] = "block",
-        filler: str | Sequence[str] | None = None,
+        filler: str | Sequence[str] | MakeFiller | None = None,
         filler_after_s: float = 1.5,
         cancel_on_interrupt: bool = False,
         exclusive: bool = False,
@@ -117,6 +124,8 @@ class FunctionTool:
             if name is None or schema is None:
                 raise ValueError("A tool without a function is declared by its name= and schema=.")
             function = _declared_only
+        if not callable(function):
+            raise TypeError(f"{function!r} is no tool: give a function, a FunctionTool, an agent or a source of tools.")
         self.function: Callable[..., Any] = function
         self.name: str = name or str(getattr(function, "__name__", type(function).__name__))
         if not _NAME.fullmatch(self.name):
@@ -144,7 +153,9 @@ class FunctionTool:
         self.metadata = dict(metadata or {})
         self.description = first_paragraph(inspect.getdoc(function) or "") if description is None else description
         self.timeout_s = timeout_s
-        self.filler = (filler,) if isinstance(filler, str) else tuple(filler or ())
+        self.make_filler = filler if callable(filler) else None
+        texts = (filler,) if isinstance(filler, str) else filler
+        self.filler: tuple[str, ...] = () if texts is None or callable(texts) else tuple(texts)
         self.filler_after_s = filler_after_s
         self.cancel_on_interrupt = cancel_on_interrupt
         self.return_direct = return_direct
@@ -156,6 +167,10 @@ class FunctionTool:
             if schema is None
             else parameters_of_schema(schema, self.name, context_name=context_parameter(function, self.name))
         )
+        self.needs_care = (
+            self.is_declared_only or approval_mode != "never_require" or max_calls is not None or max_errors is not None
+        )
+        """Whether a call is not simply run: a person approves it, the application answers it, or it is counted."""
         unknown = self.sensitive_args - self.parameters.schema["properties"].keys()
         if unknown:
             raise ValueError(f"Tool {self.name!r} has no parameter {sorted(unknown)[0]!r} to keep secret.")
@@ -167,6 +182,16 @@ class FunctionTool:
 
     def __repr__(self) -> str:
         return f"FunctionTool({self.name!r})"
+
+    def fillers_for(self, arguments: str) -> tuple[str, ...]:
+        """Words for a caller who waits for a call with these arguments; empty where the tool has none of its own."""
+        if self.make_filler is None:
+            return self.filler
+        try:
+            return (self.make_filler(self.parameters.decode(arguments)),)
+        except Exception:  # the root of somebody else's code: a caller who hears nothing has lost little
+            _log.error("tool.filler_failed", tool=self.name, exc_info=True)
+            return ()
 
     def visible_arguments(self, arguments: str) -> dict[str, Any]:
         """A model's arguments as logs and events may show them: sensitive ones masked; empty where no JSON object."""
@@ -192,7 +217,7 @@ class ToolOptions(TypedDict, total=False):
     approval_mode: ApprovalMode
     timeout_s: float
     wait: Literal["block", "later"]
-    filler: str | Sequence[str] | None
+    filler: str | Sequence[str] | MakeFiller | None
     filler_after_s: float
     cancel_on_interrupt: bool
     exclusive: bool
@@ -222,6 +247,10 @@ def tool(
     """Make a tool of a function: ``@tool``, ``@tool(timeout_s=3)`` or ``tool(clinic.book)``.
 
     The options are those of ``FunctionTool``.
+
+    Raises:
+        TypeError: A parameter cannot be shown to a model.
+        ValueError: An option is out of its bounds.
     """
     if function is None:
         return lambda later: FunctionTool(later, **options)

@@ -34,6 +34,9 @@ class BackgroundModel:
         self._timeout_s = timeout_s
         self._asked: set[int] = set()  # The states of the conversations that it is asked about now.
 
+    def __repr__(self) -> str:
+        return f"BackgroundModel({self._client.name!r}, {self._prompt!r}, {self._timeout_s})"
+
     async def ask(self, text: str, *, state: dict[str, Any]) -> str | None:
         """The answer about a text.
 

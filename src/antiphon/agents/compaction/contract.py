@@ -18,7 +18,7 @@ class Compaction(Protocol):
     cover, and ``max_tokens``, the limit that the last view was made for.
 
     Read where a strategy has it, and not asked for otherwise: ``note_usage(estimated, real)``, told after a request
-    what the provider counted.
+    what the provider counted. A ``__repr__`` that names its settings makes them part of ``agent.version``.
     """
 
     def view(self, messages: Sequence[Message], *, max_tokens: int | None, state: dict[str, Any]) -> list[Message]:

@@ -47,6 +47,9 @@ class FactSheet:
         self._max_facts = max_facts
         self._every_turns = every_turns
 
+    def __repr__(self) -> str:
+        return f"FactSheet({self._model!r}, {self._max_facts}, every_turns={self._every_turns})"
+
     def view(self, messages: Sequence[Message], *, max_tokens: int | None, state: dict[str, Any]) -> list[Message]:
         """The facts that are known, and the conversation."""
         facts = state.get("facts")

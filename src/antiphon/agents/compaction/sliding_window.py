@@ -19,6 +19,9 @@ class SlidingWindow:
     def __init__(self, keep_turns: int = 20) -> None:
         self._keep_turns = keep_turns
 
+    def __repr__(self) -> str:
+        return f"SlidingWindow(keep_turns={self._keep_turns})"
+
     def view(self, messages: Sequence[Message], *, max_tokens: int | None, state: dict[str, Any]) -> list[Message]:
         """The last turns, and what is pinned."""
         cut = kept_from(messages, self._keep_turns)

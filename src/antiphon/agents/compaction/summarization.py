@@ -51,6 +51,9 @@ class Summarization:
         self._keep_turns = keep_turns
         self._counter = TokenCounter(tokenizer)
 
+    def __repr__(self) -> str:
+        return f"Summarization({self._model!r}, keep_turns={self._keep_turns}, tokenizer={self._counter!r})"
+
     def view(self, messages: Sequence[Message], *, max_tokens: int | None, state: dict[str, Any]) -> list[Message]:
         """The summary that is there, and the messages that it does not cover."""
         if max_tokens is not None:

@@ -49,6 +49,9 @@ class TokenBudget:
         # Of the provider's counts to ours. The limits are divided by it, so that the counts can stay as they are.
         self._factor = 1.0
 
+    def __repr__(self) -> str:
+        return f"TokenBudget({self._max_tokens}, chain={self._chain!r}, tokenizer={self._counter!r})"
+
     def view(self, messages: Sequence[Message], *, max_tokens: int | None, state: dict[str, Any]) -> list[Message]:
         """The conversation as it is where it fits; else as the chain leaves it.
 

@@ -57,6 +57,9 @@ class TokenCounter:
         self._tokens: ByMessage[int] = ByMessage(CACHED_MESSAGES)
         self._totals: ByMessage[tuple[list[Message], int]] = ByMessage(CACHED_CONVERSATIONS)
 
+    def __repr__(self) -> str:
+        return getattr(self._tokenizer, "__qualname__", type(self._tokenizer).__qualname__)
+
     def of(self, message: Message) -> int:
         """Tokens of one message."""
         known = self._tokens.get(message)

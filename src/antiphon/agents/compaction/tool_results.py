@@ -28,6 +28,9 @@ class ToolResultCompaction:
         self._max_chars = max_chars
         self._short: ByMessage[Message] = ByMessage(_CACHED)
 
+    def __repr__(self) -> str:
+        return f"ToolResultCompaction({self._keep_groups}, {self._max_chars})"
+
     def view(self, messages: Sequence[Message], *, max_tokens: int | None, state: dict[str, Any]) -> list[Message]:
         """The conversation with older results cut."""
         older = self._older(messages)

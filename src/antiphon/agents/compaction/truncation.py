@@ -30,6 +30,9 @@ class Truncation:
         self._keep_turns = keep_turns
         self._counter = TokenCounter(tokenizer)
 
+    def __repr__(self) -> str:
+        return f"Truncation({self._max_tokens}, keep_turns={self._keep_turns}, tokenizer={self._counter!r})"
+
     def view(self, messages: Sequence[Message], *, max_tokens: int | None, state: dict[str, Any]) -> list[Message]:
         """What fits of the conversation, its end first."""
         given = list(messages)

@@ -146,12 +146,13 @@ class RunTrace:
             del asked[next(iter(asked))]
         asked[request.id] = self._approval(request.id, request.call.name), self.clock.now()
 
-    def decide(self, decisions: Sequence[ApprovalResponse], calls: Sequence[FunctionCall]) -> None:
+    def decide(self, decisions: Sequence[ApprovalResponse]) -> None:
         """A person has answered."""
-        for decision, call in zip(decisions, calls, strict=True):
+        for decision in decisions:
             known = self.tracing.asked.pop(decision.id, None)
             # Without one this was asked in another process: then nobody here knows for how long it waited.
-            span = known[0] if known is not None else self._approval(decision.id, call.name)
+            name = "_OTHER" if decision.call is None else decision.call.name
+            span = known[0] if known is not None else self._approval(decision.id, name)
             if known is not None:
                 span.set_attribute("antiphon.approval.waiting_s", self.clock.now() - known[1])
             span.set_attribute("antiphon.approval.approved", decision.approved)

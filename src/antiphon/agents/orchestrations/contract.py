@@ -30,8 +30,6 @@ EventType = Literal[
     "failed",
     "cancelled",
 ]
-OrchestrationLimit = Literal["max_rounds", "max_round_count", "max_reset_count", "max_turns"]
-"""The caps of orchestrations, as ``limit_hit`` names them."""
 
 
 class SupportsAgentRun(Protocol):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.orchestrations.choices import Until, choice_schema, in_turn, is_over, team_text
-from antiphon.agents.orchestrations.contract import OrchestrationLimit, SupportsAgentRun
+from antiphon.agents.orchestrations.contract import SupportsAgentRun
 from antiphon.agents.orchestrations.orchestration import Orchestration
 from antiphon.agents.orchestrations.stage import Stage
-from antiphon.agents.responses import AgentResponse
+from antiphon.agents.responses import AgentResponse, Limit
 from antiphon.errors import AgentInvalidResponseException
 from antiphon.models.llm.messages import Message
 
@@ -80,7 +80,7 @@ class GroupChat(Orchestration):
         names = tuple(each.name for each in self.participants)
         choose = self._chooser(stage, names)
         spoken: dict[str, AgentResponse] = {}
-        limit: OrchestrationLimit | None = None
+        limit: Limit | None = None
         state = GroupState(0, names, stage.conversation.messages)
         while (speaker := await choose(state)) is not None:
             await stage.tell("group_chat", stage.name, {"round": state.round, "speaker": speaker})

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import Handoff
 from antiphon.agents.orchestrations.choices import Until, is_over
-from antiphon.agents.orchestrations.contract import OrchestrationLimit, SupportsAgentRun
+from antiphon.agents.orchestrations.contract import SupportsAgentRun
 from antiphon.agents.orchestrations.conversation import Seat
 from antiphon.agents.orchestrations.orchestration import Orchestration
 from antiphon.agents.orchestrations.stage import Stage
-from antiphon.agents.responses import AgentResponse
+from antiphon.agents.responses import AgentResponse, Limit
 
-_CAP: OrchestrationLimit = "max_turns"
+_CAP: Limit = "max_turns"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -15,7 +15,7 @@ from antiphon.agents.orchestrations.turn import OrchestrationTurn, read
 from antiphon.agents.responses import AgentResponse
 from antiphon.agents.session import AgentSession
 from antiphon.agents.stream import ResponseStream
-from antiphon.tools.tool import FunctionTool
+from antiphon.tools.tool import ApprovalMode, FunctionTool
 
 if TYPE_CHECKING:
     from antiphon.agents.agent import Agent
@@ -146,6 +146,7 @@ class Orchestration(ABC):
         *,
         description: str | None = None,
         arg_name: str = "task",
+        approval_mode: ApprovalMode = "never_require",
         share_session: bool = False,
         timeout_s: float = 300.0,
     ) -> FunctionTool:
@@ -155,6 +156,7 @@ class Orchestration(ABC):
             name=name,
             description=description,
             arg_name=arg_name,
+            approval_mode=approval_mode,
             share_session=share_session,
             timeout_s=timeout_s,
         )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.orchestrations.choices import choice_schema, in_turn, team_text
-from antiphon.agents.orchestrations.contract import OrchestrationLimit, SupportsAgentRun
+from antiphon.agents.orchestrations.contract import SupportsAgentRun
 from antiphon.agents.orchestrations.conversation import Seat
 from antiphon.agents.orchestrations.orchestration import Orchestration
 from antiphon.agents.orchestrations.stage import Stage
-from antiphon.agents.responses import AgentResponse
+from antiphon.agents.responses import AgentResponse, Limit
 from antiphon.errors import AgentInvalidResponseException
 
 _FACTS = (
@@ -130,7 +130,7 @@ class _Work:
         self._stalls = 0
         self._resets = 0
 
-    async def to_the_end(self) -> OrchestrationLimit | None:
+    async def to_the_end(self) -> Limit | None:
         """Work until the task is fulfilled; gives the cap that ended it, if one did."""
         planner, stage = self._planner, self._stage
         await self._plan(_FACTS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -18,7 +18,6 @@ import structlog
 from antiphon.agents.orchestrations.contract import (
     EventType,
     OrchestrationEvent,
-    OrchestrationLimit,
     SupportsAgentRun,
 )
 from antiphon.agents.orchestrations.conversation import GO_ON, Conversation, Seat
@@ -168,7 +167,7 @@ class Stage:
         *,
         last: AgentResponse | None = None,
         agent: str = "",
-        limit: OrchestrationLimit | None = None,
+        limit: Limit | None = None,
     ) -> AgentResponse:
         """What came of the run.
 
@@ -183,7 +182,7 @@ class Stage:
             tuple(self.conversation.produced),
             self.usage,
             "limit" if limit else last.finish_reason if last else "stop",
-            cast("Limit | None", limit) or (last.limit_hit if last else None),
+            limit or (last.limit_hit if last else None),
             agent or self.name,
             handoffs=self.handoffs,
             steps=self.steps,

@@ -15,7 +15,7 @@ from antiphon.agents.orchestrations.conversation import handed_on, message_id_of
 from antiphon.agents.orchestrations.stage import Stage
 from antiphon.agents.responses import AgentResponse, AgentResponseUpdate
 from antiphon.agents.session import AgentSession
-from antiphon.agents.turns import Turn, _take_over
+from antiphon.agents.turns import Turn, take_over
 from antiphon.models.llm.content import Content, Reasoning, Text
 from antiphon.models.llm.messages import Message
 
@@ -95,7 +95,7 @@ class OrchestrationTurn(Turn):
     async def _play(self) -> AsyncGenerator[OrchestrationEvent]:
         session, orchestration = self._session, self._orchestration
         try:
-            await _take_over(session)
+            await take_over(session)
             session.turn = self
             await session.load()
             await session.add([*session.queue, *self._given])

@@ -11,7 +11,7 @@ import msgspec
 from antiphon.models.llm.anthropic_wire import PROVIDER, request
 from antiphon.models.llm.content import Content, FunctionCall, HostedTool, Reasoning, Usage
 from antiphon.models.llm.contract import ChatDelta, ChatOptions, Feature, FinishReason
-from antiphon.models.llm.endpoint import CONNECT_S, FIRST_TOKEN_S, STALL_S
+from antiphon.models.llm.endpoint import CONNECT_S, FIRST_TOKEN_S, STALL_S, public_url
 from antiphon.models.llm.families import family
 from antiphon.models.llm.messages import Message
 from antiphon.models.llm.providers import FULL_FEATURES
@@ -64,6 +64,8 @@ class AnthropicClient:
         self.model = model
         self.context_window = context_window or family(model).context_window
         url = base_url or _OFFICIAL_URL
+        self.base_url = public_url(url)
+        """Where it asks, in telemetry."""
         api_key = api_key.strip()
         timeout = sdk.Timeout(60.0, connect=CONNECT_S)
         self._sdk = sdk.AsyncAnthropic(api_key=api_key, base_url=url, max_retries=0, timeout=timeout)

@@ -144,6 +144,7 @@ class FunctionResult(Part, frozen=True, tag="function_result"):
         duration_ms: How long it took.
         media: Images and files that the tool gave besides its text.
         exception: What went wrong, for people; no model sees it.
+        requests: What a person has to decide before there is a result; of an agent that runs as a tool.
     """
 
     type: ClassVar[Literal["function_result"]] = "function_result"
@@ -154,6 +155,7 @@ class FunctionResult(Part, frozen=True, tag="function_result"):
     duration_ms: float = 0.0
     media: tuple[Media, ...] = ()
     exception: str | None = None
+    requests: tuple[ApprovalRequest, ...] = ()
 
 
 class ApprovalRequest(Part, frozen=True, tag="approval_request"):
@@ -164,6 +166,8 @@ class ApprovalRequest(Part, frozen=True, tag="approval_request"):
         call: What would run.
         prompt: For the person who decides; sensitive arguments are masked.
         expires_at: ISO time at which it counts as rejected; None for never.
+        agent: The name of the agent that called.
+        within: The call of that agent as a tool, where it runs as one: the decision goes on into it.
     """
 
     type: ClassVar[Literal["approval_request"]] = "approval_request"
@@ -171,6 +175,8 @@ class ApprovalRequest(Part, frozen=True, tag="approval_request"):
     call: FunctionCall
     prompt: str = ""
     expires_at: str | None = None
+    agent: str = ""
+    within: FunctionCall | None = None
 
     def approve(self, scope: ApprovalScope = "once") -> ApprovalResponse:
         """Let this call run; ``session``: and any further call of this tool in the conversation."""

@@ -23,6 +23,9 @@ BASIC_FEATURES: frozenset[Feature] = frozenset({"tools", "parallel_tools"})
 """What a client can do that does not say what it ``supports``."""
 
 
+MAX_TOOLS = 128
+
+
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
     """A tool as the model sees it: ``parameters`` is a JSON Schema of type object."""
@@ -74,6 +77,9 @@ class ChatOptions:
         conversation_id: A history that the provider keeps.
         extra: Further keys of the provider's request.
         headers: Further headers of the provider's request.
+
+    Raises:
+        ValueError: There are more than 128 tools.
     """
 
     tools: tuple[ToolSpec, ...] = ()
@@ -98,6 +104,13 @@ class ChatOptions:
     conversation_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.tools) > MAX_TOOLS:
+            raise ValueError(
+                f"A model is offered {MAX_TOOLS} tools at most, not {len(self.tools)}: leave some out, such as with an "
+                "MCP server's allowed_tools, or give them to another agent."
+            )
 
 
 class ChatDelta(msgspec.Struct, frozen=True, repr_omit_defaults=True):
@@ -133,6 +146,7 @@ class ChatClient(Protocol):
 
     - ``supports``: the ``Feature`` names that it can do; ``BASIC_FEATURES`` unless given.
     - ``context_window``: tokens that a request and its answer may have together.
+    - ``base_url``: where it asks, without user, password and query; for traces.
     - ``async prefill(messages, options)``, of a client that runs the model itself: read the conversation so far into
       its cache, while the caller still speaks. It is cancelled when the request itself comes.
     """

@@ -84,7 +84,8 @@ class Endpoint:
         self._query = parts.query
         self._root = base_url[: -len(parts.query) - 1] if parts.query else base_url
         self._root = self._root.rstrip("/")
-        self._shown_url = _public_url(self._root)
+        self.shown_url = public_url(self._root)
+        """The address without what is secret in it."""
         self._headers = headers
         self._first_token_s = first_token_s
         self._stall_s = stall_s
@@ -143,7 +144,7 @@ class Endpoint:
     def mapped(self, error: Exception, secrets: tuple[str, ...] = ()) -> ChatClientException:
         """What went wrong on the network, as one of ours."""
         if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-            return not_reached(self.provider, self._shown_url, redact(str(error), secrets))
+            return not_reached(self.provider, self.shown_url, redact(str(error), secrets))
         if isinstance(error, (TimeoutError, httpx.TimeoutException)):
             return stalled(self.provider)
         return connection_lost(self.provider, redact(str(error), secrets))
@@ -217,7 +218,7 @@ def _checked_url(base_url: str) -> SplitResult:
             return parts
     except (httpx.InvalidURL, ValueError):
         pass
-    shown = _public_url(base_url)
+    shown = public_url(base_url)
     raise ConfigurationError(f"The base URL {shown!r} must begin with http:// or https:// and name a host.")
 
 
@@ -236,7 +237,7 @@ def _private(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(part for value in values for part in (value, value.rpartition(" ")[2]))
 
 
-def _public_url(url: str) -> str:
+def public_url(url: str) -> str:
     """An address without user, password and query."""
     try:
         parts = urlsplit(url)

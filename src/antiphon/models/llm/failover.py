@@ -72,7 +72,7 @@ class FailoverChatClient:
     ) -> None:
         if not clients:
             raise ConfigurationError("A failover needs at least one model, such as openai:gpt-4o|groq:llama-3.3-70b.")
-        self.on_availability_changed = on_availability_changed
+        self._watchers = [on_availability_changed] if on_availability_changed is not None else []
         self._members = [_Member(client) for client in clients]
         self._clock = clock or WallClock()
         self._first_delta_s = first_delta_s
@@ -143,6 +143,11 @@ class FailoverChatClient:
         """Close all."""
         await asyncio.gather(*[member.client.aclose() for member in self._members])
 
+    def watch(self, told: OnAvailabilityChanged) -> Callable[[], None]:
+        """Have somebody told when a client begins or ends to be unavailable; what is given back ends that."""
+        self._watchers.append(told)
+        return lambda: self._watchers.remove(told)
+
     def available(self) -> dict[str, bool]:
         """Whether each client can be had, by name."""
         return {member.client.name: member.failures == 0 for member in self._members}
@@ -204,8 +209,8 @@ class FailoverChatClient:
     def _tell(self, member: _Member, available: bool, reason: str) -> None:
         self.notice = self._order()[0].client.notice
         _log.info("llm.availability_changed", client=member.client.name, available=available, reason=reason)
-        if self.on_availability_changed is not None:
-            self.on_availability_changed(member.client.name, available, reason)
+        for told in tuple(self._watchers):
+            told(member.client.name, available, reason)
 
 
 def _features(client: ChatClient) -> frozenset[Feature]:

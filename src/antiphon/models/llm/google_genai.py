@@ -13,7 +13,7 @@ import msgspec
 
 from antiphon.models.llm.content import Content, FunctionCall, HostedTool, Media, Reasoning, Usage
 from antiphon.models.llm.contract import ChatDelta, ChatOptions, Feature, FinishReason
-from antiphon.models.llm.endpoint import CONNECT_S, FIRST_TOKEN_S, STALL_S, new_http_client
+from antiphon.models.llm.endpoint import CONNECT_S, FIRST_TOKEN_S, STALL_S, new_http_client, public_url
 from antiphon.models.llm.families import family
 from antiphon.models.llm.google_wire import PROVIDER, SIGNATURE, request
 from antiphon.models.llm.messages import Message
@@ -73,6 +73,8 @@ class GoogleClient:
         self.model = model
         self.context_window = context_window or family(model).context_window
         url = base_url or _OFFICIAL_URL
+        self.base_url = public_url(url)
+        """Where it asks, in telemetry."""
         api_key = api_key.strip()
         self._http = new_http_client()
         self._http.event_hooks = {"request": [_limit_connecting], "response": [_remember]}

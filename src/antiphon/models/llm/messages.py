@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec.structs import force_setattr, replace
 
+from antiphon.errors import AgentInvalidRequestException
 from antiphon.models.llm.content import (
     Content,
     FunctionCall,
@@ -18,6 +19,8 @@ from antiphon.models.llm.content import (
 )
 
 Role = Literal["system", "user", "assistant", "tool"]
+MAX_TEXT_BYTES = 1024 * 1024
+
 Contents = str | Content | Iterable[Content]
 
 
@@ -130,14 +133,29 @@ def tool_message(result: FunctionResult) -> Message:
 
 
 def as_messages(given: str | Message | Content | Iterable[Message | Content | str]) -> list[Message]:
-    """What a user may pass for messages, as messages: words and contents are the user's."""
+    """What a user may pass for messages, as messages: words and contents are the user's.
+
+    Raises:
+        AgentInvalidRequestException: One has more than 1 MiB of text.
+    """
     if isinstance(given, Message):
-        return [given]
+        return [_checked(given)]
     if isinstance(given, str):
-        return [Message("user", given)]
+        return [_checked(Message("user", given))]
     if not isinstance(given, Iterable):
         return [tool_message(given) if given.type == "function_result" else Message("user", given)]
     return [message for item in given for message in as_messages(item)]
+
+
+def _checked(message: Message) -> Message:
+    text = message.text
+    if len(text) * 4 > MAX_TEXT_BYTES and len(text.encode(errors="replace")) > MAX_TEXT_BYTES:
+        raise AgentInvalidRequestException(
+            f"A message of {len(text)} characters is too long: at most {MAX_TEXT_BYTES} bytes of text are taken. Send "
+            "it in parts, or give it to the agent as a tool's result.",
+            code="input_invalid",
+        )
+    return message
 
 
 def _as_contents(contents: Contents) -> tuple[Content, ...]:

@@ -68,6 +68,8 @@ class OpenAIResponsesClient:
             stall_s=stall_s,
             http=http,
         )
+        self.base_url = self._endpoint.shown_url
+        """Where it asks, in telemetry."""
 
     async def stream(self, messages: Sequence[Message], options: ChatOptions) -> AsyncGenerator[ChatDelta]:
         """Ask once; see the contract.

@@ -1,0 +1,134 @@
+"""An answer that is being made: what the model has written of it, and what of that has its sound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from antiphon.agents.run import Run
+from antiphon.calls.clauses import Clause, ClauseSplitter
+from antiphon.calls.speech import Speech
+from antiphon.errors import AntiphonException
+from antiphon.models.llm.content import ToolFinished
+from antiphon.models.llm.messages import Message
+
+_AHEAD_S = 20.0
+"""The voice makes no more sound than this before it is heard: most of a long answer is never listened to."""
+
+
+class Reply:
+    """One answer. Times are the clock's seconds.
+
+    Attributes:
+        text: The caller's words that it answers; empty where the agent speaks unasked.
+        speeches: What the caller will hear of it, in order: one for each agent that has a part in it.
+        unvoiced: Clauses that wait for the voice because it is far ahead, each with its speech; None ends the speech.
+        run: The agent's loop, once it has begun.
+        accepted: A handoff that was accepted and is not carried out yet.
+        kept: What context providers add to the history, until it stands there.
+        sure: Set when the turn is committed.
+        speculative: It was begun before that.
+        failed: Why it broke off.
+        begun_at: When the model was asked.
+        first_token_at: When its first words came.
+        first_clause_at: When the voice got its first clause.
+        first_sound_at: When that clause had its sound.
+    """
+
+    __slots__ = (
+        "accepted",
+        "begun_at",
+        "failed",
+        "first_clause_at",
+        "first_sound_at",
+        "first_token_at",
+        "kept",
+        "run",
+        "speculative",
+        "speeches",
+        "splitter",
+        "sure",
+        "task",
+        "text",
+        "unvoiced",
+    )
+
+    def __init__(self, text: str, speech: Speech, *, speculative: bool, begun_at: float) -> None:
+        self.text = text
+        self.speeches = [speech]
+        self.unvoiced: deque[tuple[Speech, Clause | None]] = deque()
+        self.run: Run | None = None
+        self.accepted: ToolFinished | None = None
+        self.kept: Sequence[Message] = ()
+        self.sure = asyncio.Event()
+        self.speculative = speculative
+        self.failed: AntiphonException | None = None
+        self.begun_at = begun_at
+        self.first_token_at: float | None = None
+        self.first_clause_at: float | None = None
+        self.first_sound_at: float | None = None
+        self.splitter = ClauseSplitter()
+        self.task: asyncio.Task[None] | None = None
+        if not speculative:
+            self.sure.set()
+
+    @property
+    def speech(self) -> Speech:
+        """What is being added to."""
+        return self.speeches[-1]
+
+    async def committed(self) -> None:
+        """Wait until the turn is sure."""
+        await self.sure.wait()
+
+    def write(self, text: str) -> list[Clause]:
+        """Note words of the model; the clauses that are whole now."""
+        self.speech.generated += text
+        return self.splitter.feed(text)
+
+    def flush(self) -> list[Clause]:
+        """The last clauses of what was written so far."""
+        clauses = self.splitter.flush()
+        self.splitter = ClauseSplitter()
+        return clauses
+
+    def queue(self, clauses: Sequence[Clause]) -> None:
+        """Let clauses wait for the voice."""
+        self.unvoiced.extend((self.speech, clause) for clause in clauses if clause.speech)
+
+    def go_on_as(self, speech: Speech, *, drops_rest: bool) -> None:
+        """What comes from here on belongs to another speech.
+
+        Args:
+            speech: The other one.
+            drops_rest: Forget what was not said yet of the old one; else that is said first.
+        """
+        if drops_rest:
+            self.unvoiced.clear()
+            self.splitter = ClauseSplitter()
+            self.speeches.clear()
+        else:
+            self.queue(self.flush())
+            self.unvoiced.append((self.speech, None))
+        self.speeches.append(speech)
+
+    def finish(self) -> None:
+        """No more sound will come."""
+        for speech in self.speeches:
+            speech.finish()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is sound that was not sent yet."""
+        return any(speech.waiting for speech in self.speeches)
+
+    @property
+    def far_ahead(self) -> bool:
+        """Whether there is sound for a long time already."""
+        return sum(speech.audio.seconds(speech.waiting) for speech in self.speeches) > _AHEAD_S
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether anything of it can be heard."""
+        return any(speech.sound for speech in self.speeches)
