@@ -259,7 +259,8 @@ class Run:
         """What the model asks for; nothing at a limit. Its tokens are counted here."""
         usage = step.usage
         self.usage += usage
-        note_usage(self.agent, self._client, self.request, self._box.options.tools, usage.input_tokens)
+        if self.steps == 1:
+            note_usage(self.agent, self._client, self.request, self._box.options.tools, usage.input_tokens)
         return with_unique_ids(step.calls, self.request) if step.calls and self.limit is None else ()
 
     # Requests.

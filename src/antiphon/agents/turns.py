@@ -24,7 +24,7 @@ from antiphon.agents.session import AgentSession
 from antiphon.agents.step import Step
 from antiphon.errors import AgentInvalidRequestException, MiddlewareException, MiddlewareTermination
 from antiphon.logs import Log
-from antiphon.models.llm.content import Audio, Content, Text
+from antiphon.models.llm.content import ApprovalResponse, Audio, Content, Text
 from antiphon.models.llm.contract import ChatOptions
 from antiphon.models.llm.messages import Message, as_messages
 from antiphon.tools.tool import FunctionTool
@@ -274,18 +274,14 @@ class Turn:
         """What comes into the conversation first: late results, then words. Decisions are for the run."""
         session = self._session
         new: list[Message] = [] if context is None else list(context.kept)
-        decisions = [each for message in given for each in message.contents if each.type == "approval_response"]
+        words, decisions = _without_decisions(given)
         if decisions:
             self._decided = session.approvals.take_all(decisions, now=session.clock.utc())
             if self._trace is not None:
                 self._trace.decide(decisions)
         if session.late:
             new += session.take_late()
-        for message in given:
-            others = tuple(content for content in message.contents if content.type != "approval_response")
-            if others:
-                new.append(message if len(others) == len(message.contents) else message.replace(contents=others))
-        return new
+        return new + words if new else words
 
     async def _write(self, messages: Sequence[Message]) -> None:
         new = messages[self._written :]
@@ -358,6 +354,22 @@ class Turn:
             spoken_text=written if self.spoken_text is None else self.spoken_text,
         )
         run.produced.append(message)
+
+
+def _without_decisions(given: Sequence[Message]) -> tuple[list[Message], list[ApprovalResponse]]:
+    """The messages without the approvals in them, and these."""
+    words: list[Message] = []
+    decisions: list[ApprovalResponse] = []
+    for message in given:
+        contents = message.contents
+        if len(contents) == 1 and contents[0].type != "approval_response":
+            words.append(message)
+            continue
+        decisions += [content for content in contents if content.type == "approval_response"]
+        others = tuple(content for content in contents if content.type != "approval_response")
+        if others:
+            words.append(message if len(others) == len(contents) else message.replace(contents=others))
+    return words, decisions
 
 
 async def take_over(session: AgentSession) -> None:

@@ -144,10 +144,19 @@ def as_messages(given: str | Message | Content | Iterable[Message | Content | st
         return [_checked(Message("user", given))]
     if not isinstance(given, Iterable):
         return [tool_message(given) if given.type == "function_result" else Message("user", given)]
-    return [message for item in given for message in as_messages(item)]
+    messages: list[Message] = []
+    for item in given:
+        if isinstance(item, Message):
+            messages.append(_checked(item))
+        else:
+            messages += as_messages(item)
+    return messages
 
 
 def _checked(message: Message) -> Message:
+    contents = message.contents
+    if len(contents) == 1 and contents[0].type == "text" and len(contents[0].text) * 4 <= MAX_TEXT_BYTES:
+        return message
     text = message.text
     if len(text) * 4 > MAX_TEXT_BYTES and len(text.encode(errors="replace")) > MAX_TEXT_BYTES:
         raise AgentInvalidRequestException(
