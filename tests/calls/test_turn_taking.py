@@ -193,6 +193,19 @@ def test_a_backchannel_does_not_interrupt(policy: TurnPolicy) -> None:
     assert script.commits() == [HOURS]
 
 
+def test_a_first_guess_that_mistakes_a_backchannel_for_a_word_does_not_interrupt() -> None:
+    script = asked().at(3.5).voice(until=3.9, words="Uh-huh.", partials={3.86: "Hi"}).run(12)
+    assert script.story() == "Commit NoteOverlap"
+    assert script.commits() == [HOURS]
+
+
+def test_one_word_that_stays_takes_the_floor_when_it_is_sure_and_a_command_at_once() -> None:
+    script = asked().at(3.5).voice(until=3.9, words="Sundays?", partials={3.86: "Sundays"}).run(12)
+    assert script.commits() == [HOURS, "Sundays?"]
+    script = asked().at(3.5).voice(until=3.9, words="Stop.", partials={3.8: "Stop"}).run(12)
+    assert script.when(f.Interrupt) == pytest.approx(3.8, abs=0.02)
+
+
 def test_a_short_sound_does_not_even_make_the_agent_hesitate() -> None:
     script = asked().at(3.5).voice(until=3.95, words="Uh-huh.").run(12)  # by its end 0.5 s were not full
     assert script.story() == "Commit NoteOverlap"

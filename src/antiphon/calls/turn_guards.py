@@ -176,6 +176,27 @@ def takes_floor(floor: Floor, event: Heard) -> bool:
     return len(words_of(event.text)) >= (max(1, policy.min_words) if sounds(floor) else 1)
 
 
+def takes_floor_at_once(floor: Floor, event: Heard) -> bool:
+    """Whether these words take the floor while the agent sounds.
+
+    A recogniser's first guess at a short sound is often another word: "hi" for "uh-huh". One word that may still
+    change, and is no command, waits until the sound has lasted as long as an interruption must.
+    """
+    return takes_floor(floor, event) and not is_first_guess(floor, event)
+
+
+def is_first_guess(floor: Floor, event: Heard) -> bool:
+    """Whether this is one word that may still change, of a sound that has only just begun."""
+    policy = floor.policy
+    return (
+        not event.final
+        and policy.interruption == "vad"
+        and len(words_of(event.text)) == 1
+        and not is_command(event.text, policy.commands)
+        and event.at < floor.speech_at + policy.min_interruption_s - _SLACK_S
+    )
+
+
 def is_timer(name: TimerName) -> Callable[[Floor, Timeout], bool]:
     """Guard: this timer has run out."""
     return lambda _floor, event: event.timer == name

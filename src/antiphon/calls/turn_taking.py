@@ -134,7 +134,7 @@ TABLE: tuple[Row, ...] = (
         )
     ),
     # Both are heard, too short to count.
-    Row(OVERLAP, Heard, HEARING, (rules.note_words, rules.take_floor), when=guards.takes_floor),
+    Row(OVERLAP, Heard, HEARING, (rules.note_words, rules.take_floor), when=guards.takes_floor_at_once),
     Row(OVERLAP, Heard, None, (rules.note_words, rules.set_aside)),
     Row(OVERLAP, Timeout, HELD, (rules.was_sounding, rules.hold), when=guards.due_interrupt),
     Row(OVERLAP, Timeout, None, (rules.look_again,), when=guards.due_in_a_gap("interrupt")),
