@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import structlog
 
 from antiphon import Agent, Message, RunLimits, tool
 from antiphon.agents.session import MAX_MESSAGES, AgentSession
@@ -341,3 +342,34 @@ def test_a_session_that_is_dropped_is_gone_without_the_collector() -> None:
             gc.enable()
 
     clock.run(main())
+
+
+async def test_a_chore_that_fails_is_logged_and_costs_no_turn() -> None:
+    async def broken() -> None:
+        raise OSError("disk full")
+
+    session = AgentSession()
+    with structlog.testing.capture_logs() as logs:
+        session.spawn(broken(), "summary")
+        await Agent("desk", model=ScriptedChatClient(["Hello."])).run("Hi.", session=session)
+        await asyncio.sleep(0)
+    assert [entry["event"] for entry in logs] == ["session.chore_failed"]
+    await session.aclose()
+
+
+async def test_the_end_of_a_session_ends_its_chores_also_those_that_have_not_begun() -> None:
+    ended: list[str] = []
+
+    async def endless() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append("ended")
+
+    session = AgentSession()
+    session.spawn(endless(), "summary")
+    await asyncio.sleep(0)
+    session.spawn(endless(), "another")
+    await session.aclose()
+    assert ended == ["ended"]
+    assert len(asyncio.all_tasks()) == 1

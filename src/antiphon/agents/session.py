@@ -8,7 +8,7 @@ import os
 import random
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -34,6 +34,7 @@ _log = Log(__name__)
 FORMAT = 1
 MAX_MESSAGES = 10_000
 MAX_WAITING = 100
+_CLOSE_S = 1.0
 MAX_STATE_BYTES = 1024 * 1024
 
 
@@ -168,11 +169,18 @@ class AgentSession:
             taken += [Message("assistant", (call,)), tool_message(result)]
         return taken
 
-    def spawn(self, work: Any, name: str) -> None:
-        """Run a chore of the session behind its turns, such as a summary."""
-        task = asyncio.create_task(work, name=f"{self.id} {name}")
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a chore of the session behind its turns, such as a summary; ``aclose`` ends it."""
+        task = asyncio.create_task(self._guarded(work, name), name=f"{self.id} {name}")
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before its first step, it never came to its work
+
+    async def _guarded(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except Exception:  # the chore's root: what fails behind the conversation must be seen, and costs no turn
+            _log.exception("session.chore_failed", session_id=self.id, chore=name)
 
     async def aclose_tools(self) -> None:
         """Cancel the tool calls that still run."""
@@ -184,8 +192,11 @@ class AgentSession:
         """End what still runs for this conversation. Late results that come after this are dropped."""
         if self.turn is not None:
             await self.turn.aclose()
-        for chore in tuple(self._chores):
+        chores = tuple(self._chores)
+        for chore in chores:
             chore.cancel()
+        if chores:
+            await asyncio.wait(chores, timeout=_CLOSE_S)
         await self.aclose_tools()
 
     def to_dict(self) -> dict[str, Any]:
