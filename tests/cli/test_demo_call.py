@@ -34,8 +34,8 @@ def read(*told: events.CallEvent) -> Transcript:
     return transcript
 
 
-def shown(transcript: Transcript) -> str:
-    console = Console(width=120, file=io.StringIO())
+def shown(transcript: Transcript, width: int = 120) -> str:
+    console = Console(width=width, file=io.StringIO())
     console.print(live_view(transcript))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
@@ -91,6 +91,18 @@ def test_turns_carry_their_metrics_and_tools_and_faults_are_told() -> None:
     assert [turn.number for turn in transcript.turns] == [2]
     for words in ("tool book(day=Tuesday)", "The voice failed.", "user hangup", "[red]question[/]", "350", "420", "–"):
         assert words in text
+
+
+def test_no_figure_loses_a_digit_on_a_narrow_terminal() -> None:
+    question = "Please book a cleaning on Tuesday at ten in the morning, or on Wednesday."
+    times = {"end_of_turn_ms": 351.0, "transcript_ms": 273.0, "first_token_ms": 1602.0, "first_audio_ms": 1632.0}
+    transcript = read(
+        events.TurnCompleted(12, question, "Done.", False, True), events.TurnMetrics(12, True, True, **times)
+    )
+    for width in (80, 60):
+        text = shown(transcript, width)
+        for figure in ("12", "351", "273", "1602", "1632", "cut", "audio"):
+            assert figure in text, (width, figure, text)
 
 
 @dataclass

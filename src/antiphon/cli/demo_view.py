@@ -74,7 +74,8 @@ def _spoken(row: Row) -> tuple[Text, Text]:
 def _stages(transcript: Transcript, limit: int | None) -> Table:
     table = Table(box=None, padding=(0, 1), caption="ms after the caller's last sound", caption_justify="left")
     table.add_column("\nturn", justify="right")
-    table.add_column("\ncaller", overflow="ellipsis", no_wrap=True, max_width=48)
+    # The only column that may wrap: on a narrow terminal it makes room, and no figure loses a digit.
+    table.add_column("\ncaller", max_width=48)
     for title in STAGES.values():
         table.add_column(title, justify="right", no_wrap=True, min_width=max(map(len, title.split("\n"))))
     table.add_column("", no_wrap=True, min_width=3)
