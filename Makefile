@@ -56,7 +56,7 @@ bench-peers: ## environments for the benchmarks' peers: Pipecat, LiveKit Agents 
 	done
 
 # Hashes only: neither a host nor a path gets into the files.
-COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+COMPILE = $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-header \
 	--no-annotate --no-emit-index-url --no-emit-find-links
 
 requirements: environment ## resolve the dependencies anew, with hashes
