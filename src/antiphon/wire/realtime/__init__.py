@@ -1,0 +1,1 @@
+"""The Realtime protocol, the server's side: typed client events in, text frames out. No socket, no clock, no task."""
