@@ -115,14 +115,14 @@ _WORD = r"[\w+%'-]++"
 _AT = r"(?:\s{0,3}@\s{0,3}|\s{1,3}at\s{1,3}|\s{0,3}[(\[]\s?at\s?[)\]]\s{0,3})"
 # An address that is spelt with words is one only if its last word is a top-level domain: people meet at noon.
 _TOP_LEVEL = """ac ae ai app ar at au be bg biz br ca cc ch cl cloud cn co com cz de dev dk edu ee email es eu fi fr
-gov gr hk hr hu id ie il in info int io ir is it jp ke kr lt lu lv me mil mx my net ng nl no nz online org pe ph pk pl pro
-pt ro rs ru se sg shop si site sk store tech th tr tv tw ua uk us uy vn xyz za""".split()
+gov gr hk hr hu id ie il in info int io ir is it jp ke kr lt lu lv me mil mx my net ng nl no nz online org pe ph pk pl
+pro pt ro rs ru se sg shop si site sk store tech th tr tv tw ua uk us uy vn xyz za""".split()
 _EMAIL = Kind(
     "email",
     re.compile(
         rf"(?<![\w+%'-]){_WORD}(?:{_dotted(spoken=True)}{_WORD})*(?:"
         rf"\s?@\s?{_WORD}(?:\.{_WORD})*\.[^\W\d_]{{2,24}}+"
-        rf"|{_AT}{_WORD}(?:{_dotted(spoken=True)}{_WORD})*{_dotted(spoken=True)}(?:{'|'.join(_TOP_LEVEL)})(?!\w)"
+        rf"|{_AT}{_WORD}(?:{_dotted(spoken=True)}{_WORD})*{_dotted(spoken=True)}(?:{'|'.join(_TOP_LEVEL)})(?![^\W\d])"
         r")",
         re.IGNORECASE,
     ),
