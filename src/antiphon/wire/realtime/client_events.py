@@ -75,7 +75,7 @@ class ItemTruncate(Struct, frozen=True):
 
     Attributes:
         item_id: The assistant's item.
-        content_index: The part; only 0 can be truncated, which the conversation checks.
+        content_index: The part; always 0.
         audio_end_ms: How much of its audio was heard.
         event_id: The client's id of the event.
     """
