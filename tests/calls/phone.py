@@ -18,6 +18,7 @@ from antiphon.calls.line import AudioTap
 from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
+from antiphon.calls.speech import Speech
 from antiphon.clock import VirtualClock
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.scripted import ScriptedChatClient
@@ -55,6 +56,7 @@ class Phone:
     audio: AudioFormat = PHONE
     has_marks: bool = True
     can_clear: bool = True
+    can_pause: bool = True
     delay_s: float = 0.0
     """How much later than sent a silent line begins to play."""
     frames: list[tuple[float, bytes]] = field(default_factory=list)
@@ -67,7 +69,7 @@ class Phone:
     _play_until: float = 0.0
     _heard: list[tuple[float, float, bytes]] = field(default_factory=list)
 
-    def play(self, payload: bytes) -> None:
+    def play(self, payload: bytes, speech: Speech) -> None:
         self.frames_after_end += self.hung_up is not None
         now = self.clock.now()
         start = self._play_until if self._play_until > now else now + self.delay_s

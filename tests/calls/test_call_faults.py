@@ -18,6 +18,7 @@ from antiphon.calls.events import SessionError, ToolExecuted, UserTurnCompleted
 from antiphon.calls.log import Entry
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
+from antiphon.calls.speech import Speech
 from antiphon.clock import VirtualClock
 from antiphon.errors import (
     ChatClientContentFilterException,
@@ -398,10 +399,10 @@ def test_a_recogniser_that_does_not_close_does_not_hold_the_call(raises: bool) -
 class DeadPhone(Phone):
     """A line that breaks its contract: from some time on, sending raises."""
 
-    def play(self, payload: bytes) -> None:
+    def play(self, payload: bytes, speech: Speech) -> None:
         if self.clock.now() > 3:
             raise BrokenPipeError
-        super().play(payload)
+        super().play(payload, speech)
 
 
 DISASTERS: dict[str, Callable[[VirtualClock], dict[str, Any]]] = {

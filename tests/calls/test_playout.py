@@ -23,11 +23,12 @@ class Line:
     audio: AudioFormat = PHONE
     has_marks: bool = False
     can_clear: bool = True
+    can_pause: bool = True
     sent: list[tuple[float, bytes]] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
     clears: list[float] = field(default_factory=list)
 
-    def play(self, payload: bytes) -> None:
+    def play(self, payload: bytes, speech: Speech) -> None:
         self.sent.append((self.clock.now(), payload))
 
     def mark(self, name: str) -> None:
@@ -49,12 +50,16 @@ class Told:
 
     clock: VirtualClock
     events: list[tuple[Any, ...]] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
 
     def speech_started(self, speech: Speech) -> None:
         self.events.append(("started", speech.number, round(self.clock.now(), 3)))
 
     def speech_over(self, speech: Speech) -> None:
         self.events.append(("over", speech.number, round(self.clock.now(), 3)))
+
+    def speech_sent(self, speech: Speech) -> None:
+        self.sent.append(speech.number)
 
     def silent(self, last: Speech, more: bool) -> None:
         self.events.append(("silent", last.number, more))

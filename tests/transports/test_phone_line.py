@@ -8,8 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from antiphon.audio.formats import PHONE
 from antiphon.calls.events import EndReason, SessionEnded, SessionError
 from antiphon.calls.log import CallLog, Entry
+from antiphon.calls.speech import Speech
 from antiphon.clock import VirtualClock
 from antiphon.telemetry import Traffic
 from antiphon.transports.phone import START_TIMEOUT_S, PhoneLine
@@ -154,7 +156,7 @@ def test_line_sends_audio_marks_and_clears(clock: VirtualClock) -> None:
     async def run() -> None:
         setting = Setting(clock)
         call = await setting.open()
-        setting.line.play(FRAME)
+        setting.line.play(FRAME, Speech(1, "reply", turn=1, audio=PHONE))
         setting.line.mark("m1")
         setting.line.clear()
         kinds = [type(setting.carrier.receive(text)).__name__ for text in setting.socket.sent]

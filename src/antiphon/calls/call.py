@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -30,8 +30,8 @@ from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
-from antiphon.calls.policy import CallPolicy
-from antiphon.calls.reply import Reply
+from antiphon.calls.policy import CallPolicy, TurnPolicy
+from antiphon.calls.reply import Reply, ReplyTerms
 from antiphon.calls.responding import Responding
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker, Speech
@@ -41,6 +41,7 @@ from antiphon.calls.tracing import CallTrace
 from antiphon.calls.turn_taking import TurnTaking
 from antiphon.calls.turns import TurnRecord
 from antiphon.calls.voice import Phrases, Voice
+from antiphon.calls.watcher import ReplyWatcher, Unwatched
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
 from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
@@ -124,6 +125,9 @@ class Call:
         phrases: The process's fixed phrases.
         client_for: Gives the language model of an agent that a handoff leads to; that of ``models`` unless given.
         team: Further agents that handoffs may name.
+        history: Keeps what was said; a new one unless given.
+        watcher: Told how replies come about.
+        greets: Whether the agent speaks first, where it has a greeting.
     """
 
     def __init__(
@@ -145,10 +149,16 @@ class Call:
         phrases: Phrases | None = None,
         client_for: Callable[[Agent], ChatClient] | None = None,
         team: Sequence[Agent] = (),
+        history: History | None = None,
+        watcher: ReplyWatcher | None = None,
+        greets: bool = True,
     ) -> None:
         self.agent = agent
         self.log = log
-        self.history = History()
+        self.history = History() if history is None else history
+        self._watcher = watcher or Unwatched()
+        self._greets = greets
+        self._asked_terms: ReplyTerms | None = None
         self._caller = Caller(session_id, call_id, carrier, parameters or {})
         self._line = line
         self._models = models
@@ -203,6 +213,7 @@ class Call:
             floor.DropSpeculation: lambda _: self._responding.drop(),
             floor.Commit: self._commit,
             floor.TellNews: lambda _: self._tell_news(),
+            floor.Respond: lambda _: self._respond(),
             floor.Pause: lambda _: self._speaking.pause(),
             floor.Resume: lambda action: self._speaking.resume(false_interruption=action.false_interruption),
             floor.Interrupt: lambda _: self._stop_reply(over=True),
@@ -224,6 +235,7 @@ class Call:
             over=self._speech_over,
             failed=self._fail,
             spawn=self._spawn,
+            watcher=self._watcher,
             playout=lambda speaking: Playout(
                 self._line,
                 speaking,
@@ -254,6 +266,7 @@ class Call:
             failed=self._reply_failed,
             say_filler=lambda text: self._speaking.say("filler", text, self._turn_count),
             spawn=self._spawn,
+            watcher=self._watcher,
         )
 
     def _ears(self) -> Listening:
@@ -312,6 +325,59 @@ class Call:
             self._asides.append(text)
             self._say_asides()
 
+    # What the application may ask for, beside the caller.
+
+    @property
+    def session(self) -> AgentSession:
+        """What the conversation's tools, providers and approvals keep."""
+        return self._session
+
+    @property
+    def caller_has_floor(self) -> bool:
+        """Whether it is the caller's turn, which has begun."""
+        return self._floor.phase in _THE_CALLERS
+
+    @property
+    def agent_is_silent(self) -> bool:
+        """Whether nothing of the agent is owed or heard."""
+        return self._floor.phase in _THE_CALLERS or self._floor.phase is Phase.IDLE
+
+    def adopt(self, turn: TurnPolicy, *, detects: bool = True, threshold: float | None = None) -> None:
+        """Go on by other manners.
+
+        Args:
+            turn: The manners.
+            detects: Whether the detector finds the caller's speech; else ``commit`` ends each turn.
+            threshold: The detector's score that counts as speech; its own unless given.
+        """
+        self._floor.policy = turn
+        self._listening.adopt(turn, detects=detects, threshold=threshold)
+        if self._open:
+            self._tell(events.SessionManners(turn.to_dict(), detects, threshold))
+
+    def go_by(self, terms: ReplyTerms, *, voice: str | None = None) -> None:
+        """What replies go by, and the voice that speaks them, from the next one on."""
+        self._responding.terms = terms
+        self._voice.speaker = replace(self._voice.speaker, voice=voice)
+
+    def commit(self) -> None:
+        """The caller's turn is over."""
+        self._on(floor.CommitRequested(self.log.seconds()))
+
+    def respond(self, terms: ReplyTerms | None = None) -> None:
+        """Answer the conversation as it stands, as soon as the floor is free; ``terms`` hold for this answer."""
+        self._asked_terms = terms
+        self._on(floor.ReplyRequested(self.log.seconds()))
+
+    def cancel(self) -> None:
+        """Say no more of what is being said or made."""
+        self._on(floor.CancelRequested(self.log.seconds()))
+
+    def clear_input(self) -> None:
+        """Forget what the caller said since the last turn."""
+        self._listening.clear()
+        self._on(floor.InputCleared(self.log.seconds()))
+
     def tell(self, event: events.CallEvent) -> None:
         """Write something that happened around the call into its log, while it is on."""
         if self._open:
@@ -349,7 +415,8 @@ class Call:
                 self._tasks = tasks
                 self._open = not self._over.is_set()
                 self._prepare_greeting()
-                self._on(floor.Opened(self.log.seconds(), greet=bool(self._wording.greeting)))
+                greets = self._greets and bool(self._wording.greeting)
+                self._on(floor.Opened(self.log.seconds(), greet=greets))
                 await self._over.wait()
                 self._stop_reply(over=True)
                 self._line.hang_up(self._reason)
@@ -414,6 +481,7 @@ class Call:
             self._busy = False
 
     def _step(self, event: floor.Event) -> None:
+        before = self._floor.phase
         note = _NOTES.get(type(event))
         if note is not None:
             note(self, event)
@@ -423,6 +491,8 @@ class Call:
             self._tell(events.FloorDecision(floor.describe(event), done, self._floor.phase.value))
         for action in actions:
             self._deeds[type(action)](action)
+        if before in _THE_CALLERS and self._floor.phase is Phase.IDLE and not _has_commit(actions):
+            self._watcher.turn_dropped()
         state = _AGENT_STATES[self._floor.phase]
         if state != self._agent_state:
             self._tell(events.AgentStateChanged(self._agent_state, state))
@@ -465,7 +535,12 @@ class Call:
         turn.final_at = self._floor.final_at
         turn.committed_at = self.log.seconds()
         self._tell(events.UserTurnCompleted(turn.number, action.text, action.trigger, action.probability))
-        self._answer(turn, self._responding.commit(action.text, action.fresh))
+        if not action.answer:
+            self._responding.drop()
+            self.history.hear_user(action.text, action.fresh)
+            return
+        terms, self._asked_terms = self._asked_terms, None
+        self._answer(turn, self._responding.commit(action.text, action.fresh, terms))
 
     def _tell_news(self) -> None:
         self._close_turn(interrupted=False)
@@ -473,15 +548,26 @@ class Call:
         self._turn = TurnRecord(self._turn_count, agent_first=True)
         self._answer(self._turn, self._responding.tell_news())
 
+    def _respond(self) -> None:
+        """A turn that only got its words is answered; without one, the agent speaks unasked."""
+        if self._turn is None or self._turn.reply is not None:
+            self._close_turn(interrupted=False)
+            self._turn_count += 1
+            self._turn = TurnRecord(self._turn_count, agent_first=True)
+        terms, self._asked_terms = self._asked_terms, None
+        self._answer(self._turn, self._responding.respond(terms))
+
     def _answer(self, turn: TurnRecord, reply: Reply) -> None:
         turn.reply = reply
         reply.speech.turn = turn.number
+        self._watcher.reply_began(reply)
         self._speaking.begin(reply.speech)
 
     def _stop_reply(self, *, over: bool) -> None:
         """Say no more; the turn is ``over``, or goes on because nothing of the reply was heard."""
         self._responding.drop()
         self._speaking.stop()
+        self._watcher.reply_stopped()
         if over:
             self._close_turn(interrupted=True)
 
@@ -603,6 +689,10 @@ class Call:
         except Exception as error:  # The root of a call's task: a fault in it must not end the call.
             _log.exception("call_task_failed", call_id=self._caller.call_id, task=name)
             self._tell(events.SessionError("internal", f"{name}: {type(error).__name__}"))
+
+
+def _has_commit(actions: Sequence[floor.Action]) -> bool:
+    return any(type(action) is floor.Commit for action in actions)
 
 
 _NOTES: dict[type, Callable[[Call, Any], None]] = {

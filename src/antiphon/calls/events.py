@@ -32,6 +32,16 @@ class SessionStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionManners:
+    """The application changed the manners; ``detects`` and ``threshold`` as in ``Call.adopt``."""
+
+    type: ClassVar[str] = "session.manners"
+    manners: dict[str, Any]
+    detects: bool
+    threshold: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEnded:
     """The last event of every call."""
 
@@ -81,12 +91,12 @@ class UserTranscription:
 
 @dataclass(frozen=True, slots=True)
 class UserTurnCompleted:
-    """The caller's turn is over and will be answered; ``trigger`` says why."""
+    """The caller's turn is over; ``trigger`` says why."""
 
     type: ClassVar[str] = "user.turn_completed"
     turn: int
     text: str
-    trigger: Literal["silence", "model", "max_duration", "text", "dtmf"]
+    trigger: Literal["silence", "model", "max_duration", "client", "text", "dtmf"]
     probability: float | None = None
 
 
@@ -325,6 +335,7 @@ class FloorDecision:
 
 CallEvent = (
     SessionStarted
+    | SessionManners
     | SessionEnded
     | SessionError
     | SessionUsage

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from antiphon.calls.events import EndReason, SpeechKind
 
 TimerName = Literal["endpoint", "final", "interrupt", "verify", "dead_air", "idle", "turn_limit", "ending"]
-Trigger = Literal["silence", "model", "max_duration"]
+Trigger = Literal["silence", "model", "max_duration", "client"]
 
 
 class Phase(Enum):
@@ -116,6 +116,34 @@ class AgentHasNews:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitRequested:
+    """The application says that the caller's turn is over, whatever the ears make of it."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequested:
+    """The application wants the agent to answer the conversation as it stands."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """The application wants no more of what the agent says."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class InputCleared:
+    """The application has thrown away what the caller said since the last turn."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class KeyPressed:
     """The caller pressed a key: a sign of life."""
 
@@ -159,6 +187,10 @@ Event = (
     | ReplyFailed
     | SpeakRequested
     | AgentHasNews
+    | CommitRequested
+    | ReplyRequested
+    | CancelRequested
+    | InputCleared
     | KeyPressed
     | EndRequested
     | LineLost
@@ -204,7 +236,7 @@ class DropSpeculation:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The turn is over: answer it.
+    """The turn is over.
 
     Attributes:
         text: All words of the turn.
@@ -212,12 +244,14 @@ class Commit:
             earlier answer was heard.
         trigger: Why it is over.
         probability: The end-of-turn model's opinion, where there is one.
+        answer: Whether the agent answers now; else the words are kept, and the application asks for the answer.
     """
 
     text: str
     fresh: str
     trigger: Trigger
     probability: float | None = None
+    answer: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +297,11 @@ class TellNews:
 
 
 @dataclass(frozen=True, slots=True)
+class Respond:
+    """Begin the turn that the application asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class SayGoodbye:
     """Say the goodbye for this reason."""
 
@@ -298,6 +337,7 @@ Action = (
     | NoteOverlap
     | Say
     | TellNews
+    | Respond
     | SayGoodbye
     | NoteIdle
     | HangUp
@@ -331,5 +371,6 @@ _EVENTS: dict[str, Any] = {
     for made in (
         *(Opened, VoiceStarted, VoiceStopped, Heard, TurnScored, SpeechStarted, SpeechFinished, ReplyFailed),
         *(SpeakRequested, AgentHasNews, KeyPressed, EndRequested, LineLost, Timeout),
+        *(CommitRequested, ReplyRequested, CancelRequested, InputCleared),
     )
 }

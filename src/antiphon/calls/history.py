@@ -15,13 +15,14 @@ from antiphon.models.llm.messages import Message, tool_message
 
 @dataclass(frozen=True, slots=True)
 class ReplyRecord:
-    """The three records of one reply, for the log and for people."""
+    """The three records of one reply, for the log and for people; ``speech`` is the number of what was said."""
 
     generated: str
     spoken: str
     heard: str
     interrupted: bool
     author: str = ""
+    speech: int = 0
 
 
 class History:

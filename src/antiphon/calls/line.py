@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from antiphon.audio.formats import AudioFormat
+
+if TYPE_CHECKING:
+    from antiphon.calls.speech import Speech
 
 
 class Line(Protocol):
@@ -16,9 +19,11 @@ class Line(Protocol):
     """Whether ``mark`` comes back as ``Call.mark_played`` when the audio before it was played."""
     can_clear: bool
     """Whether ``clear`` drops audio that was sent but not played; if not, the call sends no more than it must."""
+    can_pause: bool
+    """Whether ``clear`` works in the middle of a speech, so that the rest can be sent again when it goes on."""
 
-    def play(self, payload: bytes) -> None:
-        """Send audio that follows what was sent before."""
+    def play(self, payload: bytes, speech: Speech) -> None:
+        """Send audio that follows what was sent before; ``speech.sent`` counts it already."""
         ...
 
     def mark(self, name: str) -> None:

@@ -18,7 +18,7 @@ from antiphon.audio.formats import AudioFormat
 from antiphon.audio.resample import resample
 from antiphon.audio.ring import ByteRing
 from antiphon.calls.floor import Heard, TurnScored, VoiceStarted, VoiceStopped
-from antiphon.calls.policy import CallPolicy
+from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.clock import Clock
 from antiphon.errors import IntegrationException
 from antiphon.models.stt.contract import STT, STTStream, Transcript
@@ -58,14 +58,22 @@ class VoiceGate:
     __slots__ = ("_enter", "_leave", "_start_s", "_stop_s", "_tail_s", "silent_s", "speaking", "voiced_s")
 
     def __init__(self, vad: VAD, *, start_s: float, stop_s: float) -> None:
-        self.speaking = False
-        self.voiced_s = 0.0
-        self.silent_s = 0.0
-        self._enter = vad.threshold
-        self._leave = vad.threshold - _HYSTERESIS
+        self.reset()
+        self.adopt(vad, start_s=start_s, stop_s=stop_s)
+
+    def adopt(self, vad: VAD, *, start_s: float, stop_s: float, threshold: float | None = None) -> None:
+        """Go by these limits from here on; ``threshold`` is the detector's own unless given."""
+        self._enter = vad.threshold if threshold is None else threshold
+        self._leave = max(self._enter - _HYSTERESIS, self._enter / 2)
         self._tail_s = vad.tail_s
         self._start_s = start_s - _EPSILON_S
         self._stop_s = stop_s - _EPSILON_S
+
+    def reset(self) -> None:
+        """There is no speech."""
+        self.speaking = False
+        self.voiced_s = 0.0
+        self.silent_s = 0.0
 
     def hear(self, score: float, seconds: float) -> Literal["started", "stopped"] | None:
         """Take the score of the next piece of audio; what changes with it."""
@@ -95,6 +103,7 @@ class Listening:
 
     Attributes:
         speech_s: Seconds of speech that the recogniser was given.
+        detects: Whether the detector finds the speech; else all sound is taken for it, until somebody ends the turn.
     """
 
     def __init__(
@@ -113,6 +122,7 @@ class Listening:
         language: str | None = None,
     ) -> None:
         self.speech_s = 0.0
+        self.detects = True
         self._audio = audio
         self._sample_bytes = audio.sample_bytes
         self._turn_model = turn
@@ -126,6 +136,7 @@ class Listening:
         self._longest = audio.frame_bytes(_LONGEST_MS)
         self._heard_at = 0.0  # when the last frame of speech came
         self._watching = False
+        self._detector = vad
         self._gate = VoiceGate(vad, start_s=policy.turn.start_s, stop_s=policy.turn.stop_s)
         self._utterance = 0
         self._answered = 0  # utterances below this have their final words, or failed
@@ -148,6 +159,9 @@ class Listening:
             return
         if odd := len(payload) % self._sample_bytes:
             payload = payload[:-odd]
+        if not self.detects:
+            self._feed(payload)
+            return
         if self._gate.speaking:
             self._heard_at = self._now()
             self._feed(payload)
@@ -156,6 +170,30 @@ class Listening:
         if self._turn_model is not None:
             self._context.push(payload)
         self._vad.feed(payload)
+
+    def adopt(self, turn: TurnPolicy, *, detects: bool = True, threshold: float | None = None) -> None:
+        """Listen by other manners from here on; speech that goes on is not lost.
+
+        Args:
+            turn: The manners.
+            detects: As the attribute.
+            threshold: Score of the detector that counts as speech; its own unless given.
+        """
+        self._final_s = turn.final_timeout_s
+        self._gate.adopt(self._detector, start_s=turn.start_s, stop_s=turn.stop_s, threshold=threshold)
+        if self.detects and not detects and self._gate.speaking:
+            self._gate.reset()
+            self._report(VoiceStopped(self._now(), self._now()))
+        self.detects = detects
+
+    def clear(self) -> None:
+        """Forget the sound since the last utterance that was finished."""
+        self._gate.reset()
+        self._preroll.take()
+        self._context.take()
+        if self._fed:
+            self._fed = False
+            self._stt.discard()
 
     @property
     def voiced(self) -> bool:

@@ -39,6 +39,10 @@ class PlayoutEvents(Protocol):
         """All sound so far was heard; ``more``: a speech in the queue is not complete."""
         ...
 
+    def speech_sent(self, speech: Speech) -> None:
+        """The whole sound of a speech was sent."""
+        ...
+
 
 class Playout:
     """The agent's side of the line.
@@ -95,7 +99,8 @@ class Playout:
     def pause(self) -> None:
         """Hold the sound: take back what was not heard, to be sent again by ``resume``."""
         self.paused = True
-        self._take_back()
+        if self._line.can_pause:
+            self._take_back()
 
     def resume(self) -> None:
         """Go on where ``pause`` held."""
@@ -120,7 +125,8 @@ class Playout:
         """Forget what was not heard of one speech, and go on with the rest of the queue; whether this cuts it."""
         if speech not in self._queue:
             return False
-        self._take_back()
+        if self._line.can_pause:
+            self._take_back()
         speech.complete = True
         self._close(speech)  # it may have been heard whole
         cut = speech in self._queue
@@ -140,6 +146,7 @@ class Playout:
     # Sending.
 
     def _wake(self) -> None:
+        self._tell_sent()
         if self.paused or not self._queue:
             return
         self._pacer.join(self)
@@ -194,7 +201,7 @@ class Playout:
         self._end = at + self._frame_s
         speech.sent += size
         self._sent.append((self._end, speech, size))
-        self._line.play(payload)
+        self._line.play(payload, speech)
         if self._tap is not None:
             self._tap.agent(self._seconds(at), payload)
         if not speech.waiting and self._line.has_marks:
@@ -206,6 +213,15 @@ class Playout:
             self._events.speech_started(speech)
         if self._queue[0].kind == "filler" and not self._queue[0].started:
             self._remove(self._queue[0])  # it would come too late
+        if speech.complete and not speech.waiting:
+            self._tell_sent()
+
+    def _tell_sent(self) -> None:
+        """Speeches of which nothing more will be sent are told, each once."""
+        for speech in self._queue:
+            if speech.complete and not speech.waiting and not speech.is_sent:
+                speech.is_sent = True
+                self._events.speech_sent(speech)
 
     def _mark(self, expected: float) -> None:
         self._mark_count += 1

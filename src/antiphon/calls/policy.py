@@ -48,6 +48,8 @@ class TurnPolicy:
         dead_air_fillers: Fillers that are said in one silence before the agent gives up the reply.
         max_lost_turns: So many turns in a row without an answer end the call; all but the last get an apology.
         ending_s: A call that was to end is ended after this, whatever still sounds.
+        answers: Whether a turn of the caller is answered at once; else the application asks for each answer.
+        yields_at_once: The caller takes the floor by the first sound: nothing waits for words that confirm it.
     """
 
     start_s: float = 0.06
@@ -74,6 +76,8 @@ class TurnPolicy:
     dead_air_fillers: int = 1
     max_lost_turns: int = 3
     ending_s: float = 12.0
+    answers: bool = True
+    yields_at_once: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The manners as plain values, for the log."""

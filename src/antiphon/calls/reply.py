@@ -5,16 +5,41 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from antiphon.agents.run import Run
 from antiphon.calls.clauses import Clause, ClauseSplitter
 from antiphon.calls.speech import Speech
 from antiphon.errors import AntiphonException
 from antiphon.models.llm.content import ToolFinished
+from antiphon.models.llm.contract import ChatOptions
 from antiphon.models.llm.messages import Message
+from antiphon.tools.tool import FunctionTool
 
 _AHEAD_S = 20.0
 """The voice makes no more sound than this before it is heard: most of a long answer is never listened to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyTerms:
+    """What a reply goes by beside its agent.
+
+    Attributes:
+        instructions: In place of the agent's own.
+        tools: Besides the agent's own; one that is only declared ends the reply, and the application gives its result.
+        options: What is not None overrules the agent's options.
+        is_silent: The reply is written and not spoken.
+        context: What it answers, in place of the conversation.
+    """
+
+    instructions: str | None = None
+    tools: tuple[FunctionTool, ...] = ()
+    options: ChatOptions | None = None
+    is_silent: bool = False
+    context: tuple[Message, ...] | None = None
+
+
+_PLAIN = ReplyTerms()
 
 
 class Reply:
@@ -34,6 +59,8 @@ class Reply:
         first_token_at: When its first words came.
         first_clause_at: When the voice got its first clause.
         first_sound_at: When that clause had its sound.
+        terms: What it goes by beside its agent.
+        is_made: Nothing more is written of it.
     """
 
     __slots__ = (
@@ -43,6 +70,7 @@ class Reply:
         "first_clause_at",
         "first_sound_at",
         "first_token_at",
+        "is_made",
         "kept",
         "run",
         "speculative",
@@ -50,11 +78,14 @@ class Reply:
         "splitter",
         "sure",
         "task",
+        "terms",
         "text",
         "unvoiced",
     )
 
-    def __init__(self, text: str, speech: Speech, *, speculative: bool, begun_at: float) -> None:
+    def __init__(
+        self, text: str, speech: Speech, *, speculative: bool, begun_at: float, terms: ReplyTerms = _PLAIN
+    ) -> None:
         self.text = text
         self.speeches = [speech]
         self.unvoiced: deque[tuple[Speech, Clause | None]] = deque()
@@ -68,7 +99,9 @@ class Reply:
         self.first_token_at: float | None = None
         self.first_clause_at: float | None = None
         self.first_sound_at: float | None = None
+        self.is_made = False
         self.splitter = ClauseSplitter()
+        self.terms = terms
         self.task: asyncio.Task[None] | None = None
         if not speculative:
             self.sure.set()

@@ -30,11 +30,12 @@ from antiphon.agents.session import AgentSession
 from antiphon.agents.templates import render
 from antiphon.calls import events
 from antiphon.calls.clauses import Clause
-from antiphon.calls.history import History
+from antiphon.calls.history import History, ReplyRecord
 from antiphon.calls.log import CallLog
-from antiphon.calls.reply import Reply
+from antiphon.calls.reply import Reply, ReplyTerms
 from antiphon.calls.speech import Speech
 from antiphon.calls.voice import Voice
+from antiphon.calls.watcher import ReplyWatcher
 from antiphon.clock import Clock
 from antiphon.errors import AgentInvalidResponseException, AntiphonException
 from antiphon.models.llm.content import ApprovalRequest, FunctionCall, FunctionResult, HandedOff, Usage
@@ -67,6 +68,11 @@ class Responding:
         failed: Told when a committed reply breaks off.
         say_filler: Says words for a caller who waits for a tool.
         spawn: Runs a task of the call.
+        watcher: Told how replies come about.
+
+    Attributes:
+        usage: What all replies have used.
+        terms: What replies go by from now on.
     """
 
     def __init__(
@@ -88,8 +94,11 @@ class Responding:
         failed: Callable[[Reply, AntiphonException], None],
         say_filler: Callable[[str], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None] | None],
+        watcher: ReplyWatcher,
     ) -> None:
         self.usage = Usage()
+        self.terms = ReplyTerms()
+        self._watcher = watcher
         self._agent = agent
         self._client_for = client_for
         self._tools = tools
@@ -128,7 +137,7 @@ class Responding:
     async def _read_on(self) -> None:
         try:
             agent, messages = self._agent, self._history.messages
-            parts = [await self._rendered(), *(route.when for route in agent.routes)]
+            parts = [await self._instructed(self.terms), *(route.when for route in agent.routes)]
             fitting = compacted(agent, messages, self._session, self._client_for(agent))
             request = build_request("\n\n".join(part for part in parts if part), fitting)
             await self._prefill(request, agent.request_options)
@@ -136,6 +145,9 @@ class Responding:
             _log.debug("prefill_failed", session_id=self._session.id, error=str(error))
         finally:
             self._prefilling = None
+
+    async def _instructed(self, terms: ReplyTerms) -> str:
+        return await self._rendered() if terms.instructions is None else terms.instructions
 
     async def _rendered(self) -> str:
         if self._instructions is None:
@@ -151,13 +163,13 @@ class Responding:
         if not self._session.late:  # a turn that has more to tell than this begins when it is sure
             self._begin(text, fresh, speculative=True)
 
-    def commit(self, text: str, fresh: str) -> Reply:
-        """The turn is over: the reply to it, which may have been tried before."""
-        reply = self._reply
+    def commit(self, text: str, fresh: str, terms: ReplyTerms | None = None) -> Reply:
+        """The turn is over: the reply to it, which may have been tried before; ``terms`` hold for this one."""
+        reply = None if terms is not None else self._reply
         if reply is None or reply.text != text or reply.sure.is_set() or reply.failed is not None:
             self.drop()
             self._history.keep(self._session.take_late())
-            reply = self._begin(text, fresh, speculative=False)
+            reply = self._begin(text, fresh, speculative=False, terms=terms)
         self._keep(reply)
         self._history.hear_user(text, fresh)
         reply.sure.set()
@@ -169,6 +181,12 @@ class Responding:
         self._history.keep(self._session.take_late())
         return self._begin("", "", speculative=False)
 
+    def respond(self, terms: ReplyTerms | None) -> Reply:
+        """The application asks for an answer to the conversation as it stands."""
+        self.drop()
+        self._history.keep(self._session.take_late())
+        return self._begin("", "", speculative=False, terms=terms)
+
     def drop(self) -> None:
         """Make no more of the reply; what was said of it stays said."""
         reply, self._reply = self._reply, None
@@ -176,6 +194,8 @@ class Responding:
             return
         if reply.task is not None:
             reply.task.cancel()
+        if reply.terms.is_silent and reply.sure.is_set() and not reply.is_made:
+            self._note_written(reply, interrupted=True)
         run = reply.run
         if run is not None and run.agent is not self._agent:  # cut on the way to another agent, who goes on from here
             self._become(reply, run.handoffs[-1], run.agent)
@@ -186,11 +206,12 @@ class Responding:
         if result.status != "pending":
             self._log.append(executed(call, result))
 
-    def _begin(self, text: str, fresh: str, *, speculative: bool) -> Reply:
+    def _begin(self, text: str, fresh: str, *, speculative: bool, terms: ReplyTerms | None = None) -> Reply:
         if self._prefilling is not None:
             self._prefilling.cancel()
-        reply = Reply(text, self._new_speech(), speculative=speculative, begun_at=self._clock.now())
-        messages = self._history.with_user(text, fresh)
+        terms = terms or self.terms
+        reply = Reply(text, self._new_speech(), speculative=speculative, begun_at=self._clock.now(), terms=terms)
+        messages = self._history.with_user(text, fresh) if terms.context is None else list(terms.context)
         reply.task = self._spawn(self._make(reply, messages), f"reply {reply.speech.number}")
         self._reply = reply
         return reply
@@ -203,9 +224,13 @@ class Responding:
         except Exception:  # The root of the reply's task: somebody else's code (instructions, a provider) is at fault.
             _log.exception("reply_failed", session_id=self._session.id)
             await self._break_off(reply, AgentInvalidResponseException("The reply broke off.", code="internal"))
+        await reply.committed()  # an answer that is forgotten is told to nobody, and teaches nothing
+        reply.is_made = True
+        if reply.terms.is_silent:
+            self._note_written(reply, interrupted=reply.failed is not None)
+        self._watcher.reply_made(reply)
         reply.finish()
         if reply.failed is None and reply.run is not None:
-            await reply.committed()  # an answer that is forgotten teaches nothing
             learn(reply.run.agent, self._session, self._history.messages)
 
     async def _break_off(self, reply: Reply, error: AntiphonException) -> None:
@@ -238,8 +263,17 @@ class Responding:
         while reply.unvoiced:
             await self._clock.sleep(_LOOK_AGAIN_S)
             await self._speak(reply, [])
-        if reply.text and not reply.has_sound:
+        has_answer = reply.has_sound or reply.terms.is_silent or run.finish == "tool_calls"
+        if reply.text and not has_answer:
             raise AgentInvalidResponseException("The model had nothing to say.", code="empty_reply")
+
+    def _note_written(self, reply: Reply, *, interrupted: bool) -> None:
+        """What is written counts as heard."""
+        speech = reply.speech
+        words = speech.generated.strip()
+        if words:
+            author = speech.speaker.agent if speech.speaker is not None else ""
+            self._history.add_reply(ReplyRecord(words, words, words, interrupted, author, speech.number))
 
     async def _run_of(self, reply: Reply, context: RunContext) -> Run:
         """The agent's loop for one reply."""
@@ -253,9 +287,10 @@ class Responding:
             tools=self._tools,
             clock=self._clock,
             client_for=self._client_for,
-            instructions=await self._rendered(),
+            instructions=await self._instructed(reply.terms),
             more_instructions=context.instructions,
-            more_tools=context.tools,
+            more_tools=[*context.tools, *reply.terms.tools],
+            options=reply.terms.options,
             chat=layers["chat"],
             function=layers["function"],
             team=(self._first,),
@@ -290,6 +325,11 @@ class Responding:
             return  # data, not words
         if reply.first_token_at is None:
             reply.first_token_at = self._clock.now()
+        if reply.terms.is_silent:
+            reply.speech.generated += update.text
+            if reply.sure.is_set():
+                self._watcher.reply_text(reply, update.text)
+            return
         clauses = reply.write(update.text)
         if clauses:
             await self._speak(reply, clauses)
@@ -297,6 +337,7 @@ class Responding:
     async def _calls(self, reply: Reply, update: AgentResponseUpdate) -> None:
         """What the model wrote before it calls is said while the tools run; not where it leaves without a word."""
         calls = [content for content in update.contents if content.type == "function_call"]
+        self._watcher.reply_calls(reply, calls)
         self._history.call_tools(calls, update.agent)
         tools = self._agent.toolset if reply.run is None else reply.run.toolset
         for call in calls:

@@ -15,6 +15,7 @@ from antiphon.calls.log import CallLog
 from antiphon.calls.playout import Playout
 from antiphon.calls.speech import Speech
 from antiphon.calls.voice import Voice
+from antiphon.calls.watcher import ReplyWatcher
 from antiphon.errors import AntiphonException
 
 _REMEMBERED: frozenset[SpeechKind] = frozenset({"reply", "greeting", "say", "goodbye"})
@@ -32,6 +33,7 @@ class Speaking:
         report: Gets ``SpeechStarted`` and ``SpeechFinished``.
         failed: Gets the faults of the voice.
         spawn: Runs a task of the call.
+        watcher: Told when a speech was sent.
         playout: Makes the playout of this speaking.
     """
 
@@ -46,6 +48,7 @@ class Speaking:
         over: Callable[[Speech], None],
         failed: Callable[[str, Exception], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None] | None],
+        watcher: ReplyWatcher,
         playout: Callable[[Speaking], Playout],
     ) -> None:
         self._line = line
@@ -56,6 +59,7 @@ class Speaking:
         self._over = over
         self._failed = failed
         self._spawn = spawn
+        self._watcher = watcher
         self._playout = playout(self)
         self._count = 0
         self._sounding = 0  # number of the speech that sounded last
@@ -126,7 +130,8 @@ class Speaking:
     def _remember(self, speech: Speech, *, interrupted: bool) -> None:
         if speech.kind in _REMEMBERED:
             author = speech.speaker.agent if speech.speaker is not None else ""
-            self._history.add_reply(ReplyRecord(speech.generated, speech.spoken, speech.heard, interrupted, author))
+            record = ReplyRecord(speech.generated, speech.spoken, speech.heard, interrupted, author, speech.number)
+            self._history.add_reply(record)
         self._over(speech)
 
     # What the playout tells.
@@ -147,6 +152,10 @@ class Speaking:
             self._remember(speech, interrupted=False)
         else:
             self._over(speech)
+
+    def speech_sent(self, speech: Speech) -> None:
+        """The whole sound of a speech was sent."""
+        self._watcher.speech_sent(speech)
 
     def silent(self, last: Speech, more: bool) -> None:
         """All sound so far was heard."""

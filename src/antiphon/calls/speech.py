@@ -61,6 +61,7 @@ class Speech:
         complete: No more sound will come.
         started: Its first sound was written to the line, at ``started_at`` (call seconds).
         sent: Bytes that were written to the line.
+        is_sent: All of it was written to the line.
         played: Bytes that were heard to the end.
         generated: What the model wrote so far.
         on_change: Called when there is more sound, or no more will come.
@@ -72,6 +73,7 @@ class Speech:
         "clauses",
         "complete",
         "generated",
+        "is_sent",
         "kind",
         "number",
         "on_change",
@@ -99,6 +101,7 @@ class Speech:
         self.started = False
         self.started_at: float | None = None
         self.sent = 0
+        self.is_sent = False
         self.played = 0
         self.generated = ""
         self.on_change: Callable[[], None] | None = None
@@ -143,15 +146,19 @@ class Speech:
     @property
     def heard(self) -> str:
         """The text that was heard, to the word."""
+        return self.text_until(self.played)
+
+    def text_until(self, position: int) -> str:
+        """The text that sounds before a byte of the sound, to the word."""
         parts: list[str] = []
         for clause in self.clauses:
-            if self.played <= clause.start:
+            if position <= clause.start:
                 break
-            if self.played >= clause.end:
+            if position >= clause.end:
                 parts.append(clause.text)
                 continue
-            played_s = self.audio.seconds(self.played - clause.start)
-            share = (self.played - clause.start) / max(1, clause.end - clause.start)
+            played_s = self.audio.seconds(position - clause.start)
+            share = (position - clause.start) / max(1, clause.end - clause.start)
             parts.append(heard_text(clause.speech, share, words=clause.words, heard_ms=played_s * 1000))
         return "".join(parts).strip()
 

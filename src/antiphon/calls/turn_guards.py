@@ -76,6 +76,7 @@ class Floor:
         self.strikes = 0  # fillers and apologies in this silence
         self.reminders = 0
         self.ending: EndReason | None = None
+        self.reply_owed = False  # the application has asked for an answer that cannot begin yet
 
     @property
     def text(self) -> str:
@@ -125,6 +126,16 @@ def stale(floor: Floor, event: Heard) -> bool:
 def caller_speaking(floor: Floor, _event: Any) -> bool:
     """The caller makes sound."""
     return floor.caller_speaks
+
+
+def owes_reply(floor: Floor, _event: Any) -> bool:
+    """The application waits for an answer."""
+    return floor.reply_owed
+
+
+def yields(floor: Floor, event: VoiceStarted) -> bool:
+    """The first sound of the caller takes the floor."""
+    return floor.policy.yields_at_once and interruptible(floor, event)
 
 
 def sounds(floor: Floor) -> bool:

@@ -13,12 +13,15 @@ from antiphon.calls.events import EndReason
 from antiphon.calls.floor import (
     AgentHasNews,
     CancelReply,
+    CancelRequested,
     Commit,
+    CommitRequested,
     DropSpeculation,
     EndRequested,
     FinishUtterance,
     HangUp,
     Heard,
+    InputCleared,
     Interrupt,
     LineLost,
     NoteIdle,
@@ -26,6 +29,8 @@ from antiphon.calls.floor import (
     Opened,
     Pause,
     Phase,
+    ReplyRequested,
+    Respond,
     Resume,
     Say,
     SayGoodbye,
@@ -193,8 +198,17 @@ def after_final(floor: Floor, event: Any) -> None:
         apologise(floor, event)
     else:
         floor.phase = Phase.IDLE
+        floor.forced = None
         floor.stop("turn_limit")
         await_caller(floor, event)
+        if floor.reply_owed:
+            respond(floor, event)
+
+
+def force_by_client(floor: Floor, event: CommitRequested) -> None:
+    """The application ends the turn: what is known of it counts."""
+    floor.forced = "client"
+    floor.silence_at = event.at
 
 
 def force(floor: Floor, event: Timeout) -> None:
@@ -208,15 +222,21 @@ def commit(floor: Floor, event: Any) -> None:
     """The turn is over: have it answered."""
     text, fresh = floor.text, join(floor.said)
     trigger: Trigger = floor.forced or ("model" if floor.probability is not None else "silence")
-    floor.phase = Phase.THINKING
+    answer = floor.policy.answers or floor.reply_owed
     floor.stop("endpoint", "final", "turn_limit")
-    floor.act(Commit(text, fresh, trigger, floor.probability))
-    floor.committed = text
+    floor.act(Commit(text, fresh, trigger, floor.probability, answer))
     floor.said = []
-    floor.lost_words = False
+    floor.lost_words = floor.reply_owed = False
     floor.forced = None
     floor.overrun = floor.caller_speaks
     floor.speculated = None
+    if not answer:
+        floor.committed = ""
+        floor.phase = Phase.IDLE
+        await_caller(floor, event)
+        return
+    floor.phase = Phase.THINKING
+    floor.committed = text
     floor.speech = "reply"
     floor.aside = ""
     floor.patience = max(1.0, floor.patience * 0.8)
@@ -260,6 +280,56 @@ def tell_news(floor: Floor, event: AgentHasNews) -> None:
     floor.speech = "reply"
     floor.act(TellNews())
     owe_words(floor, event)
+
+
+def respond(floor: Floor, event: Any) -> None:
+    """The agent answers because the application asks for it."""
+    floor.phase = Phase.THINKING
+    floor.reply_owed = False
+    floor.speech = "reply"
+    floor.aside = ""
+    floor.committed = ""
+    floor.act(Respond())
+    owe_words(floor, event)
+
+
+def owe_reply(floor: Floor, _event: ReplyRequested) -> None:
+    """The answer that is asked for begins when the floor is free."""
+    floor.reply_owed = True
+
+
+def cancel(floor: Floor, event: CancelRequested) -> None:
+    """The agent falls silent; words that waited behind its speech are answered."""
+    floor.stop("verify", "interrupt", "dead_air")
+    floor.committed = ""
+    floor.strikes = 0
+    floor.speech = "reply"
+    floor.sounding = False
+    floor.act(Interrupt())
+    bound_turn(floor, event)
+    if floor.caller_speaks:
+        floor.phase = Phase.HEARING
+        return
+    floor.phase = Phase.PAUSING
+    after_final(floor, event)
+
+
+def forget_turn(floor: Floor, event: InputCleared) -> None:
+    """Nothing of the caller's turn counts."""
+    drop_speculation(floor, event)
+    forget_words(floor, event)
+    floor.stop("endpoint", "final", "turn_limit")
+    floor.phase = Phase.IDLE
+    await_caller(floor, event)
+
+
+def forget_words(floor: Floor, _event: InputCleared) -> None:
+    """What the caller said beside the agent's speech does not count."""
+    floor.said = []
+    floor.partials.clear()
+    floor.aside = ""
+    floor.caller_speaks = floor.lost_words = False
+    floor.settled = floor.finished
 
 
 def first_sound(floor: Floor, event: SpeechStarted) -> None:

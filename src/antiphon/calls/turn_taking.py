@@ -21,14 +21,18 @@ from antiphon.calls import turn_rules as rules
 from antiphon.calls.floor import (
     Action,
     AgentHasNews,
+    CancelRequested,
+    CommitRequested,
     EndRequested,
     Event,
     Heard,
+    InputCleared,
     KeyPressed,
     LineLost,
     Opened,
     Phase,
     ReplyFailed,
+    ReplyRequested,
     SpeakRequested,
     SpeechFinished,
     SpeechStarted,
@@ -100,6 +104,7 @@ TABLE: tuple[Row, ...] = (
     # The agent owes words and nothing of it is heard.
     Row(THINKING, SpeechStarted, OVERLAP, (rules.first_sound,), when=guards.caller_speaking),
     Row(THINKING, SpeechStarted, SPEAKING, (rules.first_sound,)),
+    Row(THINKING, VoiceStarted, HEARING, (rules.voice, rules.take_floor), when=guards.yields),
     Row(THINKING, VoiceStarted, HELD, (rules.voice, rules.was_silent, rules.hold), when=guards.interruptible),
     Row(THINKING, VoiceStarted, None, (rules.voice,)),
     Row(THINKING, VoiceStopped, None, (rules.silence, rules.finish), when=guards.caller_speaking),
@@ -114,6 +119,7 @@ TABLE: tuple[Row, ...] = (
     Row(THINKING, Timeout, ENDED, (rules.hang_up,), when=guards.dead_end),
     Row(THINKING, Timeout, ENDING, (rules.drop_reply, rules.end_with("error")), when=guards.is_timer("dead_air")),
     # The agent is heard.
+    Row(SPEAKING, VoiceStarted, HEARING, (rules.voice, rules.take_floor), when=guards.yields),
     Row(SPEAKING, VoiceStarted, HELD, (rules.voice, rules.was_sounding, rules.hold), when=guards.long_enough),
     Row(SPEAKING, VoiceStarted, OVERLAP, (rules.voice, rules.arm_interrupt)),
     Row(SPEAKING, ReplyFailed, None, (rules.say_sorry,), when=guards.apology_left),
@@ -130,6 +136,7 @@ TABLE: tuple[Row, ...] = (
             Row(phase, Timeout, None, (rules.give_up_finals, rules.set_aside), when=guards.is_timer("final")),
             Row(phase, SpeechFinished, PAUSING, ANSWER_KEPT, when=guards.words_left),
             Row(phase, SpeechFinished, PAUSING, (rules.take_aside, *ANSWER_KEPT), when=guards.answered_early),
+            Row(phase, SpeechFinished, THINKING, (rules.said_all, rules.respond), when=guards.owes_reply),
             Row(phase, SpeechFinished, IDLE, (rules.said_all, rules.await_caller)),
         )
     ),
@@ -156,6 +163,19 @@ TABLE: tuple[Row, ...] = (
     Row(HELD, Timeout, HEARING, (rules.take_floor,), when=guards.verify_by_sound),
     Row(HELD, Timeout, None, (rules.resume,), when=guards.is_timer("verify")),
     Row(HELD, Timeout, None, (rules.give_up_finals, rules.resume), when=guards.final_due_in_silence),
+    # The application has its say: it ends the caller's turn, asks for an answer or calls it off, and clears the input.
+    Row(IDLE, CommitRequested, PAUSING, (rules.open_turn, rules.force_by_client, rules.finish)),
+    Row(HEARING, CommitRequested, PAUSING, (rules.force_by_client, rules.finish)),
+    Row(PAUSING, CommitRequested, None, (rules.force_by_client, rules.weigh_known)),
+    *(Row(phase, CommitRequested, None, (rules.finish,)) for phase in (THINKING, SPEAKING, OVERLAP, HELD)),
+    *(Row(phase, ReplyRequested, THINKING, (rules.respond,)) for phase in (IDLE, HEARING)),
+    *(
+        Row(phase, ReplyRequested, None, (rules.owe_reply,))
+        for phase in (OPENING, PAUSING, THINKING, SPEAKING, OVERLAP, HELD)
+    ),
+    *(Row(phase, CancelRequested, None, (rules.cancel,)) for phase in (THINKING, SPEAKING, OVERLAP, HELD)),
+    *(Row(phase, InputCleared, None, (rules.forget_turn,)) for phase in (HEARING, PAUSING)),
+    *(Row(phase, InputCleared, None, (rules.forget_words,)) for phase in (IDLE, THINKING, SPEAKING, OVERLAP, HELD)),
     # The end. The agent is heard out; a caller in the middle of a turn is not waited for.
     Row(PAUSING, EndRequested, ENDING, (rules.drop_speculation, rules.end_requested), when=guards.with_goodbye),
     *(

@@ -28,6 +28,7 @@ from antiphon.wire.contract import (
 
 if TYPE_CHECKING:
     from antiphon.calls.call import Call
+    from antiphon.calls.speech import Speech
 
 START_TIMEOUT_S = 10.0
 """A socket that does not start its stream within this time is closed."""
@@ -59,6 +60,7 @@ class PhoneLine:
 
     has_marks = True
     can_clear = True
+    can_pause = True
 
     def __init__(
         self, socket: MessageSocket, codec: MediaCodec, answer: Answer, *, traffic: Traffic, clock: Clock
@@ -166,7 +168,7 @@ class PhoneLine:
 
     # To the carrier: the call's Line.
 
-    def play(self, payload: bytes) -> None:
+    def play(self, payload: bytes, speech: Speech) -> None:
         """Send audio that follows what was sent before."""
         self._traffic.frames_out += 1
         self._socket.send_media(self._codec.media(payload))
