@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import FastAPI
 
 from antiphon import __version__
-from antiphon.server import health, telephony
+from antiphon.console import DIST
+from antiphon.server import agents_api, calls_api, health, telephony
+from antiphon.server.console import page_router
 from antiphon.server.switchboard import Switchboard
 
 
-def create_app(board: Switchboard) -> FastAPI:
+def create_app(board: Switchboard, page: Path = DIST) -> FastAPI:
     """The application of one process.
 
     Args:
         board: What all calls share; the routes find it as ``app.state.board``.
+        page: The folder of the built console.
     """
     app = FastAPI(title="Antiphon", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.board = board
     app.state.registry = board.metrics.registry()
     app.include_router(health.router)
     app.include_router(telephony.router)
+    app.include_router(agents_api.router)
+    app.include_router(calls_api.router)
+    app.include_router(page_router(page))
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -65,6 +66,11 @@ class DrainingServer(uvicorn.Server):
         else:
             _log.warning("ending_now", live=self._board.admission.live)
             self._end_now()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close all connections. Streams of events would go on for ever, and are ended first."""
+        self._board.live.close_streams()
+        await super().shutdown(sockets)
 
     async def _drain(self) -> None:
         board = self._board

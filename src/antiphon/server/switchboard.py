@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
@@ -24,8 +25,10 @@ from antiphon.server.admission import Admission
 from antiphon.server.agents import AgentBook
 from antiphon.server.auth import ApiKeys, StreamTokens
 from antiphon.server.lag import LoopLag
+from antiphon.server.live import LiveCalls
 from antiphon.server.session import Session
 from antiphon.settings import Settings
+from antiphon.store.calls import PastCalls
 from antiphon.store.files import FileWriter
 from antiphon.telemetry import Metrics
 from antiphon.tools.source import ToolSource
@@ -53,6 +56,9 @@ class Switchboard:
         models: Set when they are loaded; no call is taken before.
         waiting_for: What is not ready yet, with the reason; empty when calls are taken.
         watchers: Called with the log of each new call before anything is in it.
+        started: When the process began to serve, UTC.
+        live: The calls that go on, for people who look on.
+        past: The calls whose files are there.
     """
 
     def __init__(
@@ -75,7 +81,10 @@ class Switchboard:
         self.own_key = own_key
         self.models: Models | None = None
         self.waiting_for: dict[str, str] = {"models": "they are being loaded"}
-        self.watchers: list[Callable[[CallLog], None]] = []
+        self.started = clock.utc()
+        self.live = LiveCalls(self._folder_of, recorded=settings.record)
+        self.past = PastCalls(settings.data_dir)
+        self.watchers: list[Callable[[CallLog], None]] = [self.live.watch]
         self.metrics = Metrics()
         self.lag = LoopLag()
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
@@ -202,6 +211,9 @@ class Switchboard:
         await self._close_sources(tuple(self._sources))
         await asyncio.to_thread(self.writer.close)
 
+    def _folder_of(self, session_id: str) -> Path | None:
+        return next((session.folder for session in self._sessions if session.id == session_id), None)
+
     def _llms_unavailable(self) -> float:
         """Of the models that stand in for each other, those that rest."""
         return float(sum(not well for llm in self._failovers.values() for well in llm.available().values()))
@@ -217,5 +229,7 @@ class Switchboard:
             "loop_lag_max_ms": lambda: self.lag.max_ms,
             "pacer_late_max_ms": lambda: self.pacer.late_max_s * 1000,
             "llms_unavailable": self._llms_unavailable,
+            "streams_open": lambda: self.live.streams,
         }
         self.metrics.counters["file_items_dropped"] = lambda: self.writer.dropped
+        self.metrics.counters["stream_items_dropped"] = lambda: self.live.dropped

@@ -1,0 +1,80 @@
+"""``/v1/server`` and ``/v1/agents``: what runs here, and who answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from antiphon import __version__
+from antiphon.agents.agent import Agent, Instructions
+from antiphon.agents.handoff import team_of
+from antiphon.server.access import require_key
+from antiphon.server.switchboard import Switchboard
+
+HAS_WEBRTC = find_spec("aiortc") is not None
+"""Whether the extra ``webrtc`` is installed."""
+
+router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
+
+
+@router.get("/server")
+async def server(request: Request, response: Response) -> dict[str, Any]:
+    """The version, the models, and how busy the process is."""
+    board: Switchboard = request.app.state.board
+    response.headers["Cache-Control"] = "no-store"
+    models = board.models
+    return {
+        "version": __version__,
+        "ready": not board.waiting_for,
+        "models": models.names() if models is not None else {},
+        "is_embedded_llm": "embedded" in board.settings.llm.split("|") and board.settings.models == "default",
+        "webrtc": HAS_WEBRTC,
+        "calls_live": board.admission.live,
+        "slots": board.admission.max_calls,
+        "uptime_s": round((board.clock.utc() - board.started).total_seconds(), 1),
+    }
+
+
+@router.get("/agents")
+async def agents(request: Request, response: Response) -> dict[str, Any]:
+    """The agents that callers and other agents can reach; the default one comes first."""
+    board: Switchboard = request.app.state.board
+    response.headers["Cache-Control"] = "no-store"
+    first, *others = board.agents.agents
+    return {"agents": [_described(agent, is_default=agent is first) for agent in team_of(first, others).values()]}
+
+
+def _described(agent: Agent, *, is_default: bool) -> dict[str, Any]:
+    model = agent.model
+    tools = [{"name": tool.name, "description": tool.description, "kind": tool.kind} for tool in agent.toolset.values()]
+    sources = [{"name": source.name, "description": "", "kind": "source"} for source in agent.sources]
+    return {
+        "name": agent.name,
+        "description": agent.description,
+        "greeting": agent.greeting,
+        "instructions": _as_written(agent.instructions),
+        "voice": agent.voice,
+        "language": agent.language,
+        "model": model if model is None or isinstance(model, str) else model.name,
+        "is_default": is_default,
+        "tools": [*tools, *sources],
+        "handoffs": [
+            {"target": route.target_name, "when": route.when or route.about, "type": route.handoff_type}
+            for route in agent.routes
+        ],
+    }
+
+
+def _as_written(instructions: Instructions) -> str:
+    """Instructions for people to read: templates as they are, functions by what they say about themselves."""
+    parts = [instructions] if isinstance(instructions, str) or callable(instructions) else instructions
+    return "\n\n".join(part.strip() if isinstance(part, str) else _about(part) for part in parts)
+
+
+def _about(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    return inspect.getdoc(function) or f"(written by {name} for each conversation)"

@@ -1,0 +1,179 @@
+"""``/v1/calls``: the calls that go on and those that are over, their entries and their sound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from antiphon.calls.log import Entry
+from antiphon.server import sse
+from antiphon.server.access import require_key
+from antiphon.server.live import LiveCall
+from antiphon.server.switchboard import Switchboard
+from antiphon.store.calls import PastCalls, StoredEntry, Wanted
+from antiphon.store.summary import CallSummary
+
+READ_TIMEOUT_S = 20.0
+REPLAY_FRAMES = 200
+"""Frames of a replay that are sent at once; then others have their turn on the loop."""
+
+T = TypeVar("T")
+
+router = APIRouter(prefix="/v1/calls", dependencies=[Depends(require_key)])
+
+# As the log's files are written, so that an entry reads the same live and later.
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+@router.get("")
+async def calls(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    before: Annotated[str | None, Query(max_length=240)] = None,
+    q: Annotated[str, Query(max_length=200)] = "",
+    agent: Annotated[str, Query(max_length=100)] = "",
+    carrier: Annotated[str, Query(max_length=100)] = "",
+) -> Response:
+    """A page of calls. The first one begins with all that go on; ``next`` leads to the next one."""
+    board: Switchboard = request.app.state.board
+    wanted = Wanted(q, agent, carrier)
+    current = board.live.all()
+    names = frozenset(call.id for call in current)
+    shown = [] if before else [summary for call in current if wanted.fits(summary := call.summary(), call.said)]
+    try:
+        page = await _read(lambda: board.past.page(limit, before or None, wanted=wanted, without=names))
+    except ValueError as exc:
+        raise HTTPException(400, str(exc)) from None
+    shown.sort(key=lambda summary: summary.state == "ended")
+    return _json({"calls": [*shown, *page.calls], "next": page.next})
+
+
+@router.get("/stream")
+async def stream(request: Request) -> StreamingResponse:
+    """Server-sent events ``call``: a call's summary at its start, after each turn and at its end."""
+    board: Switchboard = request.app.state.board
+    _check_room(board)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        with board.live.summaries() as box:
+            async for chunk in sse.told(box, _call_frame):
+                yield chunk
+
+    return sse.response(chunks())
+
+
+@router.get("/{call}")
+async def call(request: Request, call: str) -> Response:
+    """A call with all its entries."""
+    board: Switchboard = request.app.state.board
+    current = board.live.get(call)
+    if current is not None:
+        summary, models = current.summary(), current.models
+        entries = await _current_entries(board, current)
+    else:
+        found = await _read(lambda: board.past.summary(call))
+        if found is None:
+            raise _no_such_call()
+        summary, models = found
+        entries = await _read(lambda: board.past.entries(call))
+    if summary.state == "ended":
+        summary = replace(summary, has_recording=await _has_recording(board.past, call))
+    raw = [msgspec.Raw(entry.json) for entry in entries]
+    return _json({"call": summary, "models": models, "entries": raw})
+
+
+@router.get("/{call}/recording")
+async def recording(request: Request, call: str) -> Response:
+    """The sound: a stereo WAV, the caller left and the agent right. Of a live call, what is there so far."""
+    board: Switchboard = request.app.state.board
+    path = await _read(lambda: board.past.recording(call))
+    if path is None:
+        raise HTTPException(404, "There is no recording of this call.")
+    return FileResponse(path, media_type="audio/wav", filename=f"{call}.wav", content_disposition_type="inline")
+
+
+@router.get("/{call}/events")
+async def events(
+    request: Request, call: str, last_event_id: Annotated[str, Header(max_length=20)] = ""
+) -> StreamingResponse:
+    """Server-sent events ``entry``: what was told so far, then what is told, to the call's end.
+
+    ``Last-Event-ID`` leaves out what a reader has already had.
+    """
+    board: Switchboard = request.app.state.board
+    _check_room(board)
+    after = int(last_event_id) if last_event_id.isdecimal() else 0
+    current = board.live.get(call)
+    if current is not None:
+        return sse.response(_live_chunks(board, current, after))
+    entries = await _read(lambda: board.past.entries(call))
+    if not entries:
+        raise _no_such_call()
+    return sse.response(_replay(entries, after))
+
+
+async def _live_chunks(board: Switchboard, current: LiveCall, after: int) -> AsyncIterator[bytes]:
+    with board.live.follow(current) as box:
+        async for chunk in _replay(await _current_entries(board, current), after):
+            yield chunk
+        async for chunk in sse.told(box, _entry_frame):
+            yield chunk
+
+
+async def _replay(entries: Sequence[StoredEntry], after: int) -> AsyncIterator[bytes]:
+    later = [entry for entry in entries if entry.seq > after]
+    for start in range(0, len(later), REPLAY_FRAMES):
+        part = later[start : start + REPLAY_FRAMES]
+        yield b"".join(sse.frame("entry", entry.json, entry.seq) for entry in part)
+        await asyncio.sleep(0)
+
+
+async def _current_entries(board: Switchboard, current: LiveCall) -> list[StoredEntry]:
+    """The entries so far: from memory, and the first ones of a long call from its file."""
+    entries, is_whole = tuple(current.entries), current.is_whole
+
+    def read() -> list[StoredEntry]:
+        early = [] if is_whole else [entry for entry in board.past.entries(current.id) if entry.seq < entries[0].seq]
+        return early + [StoredEntry(entry.seq, _encoder.encode(entry.to_dict())) for entry in entries]
+
+    return await _read(read)
+
+
+async def _has_recording(past: PastCalls, call: str) -> bool:
+    return await _read(lambda: past.recording(call)) is not None
+
+
+async def _read(function: Callable[[], T]) -> T:
+    """Run what reads files in a thread."""
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            return await asyncio.to_thread(function)
+    except TimeoutError:
+        raise HTTPException(503, "The calls' files are too slow to read now: try again.") from None
+
+
+def _check_room(board: Switchboard) -> None:
+    if not board.live.has_room:
+        raise HTTPException(503, "Too many streams are open, or the server ends: try again.", {"Retry-After": "5"})
+
+
+def _no_such_call() -> HTTPException:
+    return HTTPException(404, "There is no such call.")
+
+
+def _call_frame(summary: CallSummary) -> bytes:
+    return sse.frame("call", _encoder.encode(summary))
+
+
+def _entry_frame(entry: Entry) -> bytes:
+    return sse.frame("entry", _encoder.encode(entry.to_dict()), entry.seq)
+
+
+def _json(body: dict[str, Any]) -> Response:
+    return Response(_encoder.encode(body), media_type="application/json", headers={"Cache-Control": "no-store"})
