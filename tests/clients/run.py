@@ -1,0 +1,164 @@
+"""The four client libraries, unmodified, against a real Antiphon server.
+
+    python -m tests.clients.run [--only openai agents pipecat livekit] [--scenario NAME ...]
+
+Each library runs in its own environment (``make test-clients`` builds them) with a server and a recording proxy of its
+own: once with all server events, once with no more than the smallest set that a conversation needs. Then every event
+that a server has sent is checked against the types of openai-python and the models of Pipecat. One line for each
+scenario; the exit code tells whether all passed. What was recorded and logged stays in ``tests/clients/.runs``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.audio.resample import resample
+from antiphon.audio.wav import read_wav
+from tests.clients.proxy import SMALLEST, proxy
+
+HERE = Path(__file__).parent
+RUNS = HERE / ".runs"
+CALLERS = HERE.parents[1] / "src" / "antiphon" / "demo" / "callers"
+LIBRARIES = ("openai", "agents", "pipecat", "livekit")
+AT_ONCE = 2
+PROGRAM_LIMIT_S = 300.0
+START_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One library with one set of events."""
+
+    library: str
+    events: str
+
+    @property
+    def name(self) -> str:
+        """For files and lines."""
+        return self.library if self.events == "all" else f"{self.library}-smallest"
+
+
+async def main() -> int:
+    """Run what the command line names; gives the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--only", nargs="+", choices=LIBRARIES, default=LIBRARIES, metavar="LIBRARY")
+    parser.add_argument("--scenario", nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--events", choices=["all", "smallest"], nargs="+", default=["all", "smallest"])
+    args = parser.parse_args()
+    missing = [library for library in LIBRARIES if not _python(library).exists()]
+    if missing:
+        print(f"There is no environment for {', '.join(missing)}: make test-clients builds them.", file=sys.stderr)
+        return 2
+    began = time.monotonic()
+    shutil.rmtree(RUNS, ignore_errors=True)
+    RUNS.mkdir()
+    _write_speech(RUNS)
+    parts = [Part(library, events) for events in args.events for library in args.only]
+    turn = asyncio.Semaphore(AT_ONCE)
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(_run(part, args.scenario, turn)) for part in parts]
+    lines = [line for task in running for line in task.result()] + await _validate()
+    failed = sum(line.startswith("FAIL") for line in lines)
+    print(f"== {len(lines) - failed} passed, {failed} failed in {time.monotonic() - began:.0f} s ==")
+    return 1 if failed or not lines else 0
+
+
+async def _run(part: Part, scenarios: list[str], turn: asyncio.Semaphore) -> list[str]:
+    """The verdicts of one library's program, shown as they come."""
+    async with turn, _server(part) as upstream:
+        record = RUNS / f"{part.name}.events.jsonl"
+        async with proxy(upstream, record, only=SMALLEST if part.events == "smallest" else None) as port:
+            environment = {
+                **os.environ,
+                "CLIENTS_PORT": str(port),
+                "CLIENTS_SERVER": upstream.replace("ws://", "http://") + "/v1",
+                "CLIENTS_EVENTS": part.events,
+                "CLIENTS_PROMPTS": str(RUNS / f"{part.name}.prompts.jsonl"),
+                "CLIENTS_SPEECH": str(RUNS),
+            }
+            program = [str(_python(part.library)), "-m", f"tests.clients.with_{part.library}", *scenarios]
+            return await _verdicts(part.name, program, environment)
+
+
+async def _verdicts(name: str, program: list[str], environment: dict[str, str] | None = None) -> list[str]:
+    """Lines of a program that begin with a verdict; one more if it ends without a reason in them."""
+    with (RUNS / f"{name}.log").open("wb") as log:
+        running = await asyncio.create_subprocess_exec(
+            *program, stdout=PIPE, stderr=log, env=environment, limit=1 << 20
+        )
+        lines = []
+        assert running.stdout is not None
+        try:
+            async with asyncio.timeout(PROGRAM_LIMIT_S):
+                async for raw in running.stdout:
+                    verdict, _, rest = raw.decode().rstrip().partition(" ")
+                    if verdict in ("PASS", "FAIL"):
+                        lines.append(f"{verdict} {name:16} {rest}")
+                        print(lines[-1], flush=True)
+                code = await running.wait()
+        except TimeoutError:
+            running.kill()
+            code = await running.wait()
+    if code and not any(line.startswith("FAIL") for line in lines):
+        lines.append(f"FAIL {name:16} ended with {code}: see {(RUNS / name).relative_to(HERE.parents[1])}.log")
+        print(lines[-1], flush=True)
+    return lines
+
+
+@asynccontextmanager
+async def _server(part: Part) -> AsyncIterator[str]:
+    """A server of this part's own, as ``ws://host:port``."""
+    prompts = RUNS / f"{part.name}.prompts.jsonl"
+    prompts.touch()
+    with (RUNS / f"{part.name}.server.log").open("wb") as log:
+        program = [sys.executable, "-m", "tests.clients.server", str(prompts)]
+        serving = await asyncio.create_subprocess_exec(*program, stdin=PIPE, stdout=PIPE, stderr=log)
+        assert serving.stdout is not None
+        assert serving.stdin is not None
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                port = int(await serving.stdout.readline())
+            yield f"ws://127.0.0.1:{port}"
+        finally:
+            serving.stdin.close()
+            try:
+                async with asyncio.timeout(20):
+                    await serving.wait()
+            except TimeoutError:
+                serving.kill()
+                await serving.wait()
+
+
+async def _validate() -> list[str]:
+    """What the libraries' own types say of all recorded events."""
+    records = [str(path) for path in sorted(RUNS.glob("*.events.jsonl"))]
+    lines = []
+    for library, module in (("openai", "openai_types"), ("pipecat", "pipecat_models")):
+        program = [str(_python(library)), "-m", f"tests.clients.validate.{module}", *records]
+        lines += await _verdicts(module, program)
+    return lines
+
+
+def _write_speech(folder: Path) -> None:
+    """The recorded callers as the wire has them: 16-bit PCM, 24 kHz."""
+    for path in CALLERS.glob("*.wav"):
+        pcm, rate_hz = read_wav(path)
+        (folder / f"{path.stem}.pcm").write_bytes(resample(pcm, rate_hz, 24_000).tobytes())
+
+
+def _python(library: str) -> Path:
+    return HERE / ".envs" / library / "bin" / "python"
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
