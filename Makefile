@@ -9,7 +9,7 @@ WORKERS ?= 2
 ARGS ?=
 PEERS := pipecat livekit agents
 
-.PHONY: help setup environment models demo serve test lint format bench bench-agents bench-peers requirements clean
+.PHONY: help setup environment models demo serve console test test-web test-browser lint format bench bench-agents bench-peers requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,18 +27,30 @@ models: environment
 demo: setup ## hear a phone call: a recorded caller talks with the demo agent
 	@$(BIN)/antiphon demo $(ARGS)
 
-serve: setup ## the server on this machine, the demo agent answering; says what to do next
+serve: setup ## the server on this machine and its page, the demo agent answering; says what to do next
+	@$(MAKE) --no-print-directory console || echo "Going on without the page: it is not built. Calls are taken all the same."
 	@$(BIN)/antiphon serve --dev $(ARGS)
+
+console: environment ## build the page that the server shows; a second run does nothing
+	@sh scripts/console.sh build
 
 test: environment ## the tests
 	@$(MAKE) --no-print-directory models || echo "Going on without the weights: the tests that need them are skipped."
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/browser $(ARGS)
+
+test-web: environment ## the tests of the page's source
+	@sh scripts/console.sh test
+
+test-browser: console ## the page in a browser that speaks: Chromium must be there
+	@$(MAKE) --no-print-directory models
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 lint: environment ## formatter, linter, types and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@sh scripts/console.sh check
 
 format: environment ## let the formatter and the linter mend what they can
 	$(BIN)/ruff check --fix
@@ -63,8 +75,9 @@ requirements: environment ## resolve the dependencies anew, with hashes
 	@$(BIN)/python -m pip install --quiet uv
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) pyproject.toml --extra dev --extra bench -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) requirements/node.in -o requirements/node.txt
 	for peer in $(PEERS); do $(COMPILE) benchmarks/requirements/$$peer.in -o benchmarks/requirements/$$peer.txt; done
 
 clean: ## remove caches and build output; the environment stays
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist src/antiphon/console/dist web/node_modules/.antiphon-built .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests benchmarks examples -name __pycache__ -type d -not -path '*/.envs/*' -prune -exec rm -rf {} +

@@ -91,7 +91,10 @@ def test_every_requirement_has_hashes() -> None:
     assert {path.stem for path in files} >= {"run", "dev"}
     for path in files:
         for requirement in path.read_text().replace("\\\n", "").splitlines():
-            assert re.match(r"[A-Za-z0-9_.-]+==\S+.* --hash=sha256:[0-9a-f]{64}", requirement), (path.name, requirement)
+            assert re.match(r"[A-Za-z0-9_.-]+(?:\[[a-z0-9,-]+\])?==\S+.* --hash=sha256:[0-9a-f]{64}", requirement), (
+                path.name,
+                requirement,
+            )
 
 
 def test_every_dependency_is_locked() -> None:
@@ -99,7 +102,8 @@ def test_every_dependency_is_locked() -> None:
     for name, extras in {"run": [], "dev": list(extras_of)}.items():
         wanted = [*PROJECT["dependencies"], *(word for e in extras for word in extras_of[e])]
         locked = {
-            line.partition("==")[0].strip() for line in (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+            re.split(r"==|\[", line)[0].strip()
+            for line in (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
         }
         names = {re.split(r"[<>=;\[ ]", word)[0].lower().replace("_", "-") for word in wanted}
         assert names - {"antiphon"} <= locked
