@@ -153,7 +153,8 @@ def merged(
     if "include" in fields:
         changes["include"] = options.read_include(fields)
     if extension := fields.fields("antiphon"):
-        changes["antiphon_events"] = bool(extension.flag("events"))
+        if "events" in extension:
+            changes["antiphon_events"] = extension.flag("events") is True
         extension.close()
     if audio := fields.fields("audio"):
         if within := audio.fields("input"):
