@@ -22,6 +22,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiortc import RTCPeerConnection
+
 from antiphon.audio.resample import resample
 from antiphon.audio.wav import read_wav
 from tests.clients.proxy import SMALLEST, proxy
@@ -63,6 +65,7 @@ async def main() -> int:
     shutil.rmtree(RUNS, ignore_errors=True)
     RUNS.mkdir()
     _write_speech(RUNS)
+    await _write_offer(RUNS / "offer.sdp")
     parts = [Part(library, events) for events in args.events for library in args.only]
     turn = asyncio.Semaphore(AT_ONCE)
     async with asyncio.TaskGroup() as group:
@@ -84,7 +87,7 @@ async def _run(part: Part, scenarios: list[str], turn: asyncio.Semaphore) -> lis
                 "CLIENTS_SERVER": upstream.replace("ws://", "http://") + "/v1",
                 "CLIENTS_EVENTS": part.events,
                 "CLIENTS_PROMPTS": str(RUNS / f"{part.name}.prompts.jsonl"),
-                "CLIENTS_SPEECH": str(RUNS),
+                "CLIENTS_FILES": str(RUNS),
             }
             program = [str(_python(part.library)), "-m", f"tests.clients.with_{part.library}", *scenarios]
             return await _verdicts(part.name, program, environment)
@@ -127,7 +130,9 @@ async def _server(part: Part) -> AsyncIterator[str]:
         assert serving.stdin is not None
         try:
             async with asyncio.timeout(START_LIMIT_S):
-                port = int(await serving.stdout.readline())
+                port = (await serving.stdout.readline()).decode().strip()
+            if not port:
+                raise SystemExit(f"The server did not start: see {log.name}.")
             yield f"ws://127.0.0.1:{port}"
         finally:
             serving.stdin.close()
@@ -154,6 +159,16 @@ def _write_speech(folder: Path) -> None:
     for path in CALLERS.glob("*.wav"):
         pcm, rate_hz = read_wav(path)
         (folder / f"{path.stem}.pcm").write_bytes(resample(pcm, rate_hz, 24_000).tobytes())
+
+
+async def _write_offer(path: Path) -> None:
+    """The SDP of a browser that wants to talk; it hangs up before it is answered."""
+    browser = RTCPeerConnection()
+    browser.addTransceiver("audio")
+    browser.createDataChannel("oai-events")
+    await browser.setLocalDescription(await browser.createOffer())
+    await asyncio.to_thread(path.write_text, browser.localDescription.sdp, encoding="utf-8")
+    await browser.close()
 
 
 def _python(library: str) -> Path:

@@ -34,8 +34,10 @@ SERVER_URL = os.environ["CLIENTS_SERVER"]
 IS_WHOLE = os.environ["CLIENTS_EVENTS"] == "all"
 """Whether all server events pass, or only the smallest set."""
 
+FILES = Path(os.environ["CLIENTS_FILES"])
+"""What the runner has prepared: recordings, and the SDP offer of a browser."""
+
 _PROMPTS = Path(os.environ["CLIENTS_PROMPTS"])
-_SPEECH = Path(os.environ["CLIENTS_SPEECH"])
 
 Scenario = Callable[[], Awaitable[None]]
 
@@ -84,7 +86,7 @@ async def _steer(path: str) -> None:
 
 def speech(name: str) -> bytes:
     """A recorded caller: 16-bit PCM, 24 kHz, mono."""
-    return (_SPEECH / f"{name}.pcm").read_bytes()
+    return (FILES / f"{name}.pcm").read_bytes()
 
 
 @asynccontextmanager

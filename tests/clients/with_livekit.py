@@ -230,6 +230,21 @@ async def barge_in() -> None:
         assert held.answers()[-1] == script.ON_SUNDAY
 
 
+async def edit() -> None:
+    """A message is changed: the library deletes it and creates it again under the same id, in the same place."""
+    async with talk() as held:
+        await held.say("My name is Ludwig.")
+        session = held.session.current_agent.realtime_llm_session
+        context = session.chat_ctx.copy()
+        [place] = [place for place, item in enumerate(context.items) if getattr(item, "role", "") == "user"]
+        context.items[place] = context.items[place].model_copy(update={"content": [script.TELL_NAME]})
+        await session.update_chat_ctx(context)
+        await held.say(script.ASK_NAME)
+        assert held.answers()[-1] == f"Your name is {script.NAME}."
+        told = [message["text"] for message in last_prompt(script.ASK_NAME) if message["role"] != "system"]
+        assert told == [script.TELL_NAME, "You said: My name is Ludwig.", script.ASK_NAME]
+
+
 async def reconnect() -> None:
     """The line breaks off; the library connects again by itself and tells the history with its own ids."""
     async with talk() as held:
@@ -247,7 +262,7 @@ async def reconnect() -> None:
 
 
 SMALLEST = {"text": text, "spoken": spoken, "tool": tool}
-WHOLE = {**SMALLEST, "barge-in": barge_in, "reconnect": reconnect}
+WHOLE = {**SMALLEST, "barge-in": barge_in, "reconnect": reconnect, "edit": edit}
 
 if __name__ == "__main__":
     main(WHOLE if IS_WHOLE else SMALLEST)

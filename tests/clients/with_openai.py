@@ -13,6 +13,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from tests.clients import script
 from tests.clients.scenario import (
+    FILES,
     HTTP_URL,
     IS_WHOLE,
     SERVER_URL,
@@ -21,6 +22,7 @@ from tests.clients.scenario import (
     last_prompt,
     main,
     microphone,
+    speech,
     until,
 )
 
@@ -206,6 +208,70 @@ async def barge_in() -> None:
         assert [message["role"] for message in prompt][-3:] == ["user", "assistant", "user"]
 
 
+async def manual() -> None:
+    """The client says where its turn ends; G.711 in either direction, and a half sample at the end of an append."""
+    async with talk() as held:
+        audio: Any = {"input": {"turn_detection": None}, "output": {"format": {"type": "audio/pcmu"}}}
+        await held.connection.session.update(session={"type": "realtime", "audio": audio})
+        spoken = speech("bella_sunday")
+        for at in range(0, len(spoken), 4_801):
+            await held.append(spoken[at : at + 4_801])
+        await held.connection.input_audio_buffer.commit()
+        await until(lambda: held.of("input_audio_buffer.committed"), what="committed")
+        assert not held.of("response.created")
+        await held.connection.response.create()
+        await until(lambda: held.of("response.done"), what="answer")
+        assert held.transcript() == script.ON_SUNDAY
+        seconds = len(held.audio(held.of("response.done")[0].response.id)) / 8_000
+        assert abs(seconds - len(script.ON_SUNDAY) * script.MS_PER_CHAR / 1_000) < 0.15
+        assert not held.of("input_audio_buffer.speech_started")
+
+
+async def aside() -> None:
+    """Two answers beside the conversation, told apart by what the client wrote on them."""
+    async with talk() as held:
+        await held.say(script.TELL_NAME)
+        for topic in ("one", "two"):
+            item: Any = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": topic}]}
+            await held.connection.response.create(
+                response={
+                    "conversation": "none",
+                    "output_modalities": ["text"],
+                    "metadata": {"topic": topic},
+                    "input": [item],
+                }
+            )
+        await until(lambda: len(held.of("response.done")) == 3, what="two answers")
+        answers = {done.response.metadata["topic"]: done.response for done in held.of("response.done")[1:]}
+        assert {topic: done.output[0].content[0].text for topic, done in answers.items()} == {
+            "one": "You said: one",
+            "two": "You said: two",
+        }
+        assert all(done.conversation_id is None for done in answers.values())
+        await held.say(script.ASK_NAME)
+        words = [message["text"] for message in last_prompt(script.ASK_NAME) if message["role"] != "system"]
+        assert words == [script.TELL_NAME, f"You said: {script.TELL_NAME}", script.ASK_NAME]
+
+
+async def call() -> None:
+    """A WebRTC call is made with the library's multipart request, watched over a second connection, and hung up."""
+    async with openai.AsyncOpenAI(base_url=SERVER_URL, api_key=script.KEY, max_retries=0) as client:
+        offer = (FILES / "offer.sdp").read_text(encoding="utf-8")
+        session: Any = {"type": "realtime", "model": script.AGENT, "instructions": "Answer in rhymes."}
+        made = await client.realtime.calls.with_raw_response.create(sdp=offer, session=session)
+        assert made.http_response.status_code == 201
+        assert (await made.parse()).text.startswith("v=0")
+        call_id = made.headers["location"].rpartition("/")[2]
+        assert call_id.startswith("rtc_")
+        async with client.realtime.connect(call_id=call_id) as connection:
+            created: Any = await connection.recv()
+            assert created.type == "session.created"
+            assert created.session.instructions == "Answer in rhymes."
+            await client.realtime.calls.hangup(call_id)
+            async for _ in connection:
+                pass  # Ends with the call.
+
+
 async def reconnect() -> None:
     """The line breaks off; the library connects again, and the client tells the conversation anew."""
     tries: list[Any] = []
@@ -269,7 +335,16 @@ async def refused() -> None:
 
 
 SMALLEST = {"text": text, "spoken": spoken, "tool": tool}
-WHOLE = {**SMALLEST, "barge-in": barge_in, "reconnect": reconnect, "secret": secret, "refused": refused}
+WHOLE = {
+    **SMALLEST,
+    "barge-in": barge_in,
+    "reconnect": reconnect,
+    "manual": manual,
+    "aside": aside,
+    "secret": secret,
+    "call": call,
+    "refused": refused,
+}
 
 if __name__ == "__main__":
     main(WHOLE if IS_WHOLE else SMALLEST)
