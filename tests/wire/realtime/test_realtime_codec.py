@@ -205,6 +205,16 @@ def test_a_refusal_names_the_clients_event(event: dict[str, Any]) -> None:
     assert set(told) == {"type", "code", "message", "param", "event_id"}
 
 
+def test_a_refusal_repeats_no_long_name() -> None:
+    for codec, event in (
+        (RealtimeCodec(), {"type": "x" * 10_000}),
+        (RealtimeCodec(strict=True), {"type": "input_audio_buffer.commit", "x" * 10_000: 1}),
+    ):
+        with pytest.raises(Refusal) as refused:
+            codec.receive(json.dumps(event))
+        assert len(json.dumps(refused.value.to_error())) < 1_000
+
+
 def test_a_binary_frame_is_refused_as_no_json() -> None:
     assert events.error(binary_frame())["error"]["code"] == "invalid_json"
 

@@ -161,6 +161,7 @@ def test_other_items_are_read_and_told(value: dict[str, Any], item: Item) -> Non
             "string_above_max_length",
             "item.content",
         ),
+        (message("user", {"type": "input_text", "text": "\U0001f600" * 250_000}), "string_above_max_length", "item"),
         ({"type": "function_call", "arguments": "{}"}, "missing_required_parameter", "item.name"),
         ({"type": "function_call", "name": "f"}, "missing_required_parameter", "item.arguments"),
         ({"type": "function_call_output", "output": "x"}, "missing_required_parameter", "item.call_id"),

@@ -181,6 +181,11 @@ def test_updates_merge(updates: list[dict[str, Any]], different: dict[str, Any])
             "missing_required_parameter",
             "session.tools[0].server_url",
         ),
+        (
+            {"tools": [{**OTHER, "parameters": {"x": "y" * 65_000}}] * 14},
+            "string_above_max_length",
+            "session",
+        ),
         ({"tool_choice": "any"}, "invalid_value", "session.tool_choice"),
         ({"tool_choice": {"type": "function"}}, "missing_required_parameter", "session.tool_choice.name"),
         ({"max_output_tokens": 0}, "invalid_value", "session.max_output_tokens"),

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from antiphon.wire.realtime.ids import MAX_TAKEN
 from antiphon.wire.realtime.refusal import Refusal, invalid_value, missing
 
 MAX_TEXT = 262_144
 """Longest text of an item, or instructions, in characters."""
+
+MAX_TOLD = 890_000
+"""Largest session or item as JSON, in bytes: events tell it whole, and clients take frames of 900 000."""
 
 
 class Fields:
@@ -147,7 +152,7 @@ class Fields:
         """Refuse (strict) or count the fields that were not asked for."""
         if unknown := [name for name in self._value if name not in self._known]:
             if self.strict:
-                path = self.where(unknown[0])
+                path = self.where(unknown[0][:100])
                 raise Refusal("unknown_parameter", f"Unknown parameter: '{path}'.", path)
             self._count(len(unknown))
 
@@ -160,3 +165,18 @@ class Fields:
 def too_long(path: str, limit: int) -> Refusal:
     """A text is above its limit, in characters."""
     return Refusal("string_above_max_length", f"'{path}' is longer than {limit} characters.", path)
+
+
+def check_size(told: Mapping[str, Any], path: str) -> None:
+    """Refuse what could not be told back to the client.
+
+    Args:
+        told: The session or the item as events tell it.
+        path: Where it stands.
+
+    Raises:
+        Refusal: It is too large.
+    """
+    if len(msgspec.json.encode(told)) > MAX_TOLD:
+        message = f"'{path}' is larger than {MAX_TOLD} bytes of JSON: shorten its texts."
+        raise Refusal("string_above_max_length", message, path)

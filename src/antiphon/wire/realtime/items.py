@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from antiphon.wire.realtime.fields import MAX_TEXT, Fields, too_long
+from antiphon.wire.realtime.fields import MAX_TEXT, Fields, check_size, too_long
 from antiphon.wire.realtime.ids import new_id
 from antiphon.wire.realtime.options import MAX_NAME
 from antiphon.wire.realtime.refusal import invalid_value, missing
@@ -91,7 +91,9 @@ def read_item(value: Any, *, path: str = "item", strict: bool = False, new_id: C
     Raises:
         Refusal: The item is wrong; ``param`` is the path of the field at fault.
     """
-    return _read(Fields(value, path, strict=strict), new_id, _READERS)
+    item = _read(Fields(value, path, strict=strict), new_id, _READERS)
+    check_size(item_object(item), path)
+    return item
 
 
 def read_input(

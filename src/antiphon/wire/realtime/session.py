@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast
 
 from antiphon.wire.realtime import options
-from antiphon.wire.realtime.fields import Fields
+from antiphon.wire.realtime.fields import Fields, check_size
 from antiphon.wire.realtime.options import Modality, WireFormat, format_object
 from antiphon.wire.realtime.refusal import Refusal, missing
 
@@ -167,6 +167,7 @@ def merged(
     if voice_locked and new.voice != config.voice:
         message = "Cannot update a conversation's voice if assistant audio is present."
         raise Refusal("cannot_update_voice", message, "session.audio.output.voice")
+    check_size(session_object(new, session_id="", expires_at=0), "session")
     return new, fields.ignored
 
 
