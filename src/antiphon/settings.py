@@ -50,6 +50,17 @@ class Settings(BaseSettings):
         vad, stt, llm, tts, turn: Names of the models; see ``antiphon.models.catalog``.
         models: ``bench`` puts the benchmarks' stand-ins in the place of ``stt``, ``llm`` and ``tts``.
         record: Whether calls are recorded.
+        realtime_enabled: Whether the Realtime protocol is spoken.
+        realtime_strict: Whether it refuses unknown fields and forbidden changes, in place of ignoring them.
+        realtime_beta: ``auto`` goes by the client, ``on`` always speaks the older dialect, ``off`` refuses it.
+        realtime_item_created: Also send the older event ``conversation.item.created``.
+        realtime_max_session_s: Longest life of a session.
+        realtime_idle_s: A session whose client sends nothing for so long is ended; 0 is never.
+        realtime_max_frame_bytes: Largest frame of a client.
+        realtime_max_send_bytes: A client that leaves more than this unread is cut off.
+        realtime_retrieve_audio_bytes: Largest base64 audio of a retrieved item.
+        realtime_max_items: Most items of a conversation.
+        realtime_max_sessions: Most sessions at once; 0 leaves it to ``max_calls``.
         log_level, log_format: Of the program's log on stderr.
         model_mirror: A folder or URL that has the weights, asked first.
         twilio_auth_token, plivo_auth_token: With which the carrier signs its requests.
@@ -91,6 +102,17 @@ class Settings(BaseSettings):
     turn: str = "none"
     models: Literal["default", "bench"] = "default"
     record: bool = False
+    realtime_enabled: bool = True
+    realtime_strict: bool = False
+    realtime_beta: Literal["auto", "on", "off"] = "auto"
+    realtime_item_created: bool = False
+    realtime_max_session_s: float = Field(default=3600.0, gt=0)
+    realtime_idle_s: float = Field(default=300.0, ge=0)
+    realtime_max_frame_bytes: int = Field(default=16 << 20, ge=1 << 16)
+    realtime_max_send_bytes: int = Field(default=4 << 20, ge=1 << 16)
+    realtime_retrieve_audio_bytes: int = Field(default=700_000, ge=0)
+    realtime_max_items: int = Field(default=2000, ge=10)
+    realtime_max_sessions: int = Field(default=0, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     model_mirror: str | None = None

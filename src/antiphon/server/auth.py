@@ -56,10 +56,13 @@ class ApiKeys:
         Args:
             headers: With lower-case names, or blind to case.
         """
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        return self.knows(bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", ""))
+
+    def knows(self, key: str) -> bool:
+        """Whether this is a good key."""
         if self.dev:
             return True
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         if not key:
             return False
         digest = sha256(key.encode()).digest()

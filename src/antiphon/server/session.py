@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,6 +21,8 @@ from antiphon.telemetry import Metrics
 
 if TYPE_CHECKING:
     from antiphon.agents.agent import Agent
+    from antiphon.calls.line import Line
+    from antiphon.calls.policy import CallPolicy
     from antiphon.models.catalog import Models
     from antiphon.server.switchboard import Switchboard
     from antiphon.store.files import Feed
@@ -49,10 +51,61 @@ class Session:
         self.team: tuple[Agent, ...] = ()
         self._watched: dict[FailoverChatClient, Callable[[], None]] = {}
         self._board = board
-        self._carrier = carrier
+        self.carrier = carrier
         self._agent_name = agent_name
         self._authorized = authorized
         self._feeds: list[Feed] = []
+
+    def open_call(
+        self,
+        agent: Agent,
+        line: Line,
+        models: Models,
+        *,
+        call_id: str,
+        parameters: Mapping[str, str],
+        policy: CallPolicy | None = None,
+        **more: Any,
+    ) -> tuple[Call, CallLog]:
+        """Make the call of this session, with its log, its files and whoever watches.
+
+        Args:
+            agent: Who answers.
+            line: The way to the caller.
+            models: What the call uses.
+            call_id: The carrier's id of the call.
+            parameters: What the carrier passed on.
+            policy: Manners; those of all calls unless given.
+            more: What else the ``Call`` takes.
+        """
+        board = self._board
+        log = CallLog(call_id, board.clock)
+        tap = self._keep_files(log, line)
+        self.team = (agent, *board.agents.agents)
+        self._watch(models.llm)
+        log.subscribe(_counter(board.metrics))
+        for watcher in board.watchers:
+            watcher(log)
+        self.call = Call(
+            agent,
+            line,
+            models,
+            pacer=board.pacer,
+            clock=board.clock,
+            policy=policy or board.policy,
+            log=log,
+            session_id=self.id,
+            call_id=call_id,
+            carrier=self.carrier,
+            parameters=parameters,
+            tap=tap,
+            data_dir=board.settings.data_dir,
+            phrases=board.phrases,
+            client_for=lambda agent: self.client_for(agent, models),
+            team=self.team,
+            **more,
+        )
+        return self.call, log
 
     def answer(self, started: Started, line: PhoneLine) -> tuple[Call, CallLog] | None:
         """Make the call for a stream that has started; None when it may not be answered."""
@@ -67,32 +120,7 @@ class Session:
         if agent is None or models is None:
             board.metrics.refused["unknown_agent"] += 1
             return None
-        log = CallLog(started.call_id, board.clock)
-        tap = self._keep_files(log, line)
-        self.team = (agent, *board.agents.agents)
-        self._watch(models.llm)
-        log.subscribe(_counter(board.metrics))
-        for watcher in board.watchers:
-            watcher(log)
-        self.call = Call(
-            agent,
-            line,
-            models,
-            pacer=board.pacer,
-            clock=board.clock,
-            policy=board.policy,
-            log=log,
-            session_id=self.id,
-            call_id=started.call_id,
-            carrier=self._carrier,
-            parameters=parameters,
-            tap=tap,
-            data_dir=board.settings.data_dir,
-            phrases=board.phrases,
-            client_for=lambda agent: self._client_for(agent, models),
-            team=self.team,
-        )
-        return self.call, log
+        return self.open_call(agent, line, models, call_id=started.call_id, parameters=parameters)
 
     async def close(self) -> None:
         """Wait until the files are whole."""
@@ -106,7 +134,8 @@ class Session:
         except TimeoutError:
             _log.warning("files_not_finished", session_id=self.id, folder=str(self.folder))
 
-    def _client_for(self, agent: Agent, models: Models) -> ChatClient:
+    def client_for(self, agent: Agent, models: Models) -> ChatClient:
+        """The language model of an agent of this session."""
         client = self._board.with_own_llm(models, agent).llm
         self._watch(client)
         return client
@@ -120,7 +149,7 @@ class Session:
         if self.call is not None:
             self.call.tell(LlmAvailabilityChanged(name, available, reason))
 
-    def _keep_files(self, log: CallLog, line: PhoneLine) -> Recording | None:
+    def _keep_files(self, log: CallLog, line: Line) -> Recording | None:
         board = self._board
         if not board.keep_files:
             return None

@@ -26,6 +26,7 @@ from antiphon.server.agents import AgentBook
 from antiphon.server.auth import ApiKeys, StreamTokens
 from antiphon.server.lag import LoopLag
 from antiphon.server.live import LiveCalls
+from antiphon.server.realtime.secrets import ClientSecrets
 from antiphon.server.session import Session
 from antiphon.settings import Settings
 from antiphon.store.calls import PastCalls
@@ -89,6 +90,8 @@ class Switchboard:
         self.lag = LoopLag()
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
         self.tokens = StreamTokens(clock)
+        self.client_secrets = ClientSecrets(clock)
+        self.started_at = clock.utc()
         self.pacer = Pacer(clock)
         self.phrases = Phrases()
         self.writer = FileWriter()
@@ -98,6 +101,10 @@ class Switchboard:
         self._idle = asyncio.Event()
         self._idle.set()
         self._measure()
+
+    def live_sessions(self, carrier: str) -> int:
+        """How many sessions of a protocol are live."""
+        return sum(session.carrier == carrier for session in self._sessions)
 
     def open_session(self, carrier: str, *, agent_name: str | None, authorized: bool) -> Session:
         """A session for a connection that has a slot."""

@@ -1,0 +1,1 @@
+"""Calls over the OpenAI Realtime protocol: one session between a client's events and a ``Call``."""

@@ -1,0 +1,81 @@
+"""Responses beside the conversation: they read it or are given another context, and leave nothing in it."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from antiphon.agents.run import Run
+from antiphon.calls.clauses import Clause, ClauseSplitter
+from antiphon.calls.speech import Speech
+from antiphon.calls.voice import Voice
+from antiphon.errors import AntiphonException
+from antiphon.models.llm.content import FunctionCall
+from antiphon.transports.realtime.responses import Response, is_json_object
+from antiphon.transports.realtime.sound import CALL_AUDIO
+
+_PIECE = CALL_AUDIO.frame_bytes(100)
+
+
+async def answer_aside(response: Response, run: Run, voice: Voice, *, client_tools: frozenset[str]) -> None:
+    """Make a response to its end; it always ends with ``response.done``.
+
+    Args:
+        response: Begun.
+        run: The agent's loop for it.
+        voice: Speaks it where it is to be spoken.
+        client_tools: Names of the functions that the client runs.
+    """
+    try:
+        async with aclosing(run.updates()) as updates:
+            writer = _Writer(response, voice)
+            async for update in updates:
+                content = update.contents[0]
+                if content.type == "text":
+                    await writer.write(update.text)
+                elif content.type == "function_call":
+                    _call(response, [each for each in update.contents if isinstance(each, FunctionCall)], client_tools)
+            await writer.close()
+    except AntiphonException as error:
+        response.failure = error
+    response.usage = run.usage
+    response.hit_limit = run.finish == "length"
+    response.finish_made()
+
+
+def _call(response: Response, calls: list[FunctionCall], client_tools: frozenset[str]) -> None:
+    for call in calls:
+        if call.name in client_tools and is_json_object(call.arguments):
+            response.call(call)
+
+
+class _Writer:
+    """Words into text, or into sound that is sent as fast as it is made."""
+
+    def __init__(self, response: Response, voice: Voice) -> None:
+        self._response = response
+        self._voice = voice
+        self._splitter = ClauseSplitter()
+        self._speech = Speech(0, "reply", turn=0, audio=CALL_AUDIO, speaker=voice.speaker)
+        self._speech.on_change = self._send
+
+    async def write(self, text: str) -> None:
+        if self._response.config.modality == "text":
+            self._response.write(0, text)
+        else:
+            await self._speak(self._splitter.feed(text))
+
+    async def close(self) -> None:
+        await self._speak(self._splitter.flush())
+        self._speech.finish()
+
+    async def _speak(self, clauses: list[Clause]) -> None:
+        for clause in clauses:
+            await self._voice.speak(self._speech, clause)
+
+    def _send(self) -> None:
+        speech = self._speech
+        while speech.waiting >= _PIECE or (speech.complete and speech.waiting):
+            message = self._response.spoken(speech) or self._response.speak(speech)
+            piece = bytes(speech.sound[speech.sent : speech.sent + _PIECE])
+            speech.sent += len(piece)
+            message.play(piece)

@@ -1,0 +1,259 @@
+"""The caller's side of a session: sound in, turns of the call out as items and the events around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from antiphon.audio.convert import to_pcm
+from antiphon.calls.events import SessionError, UserSpeechStarted, UserTranscription
+from antiphon.calls.log import Entry as LogEntry
+from antiphon.models.stt.contract import STT, Transcript
+from antiphon.transports.realtime.channel import Channel
+from antiphon.transports.realtime.conversation import PCM_BYTES_PER_MS, Conversation, Entry
+from antiphon.transports.realtime.sound import CALL_AUDIO, Decoder
+from antiphon.wire.realtime import events
+from antiphon.wire.realtime.ids import new_id
+from antiphon.wire.realtime.items import ContentPart, Item, item_object
+from antiphon.wire.realtime.refusal import Refusal
+from antiphon.wire.realtime.response import transcription_usage
+from antiphon.wire.realtime.session import ServerVad, SessionConfig
+
+if TYPE_CHECKING:
+    from antiphon.calls.call import Call
+
+_PREFIX_MS = 300
+_WORDS_S = 5.0
+_MOST_UNCOMMITTED_MS = 15 * 60 * 1000
+
+
+class CallersSide:
+    """What the caller says, as the client is told of it.
+
+    Args:
+        channel: Where events go.
+        config: What is in effect.
+        keep_bytes: The most sound of one turn that is kept to be retrieved.
+        max_items: The most items of the conversation.
+
+    Attributes:
+        config: Set by the session when it changes.
+        conversation: The items of the session.
+        call: Set before the first sound.
+    """
+
+    call: Call
+
+    def __init__(self, channel: Channel, config: SessionConfig, *, keep_bytes: int, max_items: int) -> None:
+        self.config = config
+        self.conversation = Conversation(self._turn_over, self.words_known, max_items=max_items)
+        self._channel = channel
+        self._keep_bytes = keep_bytes
+        self._decoder = Decoder(config.input_format)
+        self._received = 0  # bytes since the start, 24 kHz PCM
+        self._buffer = bytearray()
+        self._buffered = 0  # bytes since the last turn, kept or not
+        self._is_full = False
+        self._announced: str | None = None
+        self._start_ms = 0
+        self._clearing = False
+        self._heard_s = 0.0
+        self._told: list[str] = []
+
+    @property
+    def received_ms(self) -> int:
+        """Length of all sound so far."""
+        return self._received // PCM_BYTES_PER_MS
+
+    def take_heard_s(self) -> float:
+        """Seconds of the caller's turns since this was asked last."""
+        heard_s, self._heard_s = self._heard_s, 0.0
+        return heard_s
+
+    def decode(self, audio: bytes) -> bytes:
+        """The client's sound in the call's format."""
+        if self._decoder.wire != self.config.input_format:
+            self._decoder = Decoder(self.config.input_format)
+        return self._decoder.feed(audio)
+
+    def hear(self, pcm: bytes) -> None:
+        """Take sound in the call's format."""
+        self._received += len(pcm)
+        self._buffered += len(pcm)
+        buffer = self._buffer
+        buffer += pcm
+        if len(buffer) > self._keep_bytes:
+            del buffer[: len(buffer) - self._keep_bytes]
+        if self._buffered > _MOST_UNCOMMITTED_MS * PCM_BYTES_PER_MS and not self._is_full and self._waits_for_commit:
+            self._is_full = True
+            message = "The input buffer holds 15 minutes that were not committed: the oldest sound is dropped."
+            self._channel.send(events.error(Refusal("input_audio_buffer_full", message)))
+        self.call.hear(pcm)
+
+    @property
+    def _waits_for_commit(self) -> bool:
+        return self.config.turn_detection is None
+
+    def commit(self, event_id: str | None) -> None:
+        """The client ends the turn.
+
+        Raises:
+            Refusal: There is no sound to commit.
+        """
+        if not self._buffered:
+            message = "Error committing input audio buffer: the buffer is empty."
+            raise Refusal("input_audio_buffer_commit_empty", message, event_id=event_id)
+        entry = self._entry()
+        self._add(entry, self.conversation.commit(entry))
+        self.call.commit()
+
+    def clear(self) -> None:
+        """The client throws away what was not committed."""
+        self._clearing = True
+        self.call.clear_input()
+        self._clearing = False
+        self._forget()
+        self._channel.send(events.audio_cleared())
+
+    # What the call's log tells.
+
+    def read(self, entry: LogEntry) -> None:
+        """Follow the ears of the call."""
+        reader = _READERS.get(type(entry.event))
+        if reader is not None:
+            reader(self, entry.event)
+
+    def _speech_started(self, event: UserSpeechStarted) -> None:
+        if self._announced is not None:
+            return
+        detection = self.config.turn_detection
+        ago_ms = max(0.0, self.call.log.seconds() - event.speech_at) * 1000
+        prefix_ms = detection.prefix_padding_ms if isinstance(detection, ServerVad) else _PREFIX_MS
+        self._start_ms = max(0, self.received_ms - round(ago_ms) - prefix_ms)
+        waits = detection is not None and detection.interrupt_response and not isinstance(detection, ServerVad)
+        if self.call.agent_is_silent or not waits:
+            self.announce()
+
+    def announce(self) -> None:
+        """Tell that the caller speaks, unless that was told."""
+        if self._announced is None:
+            self._announced = new_id("item")
+            self._channel.send(events.speech_started(self._announced, self._start_ms))
+
+    def _words(self, event: UserTranscription) -> None:
+        if not event.is_final:
+            return
+        entry = self.conversation.waits_for_words
+        if entry is not None and self._waits_for_commit:
+            self.words_known(entry, event.text)
+        elif self._announced is not None and entry is None:
+            self._tell_delta(self._announced, event.text)
+
+    def _tell_delta(self, item_id: str, text: str) -> None:
+        if self.config.transcription is not None and text:
+            delta = f" {text}" if self._told else text
+            self._told.append(text)
+            self._channel.send(events.transcription_delta(item_id, delta))
+
+    def _failed(self, event: SessionError) -> None:
+        entry = self.conversation.waits_for_words
+        if event.code == "stt_unavailable" and entry is not None and self.config.transcription is not None:
+            self._channel.send(events.transcription_failed(entry.id, code=event.code, message=event.message))
+
+    # Turns.
+
+    def _turn_over(self, text: str) -> None:
+        """The call has ended a turn."""
+        self.announce()
+        assert self._announced is not None
+        self._channel.send(events.speech_stopped(self._announced, self.received_ms))
+        entry = self._entry()
+        self._add(entry, self.conversation.add(entry))
+        self.words_known(entry, text)
+
+    def turn_dropped(self) -> None:
+        """The caller's sound held no words: an item without any, and no answer."""
+        if self._clearing:
+            return
+        entry = self.conversation.waits_for_words
+        if entry is not None:
+            self.words_known(entry, "")
+        elif self._announced is not None:
+            self._turn_over("")
+        self.conversation.count()
+
+    def _entry(self) -> Entry:
+        """The item of the sound so far."""
+        item_id = self._announced or new_id("item")
+        seconds = CALL_AUDIO.seconds(self._buffered)
+        if self._announced is not None:
+            seconds = min(seconds, max(0, self.received_ms - self._start_ms) / 1000)
+        self._heard_s += seconds
+        size = int(seconds * 1000) * PCM_BYTES_PER_MS
+        is_whole = size <= len(self._buffer)
+        audio = bytes(self._buffer[-size:]) if is_whole and size else b""
+        item = Item(item_id, "message", role="user", content=(ContentPart("input_audio"),))
+        return Entry(item_id, item, audio=audio)
+
+    def _add(self, entry: Entry, previous: str | None) -> None:
+        assert entry.item is not None
+        item = item_object(entry.item)
+        self._channel.send(events.audio_committed(entry.id, previous))
+        self._channel.send(events.item_added(item, previous))
+        self._channel.send(events.item_done(item, previous))
+        self._forget()
+
+    def _forget(self) -> None:
+        self._announced = None
+        self._buffer.clear()
+        self._buffered = 0
+        self._is_full = False
+
+    def time_out(self) -> None:
+        """The caller said nothing for the session's idle timeout: an item without sound."""
+        item_id = new_id("item")
+        end_ms = self.received_ms
+        self._channel.send(events.timeout_triggered(item_id, audio_start_ms=end_ms, audio_end_ms=end_ms))
+        item = Item(item_id, "message", role="user", content=(ContentPart("input_audio"),))
+        entry = Entry(item_id, item)
+        self._add(entry, self.conversation.add(entry))
+
+    async def transcribe(self, audio: bytes, stt: STT, *, language: str | None) -> str:
+        """The words of whole sound, 24 kHz PCM; empty where the recogniser fails or does not answer in time."""
+        words: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def take(transcript: Transcript) -> None:
+            if transcript.is_final and not words.done():
+                words.set_result(transcript.text.strip())
+
+        def fail(_error: Exception) -> None:
+            if not words.done():
+                words.set_result("")
+
+        stream = stt.open(CALL_AUDIO.rate_hz, take, fail, language=language)
+        try:
+            stream.feed(to_pcm(audio, CALL_AUDIO))
+            stream.finish()
+            async with asyncio.timeout(_WORDS_S):
+                return await words
+        except TimeoutError:
+            return ""
+        finally:
+            await stream.aclose()
+
+    def words_known(self, entry: Entry, text: str) -> None:
+        """The words of a turn are known."""
+        self.conversation.set_words(entry, text)
+        self._told.clear()
+        if self.config.transcription is not None:
+            seconds = round(CALL_AUDIO.seconds(len(entry.audio)), 3)
+            usage = transcription_usage(seconds)
+            self._channel.send(events.transcription_completed(entry.id, text, usage=usage))
+
+
+_READERS: Mapping[type, Any] = {
+    UserSpeechStarted: CallersSide._speech_started,
+    UserTranscription: CallersSide._words,
+    SessionError: CallersSide._failed,
+}
