@@ -22,4 +22,9 @@ async def beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[No
             yield
             task.cancel()
     except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
+        raise _first(group) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error itself: work may have groups of tasks of its own."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,357 @@
+"""One conversation by microphone and loudspeaker, from the first sound to the last metric."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.audio.tones import sine
+from antiphon.clock import Clock, WallClock
+from antiphon.errors import IntegrationInitializationError
+from antiphon.logs import Log
+from antiphon.realtime.calls import FunctionCalls
+from antiphon.realtime.client import RealtimeClient
+from antiphon.realtime.endpoint import Endpoint
+from antiphon.realtime.errors import NotConnected
+from antiphon.realtime.incoming import ServerEvent
+from antiphon.realtime.reconnect import Backoff
+from antiphon.redaction import redactor_for
+from antiphon.settings_voice import VoiceClientSettings
+from antiphon.transports.local.beside import beside
+from antiphon.transports.local.contract import Sound
+from antiphon.transports.local.echo import EchoCanceller, FarEnd
+from antiphon.transports.local.mic import RATE_HZ, Level, MicStreamer
+from antiphon.transports.local.player import AudioPlayer, PlayerEventKind
+from antiphon.voice.barge_in import BargeInController
+from antiphon.voice.configuration import session_of
+from antiphon.voice.facts import FactsSheet
+from antiphon.voice.keeper import MemoryKeeper
+from antiphon.voice.language import ConversationLanguage, Detector
+from antiphon.voice.memory import MemoryStore
+from antiphon.voice.playout import AnswerPlayout
+from antiphon.voice.privacy import PrivateHistory
+from antiphon.voice.rolling_summary import RollingSummary
+from antiphon.voice.summaries import NullSummarizer, Summarizer, SummaryPolicy
+from antiphon.voice.summarizers import summarizer_of
+from antiphon.voice.tools import ToolRegistry, built_in_tools
+
+FADE_S = 0.05
+"""From the end of playout to the end of the socket: what is inside the device is heard out."""
+OUTAGE_TONE_S = 3.0
+OUTAGE_TONE_HZ = 440.0
+LOOK_S = 1.0
+MIN_COMMIT_MS = 100
+"""Services refuse shorter turns."""
+
+_log = Log(__name__)
+
+
+class VoiceProgram:
+    """Everything that takes part in one conversation.
+
+    Args:
+        settings: All settings.
+        endpoint: The service.
+        sound: Microphone and loudspeaker; None for a conversation in writing.
+        summarizer: In place of the one that the settings name.
+        tools: In place of those that the settings name.
+        clock: Wall time unless given.
+
+    Attributes:
+        client: The conversation.
+        player: The loudspeaker's side.
+        mic: The microphone's side.
+        facts: The sheet.
+        language: Of the user.
+        history: Shows turns without personal data.
+        partial: What the user is saying, as far as the service tells, by item.
+        is_ready: Set while the conversation goes on.
+    """
+
+    def __init__(
+        self,
+        settings: VoiceClientSettings,
+        endpoint: Endpoint,
+        sound: Sound | None,
+        *,
+        summarizer: Summarizer | None = None,
+        tools: ToolRegistry | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self.partial: dict[str, str] = {}
+        self.is_ready = asyncio.Event()
+        self.facts = FactsSheet()
+        self._sound = sound
+        self._clock = clock or WallClock()
+        self._stop = asyncio.Event()
+        self._summarizer = summarizer
+        kinds = settings.redact_kinds if settings.redact_pii else ()
+        self._redactor = redactor_for(kinds)
+        self.language = ConversationLanguage(settings.language_policy, settings.language)
+        self._store = (
+            MemoryStore(settings.memory_path, redact=redactor_for(kinds).redact) if settings.memory_path else None
+        )
+        self._keeper: MemoryKeeper | None = None
+        self._far = FarEnd(RATE_HZ) if sound is not None and settings.echo_mode == "duplex" else None
+        self.player = AudioPlayer(
+            jitter_ms=settings.jitter_ms, max_s=settings.player_max_s, on_event=self._on_player_event
+        )
+        self.mic = self._microphone()
+        self.tools = tools if tools is not None else self._tools()
+        self.client = RealtimeClient(
+            endpoint,
+            session_of(settings, self.tools.definitions(), is_text=sound is None),
+            backoff=Backoff(settings.reconnect_base_s, settings.reconnect_max_s, settings.reconnect_max_tries),
+            ping_interval_s=settings.ping_interval_s,
+            ping_timeout_s=settings.ping_timeout_s,
+            is_quiet=lambda: not self.player.is_playing,
+            clock=self._clock,
+        )
+        self.barge_in = BargeInController(self.client, self.player, settings.barge_in, clock=self._clock)
+        self.calls = FunctionCalls(self.client, self.tools, timeout_s=settings.tool_timeout_s, clock=self._clock)
+        self.history = PrivateHistory(
+            self.client, self._redactor, screen=redactor_for(kinds), log_transcripts=settings.transcript_log
+        )
+        self._playout: AnswerPlayout | None = None
+        self._counted: dict[tuple[str, str], int] = {}
+        self._unanswered_ms = 0
+        self._cut = asyncio.Event()
+        self._offline_since_s: float | None = None
+        self._tones = 0
+
+    def stop(self) -> None:
+        """End the conversation: ``run`` returns when all is silent."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Hold the conversation until ``stop``, or until it cannot go on.
+
+        Raises:
+            AudioDeviceError: A device is missing, refused or lost.
+            AntiphonException: The service refuses, or cannot be reached.
+        """
+        async with self.opened():
+            await self._stop.wait()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[VoiceProgram]:
+        """The conversation, for as long as the body runs. The devices are opened before anything is sent."""
+        self._playout = AnswerPlayout(self.client, self.player, loop=asyncio.get_running_loop(), clock=self._clock)
+        synopsis = await self._load_memory()
+        async with AsyncExitStack() as stack:
+            if self._sound is not None:
+                opened = await stack.enter_async_context(self._sound.opened(self.mic, self._pull))
+                self.player.latency_s = opened.latency_s
+            self._register()
+            summary = await self._rolling_summary(stack)
+            stack.push_async_callback(self._end)
+            await self.client.connect()
+            await summary.begin(synopsis)
+            self.mic.drop_waiting()
+            async with beside(self._work(summary), "voice"):
+                if self.settings.speak_first:
+                    await self.client.create_response()
+                self.is_ready.set()
+                yield self
+
+    async def commit(self) -> None:
+        """Push to talk: the user has finished. Too little sound is thrown away, and not answered."""
+        is_turn = self._unanswered_ms >= MIN_COMMIT_MS
+        self._unanswered_ms = 0
+        await self.client.commit_input()
+        if is_turn:
+            await self.client.create_response()
+
+    async def write(self, text: str) -> None:
+        """The user writes in place of speaking."""
+        content = [{"type": "input_text", "text": text}]
+        await self.client.create_item({"type": "message", "role": "user", "content": content})
+        await self.client.create_response()
+
+    def _microphone(self) -> MicStreamer:
+        settings = self.settings
+        return MicStreamer(
+            chunk_ms=settings.chunk_ms,
+            queue_chunks=settings.mic_queue_chunks,
+            drop_policy=settings.drop_policy,
+            cleaner=EchoCanceller(self._far, RATE_HZ) if self._far is not None else None,
+            is_muted=lambda: settings.echo_mode == "half" and self.player.is_playing,
+            on_level=self._on_level,
+        )
+
+    def _tools(self) -> ToolRegistry:
+        return built_in_tools(
+            self.settings.tools,
+            http_allow=self.settings.http_tool_allow,
+            facts=self.facts if self._store is not None else None,
+            facts_changed=self._changed,
+            clock=self._clock,
+        )
+
+    def _changed(self) -> None:
+        if self._keeper is not None:
+            self._keeper.changed()
+
+    def _pull(self, count: int) -> NDArray[np.int16]:
+        """What the device plays next; the echo canceller is told too."""
+        pcm = self.player.pull(count)
+        if self._far is not None:
+            self._far.put(pcm)
+        return pcm
+
+    def _on_player_event(self, kind: PlayerEventKind, item_id: str) -> None:
+        if self._playout is not None:
+            self._playout.on_player_event(kind, item_id)
+
+    def _on_level(self, level: Level) -> None:
+        """Ten times a second or more, on the loop."""
+        metrics = self.client.metrics
+        metrics.set("mic_level_dbfs", level.rms_dbfs)
+        metrics.set("audio_input_queue_depth", self.mic.depth)
+        metrics.set("audio_output_queue_depth_ms", self.player.held_ms)
+        if self.barge_in.level(level):
+            self._cut.set()
+
+    def _register(self) -> None:
+        self.client.on("input_audio_buffer.speech_started", self.barge_in.speech_started)
+        self.client.on("conversation.item.input_audio_transcription.delta", self._user_says)
+        self.client.on("conversation.item.input_audio_transcription.completed", self._user_said)
+        self.client.on(("client.disconnected", "client.connected"), self._connection)
+
+    def _user_says(self, event: ServerEvent) -> None:
+        self.partial = {event.item_id: self.partial.get(event.item_id, "") + str(event.body.get("delta") or "")}
+
+    def _user_said(self, event: ServerEvent) -> None:
+        self.partial.pop(event.item_id, None)
+        self.language.heard(str(event.body["transcript"]))
+
+    def _connection(self, event: ServerEvent) -> None:
+        self._offline_since_s = event.at_s if event.type == "client.disconnected" else None
+
+    async def _load_memory(self) -> str:
+        if self._store is None:
+            return ""
+        synopsis, known = await asyncio.to_thread(self._store.load)
+        for key, fact in known.facts.items():
+            self.facts.put(key, fact.value, at=fact.updated_at, source_item_id=fact.source_item_id, pinned=fact.pinned)
+        self._keeper = MemoryKeeper(self._store, self.facts, lambda: self.client.conversation.synopsis)
+        return synopsis
+
+    async def _rolling_summary(self, stack: AsyncExitStack) -> RollingSummary:
+        """The summaries, with the detector of languages where it is needed."""
+        summarizer = self._summarizer
+        if summarizer is None:
+            summarizer, model = summarizer_of(self.settings, is_in=self.language.is_in, clock=self._clock)
+            if model is not None:
+                stack.push_async_callback(model.aclose)
+        if self.language.detector is None and not isinstance(summarizer, NullSummarizer):
+            try:
+                self.language.detector = await asyncio.to_thread(Detector)
+            except IntegrationInitializationError as error:
+                _log.warning("language is not followed", reason=str(error))
+        if not self.settings.transcribes:
+            _log.warning("no transcription, so no summaries: set TRANSCRIBE_MODEL to a model that writes down speech")
+        settings = self.settings
+        return RollingSummary(
+            self.client,
+            summarizer,
+            policy=SummaryPolicy(
+                settings.summary_trigger_tokens,
+                settings.summary_trigger_turns,
+                settings.summary_min_interval_s,
+                settings.keep_last_turns,
+            ),
+            facts=self.facts,
+            language=self.language,
+            redact=self._redactor.redact,
+            on_changed=self._changed,
+            clock=self._clock,
+        )
+
+    async def _work(self, summary: RollingSummary) -> None:
+        """All that goes on meanwhile. What ends one of these ends the conversation."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._until_closed(), name="connection")
+            tasks.create_task(self.calls.run(), name="functions")
+            tasks.create_task(summary.run(), name="summaries")
+            tasks.create_task(self._look_after(), name="voice numbers")
+            if self._sound is not None:
+                tasks.create_task(self._send_microphone(), name="microphone")
+                tasks.create_task(self._tell_cuts(), name="barge-in")
+            if self._keeper is not None:
+                tasks.create_task(self._keeper.run(), name="memory")
+
+    async def _until_closed(self) -> None:
+        await self.client.wait_closed()
+        if not self._stop.is_set():
+            raise NotConnected("The Realtime service has ended the conversation: start again.")
+
+    async def _send_microphone(self) -> None:
+        while (chunk := await self.mic.get()) is not None:
+            self._unanswered_ms += self.settings.chunk_ms
+            await self.client.append_audio(chunk.astype("<i2", copy=False).tobytes())
+
+    async def _tell_cuts(self) -> None:
+        """The microphone's own barge-ins: playout is silent already."""
+        while True:
+            await self._cut.wait()
+            self._cut.clear()
+            await self.barge_in.tell()
+
+    async def _look_after(self) -> None:
+        """Count what was lost, say so once a second, and let the user hear that the line is down."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            self._count_lost("in", "queue_full", self.mic.dropped["queue_full"])
+            self._count_lost("in", "stale", self.mic.dropped["stale"])
+            self._count_lost("out", "cancelled", self.player.dropped["cancelled"])
+            since_s = self._offline_since_s
+            if since_s is not None and self._clock.now() - since_s >= OUTAGE_TONE_S:
+                self._offline_since_s = None
+                self._play_tone()
+
+    def _count_lost(self, direction: str, reason: str, samples: int) -> None:
+        """Count whole chunks that were lost since the last look."""
+        counted = self._counted.get((direction, reason), 0)
+        chunks = samples // (RATE_HZ * self.settings.chunk_ms // 1000) - counted
+        if chunks <= 0:
+            return
+        self._counted[direction, reason] = counted + chunks
+        self.client.metrics.count("audio_frames_dropped_total", chunks, direction=direction, reason=reason)
+        if reason == "queue_full":
+            _log.warning("audio dropped", dropped_frames=chunks, queue_depth=self.mic.depth)
+
+    def _play_tone(self) -> None:
+        self._tones += 1
+        tone = f"outage-tone-{self._tones}"
+        self.player.push(tone, sine(OUTAGE_TONE_HZ, 200, rate_hz=RATE_HZ, amplitude=0.1))
+        self.player.complete(tone)
+
+    async def _end(self) -> None:
+        """Microphone first, then playout, then the socket, then what is to be kept."""
+        self._stop.set()
+        self.mic.end()
+        self.player.flush()
+        if self._sound is not None:
+            await self._clock.sleep(FADE_S)
+        await self.client.close()
+        self.history.redact()
+        if self._keeper is not None:
+            await self._keeper.save()
+        metrics = self.client.metrics
+        _log.info(
+            "conversation over",
+            turns=metrics.total("turns_total"),
+            responses=metrics.total("responses_total"),
+            reconnections=metrics.total("reconnections_total"),
+            barge_ins=metrics.total("barge_ins_total"),
+            summaries=metrics.total("summaries_total", outcome="ok"),
+            tokens_total=metrics.total("tokens_total"),
+            dropped_frames=metrics.total("audio_frames_dropped_total"),
+            latency_ms=metrics.histogram("end_to_end_ms").p50_ms,
+        )
