@@ -4,8 +4,8 @@
 
 Each library runs in its own environment (``make test-clients`` builds them) with a server and a recording proxy of its
 own: once with all server events, once with no more than the smallest set that a conversation needs. Then every event
-that a server has sent is checked against the types of openai-python and the models of Pipecat. One line for each
-scenario; the exit code tells whether all passed. What was recorded and logged stays in ``tests/clients/.runs``.
+that a server has sent is checked against the types of openai-python and the models of Pipecat, and the programs of
+docs/realtime.md are run. One line for each; the exit code tells whether all passed. What was recorded and logged stays in ``tests/clients/.runs``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import shutil
 import sys
 import time
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from aiortc import RTCPeerConnection
 from antiphon.audio.resample import resample
 from antiphon.audio.wav import read_wav
 from tests.clients.proxy import SMALLEST, proxy
+from tests.clients.snippets import programs
 
 HERE = Path(__file__).parent
 RUNS = HERE / ".runs"
@@ -35,6 +36,7 @@ LIBRARIES = ("openai", "agents", "pipecat", "livekit")
 AT_ONCE = 2
 PROGRAM_LIMIT_S = 300.0
 START_LIMIT_S = 60.0
+SNIPPET_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ async def main() -> int:
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(_run(part, args.scenario, turn)) for part in parts]
     lines = [line for task in running for line in task.result()] + await _validate()
+    if not args.scenario:
+        lines += await _snippets(args.only)
     failed = sum(line.startswith("FAIL") for line in lines)
     print(f"== {len(lines) - failed} passed, {failed} failed in {time.monotonic() - began:.0f} s ==")
     return 1 if failed or not lines else 0
@@ -152,6 +156,36 @@ async def _validate() -> list[str]:
         program = [str(_python(library)), "-m", f"tests.clients.validate.{module}", *records]
         lines += await _verdicts(module, program)
     return lines
+
+
+async def _snippets(libraries: Collection[str]) -> list[str]:
+    """The verdicts of the programs of docs/realtime.md."""
+    lines = []
+    async with _server(Part("docs", "all")) as upstream:
+        for name, program in programs(int(upstream.rpartition(":")[2])).items():
+            if name in LIBRARIES and name not in libraries:
+                continue
+            path = RUNS / f"docs-{name}.py"
+            await asyncio.to_thread(path.write_text, program, encoding="utf-8")
+            lines.append(await _snippet(name, [_python(name) if name in LIBRARIES else sys.executable, path]))
+            print(lines[-1], flush=True)
+    return lines
+
+
+async def _snippet(name: str, program: list[str | Path]) -> str:
+    """The verdict of one of them: it ends well, and has told something."""
+    began = time.monotonic()
+    with (RUNS / f"docs-{name}.log").open("wb") as log:
+        running = await asyncio.create_subprocess_exec(*program, stdout=PIPE, stderr=log)
+        try:
+            async with asyncio.timeout(SNIPPET_LIMIT_S):
+                told, _ = await running.communicate()
+        except TimeoutError:
+            running.kill()
+            told, _ = await running.communicate()
+    verdict = "PASS" if running.returncode == 0 and told.strip() else "FAIL"
+    last = told.decode(errors="replace").strip().rpartition("\n")[2]
+    return f"{verdict} {'docs':16} {name:10} {time.monotonic() - began:5.1f} s  {last}"
 
 
 def _write_speech(folder: Path) -> None:
