@@ -1,0 +1,49 @@
+/** What the server's REST interface answers. */
+
+import type { Entry } from "../call/entries";
+
+export type ServerInfo = {
+  version: string;
+  ready: boolean;
+  models: Partial<Record<"vad" | "stt" | "llm" | "tts", string>>;
+  is_embedded_llm: boolean;
+  webrtc: boolean;
+  calls_live: number;
+  slots: number;
+  uptime_s: number;
+};
+
+export type AgentTool = { name: string; description: string; kind: string };
+export type AgentHandoff = { target: string; when: string; type: string };
+
+export type AgentInfo = {
+  name: string;
+  description: string;
+  greeting: string | null;
+  instructions: string;
+  voice: string | null;
+  language: string | null;
+  model: string | null;
+  is_default: boolean;
+  tools: AgentTool[];
+  handoffs: AgentHandoff[];
+};
+
+export type CallSummary = {
+  id: string;
+  call_id: string;
+  carrier: string;
+  agent: string;
+  started_at: string;
+  duration_s: number | null;
+  state: "live" | "ended";
+  end_reason: string | null;
+  turns: number;
+  first_audio_p50_ms: number | null;
+  interruptions: number;
+  has_recording: boolean;
+  preview: string;
+};
+
+export type CallPage = { calls: CallSummary[]; next: string | null };
+export type CallDetail = { call: CallSummary; models: Record<string, string>; entries: Entry[] };

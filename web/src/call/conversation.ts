@@ -1,0 +1,287 @@
+/** What was said, done and noted in a call, as lines in the order in which they were heard. Pure: entries in, lines out. */
+
+import type { Entry, EntryOf, KnownEntry, SpeechKind } from "./entries";
+
+export type CallerLine = {
+  kind: "caller";
+  key: string;
+  at: number;
+  end: number | null;
+  text: string;
+  isFinal: boolean;
+  isTyped: boolean;
+  /** How speech over the agent's was taken: it went on listening, or it took the floor. */
+  overlap: "backchannel" | "interruption" | null;
+};
+
+export type AgentLine = {
+  kind: "agent";
+  key: string;
+  speech: number;
+  speechKind: SpeechKind;
+  agent: string;
+  turn: number;
+  at: number;
+  startedAt: number | null;
+  end: number | null;
+  /** All that was generated so far. */
+  text: string;
+  /** The part of a cut reply that reached the caller; null while nothing cut it. */
+  heard: string | null;
+  /** The part of a cut reply that did not. */
+  unheard: string;
+  state: "waiting" | "speaking" | "completed" | "interrupted";
+};
+
+export type ToolLine = {
+  kind: "tool";
+  key: string;
+  at: number;
+  end: number | null;
+  name: string;
+  arguments: Record<string, unknown>;
+  output: string | null;
+  isError: boolean;
+  duration_ms: number | null;
+};
+
+export type NoteLine = { kind: "note"; key: string; at: number; text: string; tone: "plain" | "warn" | "error" };
+
+export type Line = CallerLine | AgentLine | ToolLine | NoteLine;
+
+/** The words of `generated` that follow those of `heard`; both are compared word by word, whatever their spaces. */
+export function unheardPart(generated: string, heard: string): string {
+  const words = heard.split(/\s+/).filter(Boolean).length;
+  const rest = generated.trim().split(/\s+/);
+  return rest.slice(words).join(" ");
+}
+
+/** Every line of the call so far. */
+export function conversation(entries: readonly Entry[]): Line[] {
+  const draft = new Draft();
+  for (const entry of entries) draft.add(entry as KnownEntry);
+  return draft.finished();
+}
+
+class Draft {
+  private readonly lines: Line[] = [];
+  private readonly speeches = new Map<number, AgentLine>();
+  private readonly tools = new Map<string, ToolLine>();
+  private readonly utterances = new Map<number, CallerLine>();
+  private agent = "";
+  private speechAt: number | null = null;
+
+  add(entry: KnownEntry): void {
+    switch (entry.type) {
+      case "session.started":
+        this.agent = entry.agent;
+        return;
+      case "user.speech_started":
+        this.speechAt = entry.speech_at;
+        return;
+      case "user.speech_stopped":
+        return this.silence(entry);
+      case "user.transcription":
+        return this.words(entry);
+      case "user.turn_completed":
+        return this.turn(entry);
+      case "user.backchannel":
+        return this.overlap(entry);
+      case "agent.speech_created":
+      case "agent.speech_started":
+      case "agent.text":
+      case "agent.speech_completed":
+      case "agent.speech_interrupted":
+        return this.speech(entry);
+      case "tool.called":
+      case "tool.executed":
+        return this.tool(entry);
+      case "agent.handoff":
+        this.agent = entry.new_agent;
+        return this.note(entry, `${entry.previous_agent} hands over to ${entry.new_agent}`);
+      default:
+        return this.remark(entry);
+    }
+  }
+
+  finished(): Line[] {
+    const shown = this.lines.filter((line) => {
+      if (line.kind === "agent") return line.text !== "";
+      return line.kind !== "caller" || line.text !== "";
+    });
+    // A filler is made after the reply it covers for, and heard before it: the order is that of hearing.
+    return shown
+      .map((line, index) => ({ line, index, at: (line.kind === "agent" ? line.startedAt : null) ?? line.at }))
+      .sort((one, other) => one.at - other.at || one.index - other.index)
+      .map(({ line }) => line);
+  }
+
+  private silence(entry: EntryOf<"user.speech_stopped">): void {
+    const line = this.lastCaller();
+    if (line && line.end === null) line.end = entry.silence_at;
+  }
+
+  private words(entry: EntryOf<"user.transcription">): void {
+    let line = this.utterances.get(entry.utterance);
+    if (!line) {
+      line = this.callerLine(`u${entry.utterance}`, this.speechAt ?? entry.at);
+      this.utterances.set(entry.utterance, line);
+    }
+    line.text = entry.text;
+    line.isFinal = entry.is_final;
+    if (entry.is_final) line.end ??= entry.at;
+  }
+
+  private turn(entry: EntryOf<"user.turn_completed">): void {
+    for (const line of this.utterances.values()) line.isFinal = true;
+    if (entry.trigger !== "text" && entry.trigger !== "dtmf") return;
+    const line = this.callerLine(`t${entry.seq}`, entry.at);
+    Object.assign(line, { text: entry.text, isFinal: true, isTyped: true, end: entry.at });
+  }
+
+  private overlap(entry: EntryOf<"user.backchannel">): void {
+    const line = this.lastCaller();
+    if (line) line.overlap = entry.is_interruption ? "interruption" : "backchannel";
+  }
+
+  private speech(
+    entry: EntryOf<
+      | "agent.speech_created"
+      | "agent.speech_started"
+      | "agent.text"
+      | "agent.speech_completed"
+      | "agent.speech_interrupted"
+    >,
+  ): void {
+    const line = this.speeches.get(entry.speech) ?? this.agentLine(entry.speech, entry.at);
+    switch (entry.type) {
+      case "agent.speech_created":
+        line.speechKind = entry.kind;
+        line.turn = entry.turn;
+        return;
+      case "agent.speech_started":
+        line.startedAt = entry.at;
+        line.state = "speaking";
+        return;
+      case "agent.text":
+        line.text += line.text === "" || /\s$/.test(line.text) ? entry.text : ` ${entry.text}`;
+        return;
+      case "agent.speech_completed":
+        line.end = entry.at;
+        line.state = "completed";
+        line.text = entry.transcript || line.text;
+        return;
+      case "agent.speech_interrupted":
+        line.end ??= entry.at;
+        line.state = "interrupted";
+        line.heard = entry.heard;
+        line.text = entry.generated || line.text;
+        line.unheard = unheardPart(line.text, entry.heard);
+    }
+  }
+
+  private tool(entry: EntryOf<"tool.called" | "tool.executed">): void {
+    let line = this.tools.get(entry.id);
+    if (!line) {
+      line = {
+        kind: "tool",
+        key: `c${entry.id}`,
+        at: entry.at,
+        end: null,
+        name: entry.name,
+        arguments: {},
+        output: null,
+        isError: false,
+        duration_ms: null,
+      };
+      this.tools.set(entry.id, line);
+      this.lines.push(line);
+    }
+    if (entry.type === "tool.called") line.arguments = entry.arguments;
+    else
+      Object.assign(line, {
+        end: entry.at,
+        output: entry.output,
+        isError: entry.is_error,
+        duration_ms: entry.duration_ms,
+      });
+  }
+
+  private remark(entry: KnownEntry): void {
+    switch (entry.type) {
+      case "agent.false_interruption":
+        return this.note(
+          entry,
+          entry.resumed ? "Only listening: the agent goes on" : "No words: the reply was dropped",
+        );
+      case "user.idle":
+        return this.note(entry, entry.reason === "no_response" ? "No answer from the caller" : "The caller is gone");
+      case "user.dtmf":
+        return this.note(entry, "A key was pressed");
+      case "tool.approval_requested":
+        return this.note(entry, `${entry.name} waits for approval: ${entry.prompt}`, "warn");
+      case "tool.approval_decided":
+        return this.note(entry, `${entry.name} was ${entry.approved ? "approved" : "rejected"}`);
+      case "llm.availability_changed":
+        return entry.available
+          ? this.note(entry, `${entry.llm} is well again`)
+          : this.note(entry, `${entry.llm} fails: ${entry.reason}`, "warn");
+      case "session.error":
+        return this.note(entry, entry.message, "error");
+      case "session.ended":
+        return this.note(entry, `The call is over: ${entry.reason.replaceAll("_", " ")}`);
+    }
+  }
+
+  private note(entry: KnownEntry, text: string, tone: NoteLine["tone"] = "plain"): void {
+    this.lines.push({ kind: "note", key: `n${entry.seq}`, at: entry.at, text, tone });
+  }
+
+  private callerLine(key: string, at: number): CallerLine {
+    const line: CallerLine = {
+      kind: "caller",
+      key,
+      at,
+      end: null,
+      text: "",
+      isFinal: false,
+      isTyped: false,
+      overlap: null,
+    };
+    this.lines.push(line);
+    return line;
+  }
+
+  private agentLine(speech: number, at: number): AgentLine {
+    const line: AgentLine = {
+      kind: "agent",
+      key: `s${speech}`,
+      speech,
+      speechKind: "reply",
+      agent: this.agent,
+      turn: 0,
+      at,
+      startedAt: null,
+      end: null,
+      text: "",
+      heard: null,
+      unheard: "",
+      state: "waiting",
+    };
+    this.speeches.set(speech, line);
+    this.lines.push(line);
+    return line;
+  }
+
+  private lastCaller(): CallerLine | undefined {
+    return this.lines.findLast((line): line is CallerLine => line.kind === "caller");
+  }
+}
+
+/** The number of characters of `text` that `share` (0..1) of its speech has said, cut at the end of a word. */
+export function saidLength(text: string, share: number): number {
+  if (share >= 1) return text.length;
+  if (share <= 0) return 0;
+  const space = text.indexOf(" ", Math.floor(text.length * share));
+  return space === -1 ? text.length : space;
+}

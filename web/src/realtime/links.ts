@@ -1,0 +1,140 @@
+/** The two ways to a call: a WebSocket that carries everything, and WebRTC with a data channel for the events. */
+
+import { authHeaders, request, savedKey } from "../api/client";
+import type { ClientEvent, ServerEvent } from "./events";
+
+export type Transport = "websocket" | "webrtc";
+
+/** Why a connection ended, as far as it is known. */
+export type Ending = { code: number; reason: string };
+
+export type Handlers = {
+  onEvent: (event: ServerEvent) => void;
+  onClose: (ending: Ending) => void;
+};
+
+/** An open connection. */
+export type Link = {
+  send: (event: ClientEvent) => void;
+  /** Bytes that the network has not taken yet. */
+  backlog: () => number;
+  close: () => void;
+};
+
+/** The connection could not be made; the message can be shown. */
+export class ConnectionFailed extends Error {}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const ICE_TIMEOUT_MS = 2_000;
+const LOST = { code: 1006, reason: "" };
+
+/** Connect by WebSocket; the key travels as a sub-protocol, the only place that a browser has for it. */
+export function openWebSocket(agent: string, handlers: Handlers): Promise<Link> {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const url = `${scheme}://${location.host}/v1/realtime?model=${encodeURIComponent(agent)}&antiphon=1`;
+  const key = savedKey();
+  const socket = new WebSocket(url, ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])]);
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => socket.close(), CONNECT_TIMEOUT_MS);
+    let isOpen = false;
+    socket.onopen = () => {
+      clearTimeout(timer);
+      isOpen = true;
+      resolve({
+        send: (event) => {
+          if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(event));
+        },
+        backlog: () => socket.bufferedAmount,
+        close: () => socket.close(1000),
+      });
+    };
+    socket.onmessage = ({ data }) => handlers.onEvent(JSON.parse(String(data)) as ServerEvent);
+    socket.onclose = ({ code, reason }) => {
+      clearTimeout(timer);
+      if (isOpen) handlers.onClose({ code, reason });
+      else reject(new ConnectionFailed("The server refused the call. It may be busy or shutting down; try again."));
+    };
+  });
+}
+
+/** Connect by WebRTC: `stream` is the microphone, or null to listen only; the agent sounds from `audio`. */
+export async function openWebRtc(
+  agent: string,
+  handlers: Handlers,
+  { stream, audio }: { stream: MediaStream | null; audio: HTMLAudioElement },
+): Promise<Link> {
+  const peer = new RTCPeerConnection();
+  const channel = peer.createDataChannel("oai-events");
+  try {
+    if (stream) for (const track of stream.getAudioTracks()) peer.addTrack(track, stream);
+    else peer.addTransceiver("audio", { direction: "recvonly" });
+    peer.ontrack = ({ streams }) => {
+      audio.srcObject = streams[0] ?? null;
+    };
+    channel.onmessage = ({ data }) => handlers.onEvent(JSON.parse(String(data)) as ServerEvent);
+    const opened = channelOpened(channel);
+    await peer.setLocalDescription(await peer.createOffer());
+    await candidatesGathered(peer);
+    await peer.setRemoteDescription({ type: "answer", sdp: await answer(agent, peer.localDescription?.sdp ?? "") });
+    await opened;
+  } catch (error) {
+    peer.close();
+    throw error;
+  }
+  const link = {
+    send: (event: ClientEvent) => {
+      if (channel.readyState === "open") channel.send(JSON.stringify(event));
+    },
+    backlog: () => channel.bufferedAmount,
+    close: () => {
+      channel.onclose = null;
+      peer.onconnectionstatechange = null;
+      audio.srcObject = null;
+      peer.close();
+    },
+  };
+  const lost = () => {
+    link.close();
+    handlers.onClose(LOST);
+  };
+  channel.onclose = lost;
+  peer.onconnectionstatechange = () => {
+    if (peer.connectionState === "failed") lost();
+  };
+  return link;
+}
+
+async function answer(agent: string, sdp: string): Promise<string> {
+  const response = await request(`/v1/realtime/calls?model=${encodeURIComponent(agent)}&antiphon=1`, {
+    method: "POST",
+    headers: { "Content-Type": "application/sdp", ...authHeaders() },
+    body: sdp,
+    signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS),
+  });
+  return response.text();
+}
+
+function channelOpened(channel: RTCDataChannel): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new ConnectionFailed("WebRTC found no way to the server. Take WebSocket instead.")),
+      CONNECT_TIMEOUT_MS,
+    );
+    channel.onopen = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}
+
+function candidatesGathered(peer: RTCPeerConnection): Promise<void> {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ICE_TIMEOUT_MS);
+    peer.onicegatheringstatechange = () => {
+      if (peer.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}

@@ -1,0 +1,277 @@
+/** The call that this page is in: connection, microphone, loudspeaker, and what the server tells about it. */
+
+import type { Progress } from "../audio/jitter";
+import { measureLevel } from "../audio/level";
+import type { CapturedFrame } from "../audio/messages";
+import type { Microphone } from "../audio/microphone";
+import { NoMicrophone, openMicrophone } from "../audio/microphone";
+import { fromBase64, toBase64 } from "../audio/pcm";
+import { Speaker } from "../audio/speaker";
+import { conversation } from "../call/conversation";
+import type { Entry } from "../call/entries";
+import type { PastMessage, ServerEvent } from "./events";
+import { messageItem } from "./events";
+import type { Ending, Handlers, Link, Transport } from "./links";
+import { openWebRtc, openWebSocket } from "./links";
+import { forgetCall, messagesOf, saveCall } from "./saved";
+import { corrections } from "./truncate";
+
+export type Status = "idle" | "connecting" | "live" | "ended" | "lost";
+
+/** What the page shows of the call; a new object at every change. */
+export type LiveState = {
+  status: Status;
+  agent: string;
+  transport: Transport;
+  entries: readonly Entry[];
+  /** What was said before the connection was made again. */
+  past: readonly PastMessage[];
+  isMuted: boolean;
+  hasMicrophone: boolean;
+  /** Why there is no microphone, or what failed; null when all is well. */
+  notice: string | null;
+};
+
+/** Fast-changing measures, read by whoever draws at the screen's rate. */
+export type Meters = { caller: number; agent: number; items: readonly Progress[] };
+
+export type CallOptions = {
+  agent: string;
+  transport: Transport;
+  past?: readonly PastMessage[];
+  useMicrophone?: boolean;
+};
+
+/** More unsent audio than this (about 8 s) means that the network does not carry it: newer audio is dropped. */
+const MAX_BACKLOG = 512 * 1024;
+
+const IDLE: LiveState = {
+  status: "idle",
+  agent: "",
+  transport: "websocket",
+  entries: [],
+  past: [],
+  isMuted: false,
+  hasMicrophone: false,
+  notice: null,
+};
+
+export class LiveCall {
+  /** Frames of the microphone that the network did not take. */
+  dropped = 0;
+  readonly meters: Meters = { caller: 0, agent: 0, items: [] };
+  private state: LiveState = IDLE;
+  private readonly listeners = new Set<() => void>();
+  private link: Link | null = null;
+  private microphone: Microphone | null = null;
+  private speaker: Speaker | null = null;
+  private owned = new Owned();
+  private responseId: string | null = null;
+  private readonly cutItems = new Set<string>();
+  /** The page's clock minus the call's, in seconds. */
+  private offset_s = Number.POSITIVE_INFINITY;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly snapshot = (): LiveState => this.state;
+
+  /** The call's clock now, in seconds. */
+  readonly now = (): number => (Number.isFinite(this.offset_s) ? performance.now() / 1000 - this.offset_s : 0);
+
+  /** Call the agent. Must be called from a click: browsers give sound to nobody else. */
+  async start(options: CallOptions): Promise<void> {
+    const { agent, transport, past = [], useMicrophone = true } = options;
+    this.release();
+    this.offset_s = Number.POSITIVE_INFINITY;
+    this.update({ ...IDLE, status: "connecting", agent, transport, past });
+    const { owned } = this;
+    try {
+      if (useMicrophone) await this.openMicrophone(owned);
+      this.link = await this.connect(owned);
+    } catch (error) {
+      // Somebody hung up meanwhile: nothing failed.
+      if (owned.isClosed) return;
+      this.release();
+      this.update({ status: "idle", notice: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  /** Say something by keyboard; an answer that still sounds is cut. */
+  async type(text: string): Promise<void> {
+    if (this.responseId) this.link?.send({ type: "response.cancel" });
+    await this.cut();
+    this.link?.send(messageItem({ role: "user", text }));
+    this.link?.send({ type: "response.create" });
+  }
+
+  mute(isMuted: boolean): void {
+    this.microphone?.mute(isMuted);
+    this.update({ isMuted });
+  }
+
+  hangUp(): void {
+    forgetCall();
+    this.release();
+    this.update({ status: "ended" });
+  }
+
+  /** Back to the start, with nothing shown. */
+  reset(): void {
+    forgetCall();
+    this.release();
+    this.update(IDLE);
+  }
+
+  private async connect(owned: Owned): Promise<Link> {
+    const { agent, transport } = this.state;
+    const handlers: Handlers = { onEvent: (event) => this.on(event), onClose: (ending) => this.closed(ending) };
+    if (transport === "websocket") {
+      const onProgress = (items: Progress[], level: number) => Object.assign(this.meters, { items, agent: level });
+      this.speaker = owned.take(await Speaker.open(onProgress));
+      return owned.take(await openWebSocket(agent, handlers));
+    }
+    const audio = new Audio();
+    audio.autoplay = true;
+    const link = owned.take(await openWebRtc(agent, handlers, { stream: this.microphone?.stream ?? null, audio }));
+    if (audio.srcObject instanceof MediaStream) {
+      owned.take(
+        measureLevel(audio.srcObject, (level) => {
+          this.meters.agent = level;
+        }),
+      );
+    }
+    return link;
+  }
+
+  private async openMicrophone(owned: Owned): Promise<void> {
+    try {
+      this.microphone = owned.take(await openMicrophone((frame) => this.hear(frame)));
+      this.update({ hasMicrophone: true });
+    } catch (error) {
+      if (!(error instanceof NoMicrophone)) throw error;
+      this.update({ notice: error.message });
+    }
+  }
+
+  private hear({ samples, level }: CapturedFrame): void {
+    this.meters.caller = level;
+    if (this.state.transport !== "websocket" || this.state.status !== "live" || !this.link) return;
+    if (this.link.backlog() > MAX_BACKLOG) this.dropped += 1;
+    else this.link.send({ type: "input_audio_buffer.append", audio: toBase64(samples) });
+  }
+
+  private on(event: ServerEvent): void {
+    switch (event.type) {
+      case "session.created":
+        for (const message of this.state.past) this.link?.send(messageItem(message));
+        this.update({ status: "live" });
+        return;
+      case "antiphon.event":
+        return this.enter(event.entry);
+      case "input_audio_buffer.speech_started":
+        void this.cut();
+        return;
+      case "response.created":
+        this.responseId = event.response.id;
+        return;
+      case "response.done":
+        if (this.responseId === event.response.id) this.responseId = null;
+        return;
+      case "response.output_audio.delta":
+        if (!this.cutItems.has(event.item_id)) this.speaker?.push(event.item_id, fromBase64(event.delta));
+        return;
+      case "response.output_audio.done":
+        this.speaker?.complete(event.item_id);
+        return;
+      case "error":
+        if (!BENIGN.has(event.error.code ?? "")) this.update({ notice: event.error.message });
+    }
+  }
+
+  private enter(entry: Entry): void {
+    this.offset_s = Math.min(this.offset_s, performance.now() / 1000 - entry.at);
+    this.update({ entries: [...this.state.entries, entry] });
+    if (REMEMBERED.has(entry.type)) this.remember();
+  }
+
+  private remember(): void {
+    const { agent, transport, past, entries } = this.state;
+    saveCall({ agent, transport, messages: [...past, ...messagesOf(conversation(entries))] });
+  }
+
+  /** Be silent at once and tell the server what was heard. By WebRTC the server knows and does it itself. */
+  private async cut(): Promise<void> {
+    if (this.state.transport === "webrtc") {
+      if (this.responseId) this.link?.send({ type: "output_audio_buffer.clear" });
+      return;
+    }
+    if (!this.speaker) return;
+    const latency_ms = this.speaker.latency_ms;
+    const items = await this.speaker.flush();
+    for (const { item } of items) this.cutItems.add(item);
+    for (const correction of corrections(items, latency_ms)) this.link?.send(correction);
+  }
+
+  private closed({ code, reason }: Ending): void {
+    const isOver = code === 1000 || this.state.entries.at(-1)?.type === "session.ended";
+    if (isOver) forgetCall();
+    this.release();
+    if (isOver) this.update({ status: "ended" });
+    else this.update({ status: "lost", notice: reason || "The connection to the server was lost." });
+  }
+
+  private release(): void {
+    this.owned.close();
+    this.owned = new Owned();
+    this.link = this.microphone = this.speaker = this.responseId = null;
+    this.cutItems.clear();
+    Object.assign(this.meters, { caller: 0, agent: 0, items: [] });
+  }
+
+  private update(change: Partial<LiveState>): void {
+    this.state = { ...this.state, ...change };
+    for (const listener of this.listeners) listener();
+  }
+}
+
+type Closable = { close: () => void };
+
+/** What one call holds; all of it is closed together, and what comes too late is closed at once. */
+class Owned {
+  isClosed = false;
+  private readonly resources: Closable[] = [];
+
+  take<T extends Closable>(resource: T): T {
+    if (this.isClosed) {
+      resource.close();
+      throw new Error("The call was over before it began.");
+    }
+    this.resources.push(resource);
+    return resource;
+  }
+
+  close(): void {
+    this.isClosed = true;
+    for (const resource of this.resources.splice(0)) resource.close();
+  }
+}
+
+/** Answers to events that crossed the server's on the way: nothing is wrong. */
+const BENIGN = new Set([
+  "response_cancel_not_active",
+  "conversation_already_has_active_response",
+  "input_audio_buffer_commit_empty",
+  "item_truncate_invalid_item_id",
+  "item_delete_invalid_item_id",
+]);
+
+const REMEMBERED = new Set([
+  "session.started",
+  "user.turn_completed",
+  "agent.speech_started",
+  "agent.speech_completed",
+  "agent.speech_interrupted",
+]);

@@ -1,0 +1,35 @@
+/** The call of this tab, kept so that a reload in its middle does not lose it. */
+
+import type { Line } from "../call/conversation";
+import type { PastMessage } from "./events";
+import type { Transport } from "./links";
+
+const SAVED = "antiphon.call";
+/** A new session is told the last messages only. */
+const MESSAGES = 60;
+
+export type SavedCall = { agent: string; transport: Transport; messages: PastMessage[] };
+
+export function savedCall(): SavedCall | null {
+  const text = sessionStorage.getItem(SAVED);
+  return text ? (JSON.parse(text) as SavedCall) : null;
+}
+
+export function saveCall(call: SavedCall): void {
+  sessionStorage.setItem(SAVED, JSON.stringify(call));
+}
+
+export function forgetCall(): void {
+  sessionStorage.removeItem(SAVED);
+}
+
+/** What a new session has to know of the lines so far: final words, and of the agent's only what was heard. */
+export function messagesOf(lines: readonly Line[]): PastMessage[] {
+  const messages = lines.flatMap((line): PastMessage[] => {
+    if (line.kind === "caller" && line.isFinal) return [{ role: "user", text: line.text }];
+    if (line.kind !== "agent" || line.state === "waiting") return [];
+    const text = line.heard ?? line.text;
+    return text ? [{ role: "assistant", text }] : [];
+  });
+  return messages.slice(-MESSAGES);
+}
