@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from antiphon.agents.agent import Agent
-from antiphon.server.sockets import RATE_WINDOW
+from antiphon.transports.socket import PHONE_LIMITS
 from tests.server.harness import HEADERS, SILENCE, SPEECH, Serve, close_code, next_event, phone, start_stream
 
 pytestmark = pytest.mark.timeout(60)
@@ -139,7 +139,7 @@ async def test_too_large_message_ends_its_own_socket_only(serve: Serve) -> None:
 
 async def test_peer_that_sends_too_fast_is_closed_with_1008(serve: Serve) -> None:
     async with serve() as up, phone(up) as socket:
-        for _ in range(RATE_WINDOW + 1):
+        for _ in range(PHONE_LIMITS.messages + 1):
             await socket.send("{}")
         assert await close_code(socket) == 1008
 

@@ -20,7 +20,7 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from antiphon.transports.socket import OnClose, OnMessage
+from antiphon.transports.socket import PHONE_LIMITS, OnClose, OnMessage, SocketLimits
 
 try:
     from websockets.speedups import apply_mask
@@ -32,13 +32,10 @@ EXTENSION = "antiphon.direct"
 
 STALL_LIMIT_S = 30.0
 """A peer that has not read for this long is cut off."""
-BACKLOG_LIMIT = 1 << 20
-"""Unsent bytes after which a peer is cut off at once."""
 KERNEL_BUFFER = 1 << 16
 """Bytes that the kernel may hold for a peer."""
-RATE_WINDOW = 2000
 RATE_WINDOW_S = 4.0
-"""Messages from a peer that may not come faster than this many in this time; a stall of 40 s may still be caught up."""
+"""The time over which a peer's messages are counted."""
 
 _TEXT = 0x81
 _MASKED = 0x80
@@ -62,18 +59,20 @@ def text_frame(text: str) -> bytes:
 class DirectSocket:
     """The connection, as the endpoint that has taken it over sees it (``MessageSocket``)."""
 
-    __slots__ = ("_can_send", "_protocol", "_stalled", "_transport", "dropped")
+    __slots__ = ("_can_send", "_limits", "_protocol", "_stalled", "_transport", "dropped")
 
     def __init__(self, protocol: DirectWebSocketProtocol) -> None:
         self._protocol = protocol
         self._transport = protocol.transport
         self._can_send = True
         self._stalled = False
+        self._limits = PHONE_LIMITS
         self.dropped = 0
 
-    def attach(self, on_message: OnMessage, on_close: OnClose) -> None:
+    def attach(self, on_message: OnMessage, on_close: OnClose, limits: SocketLimits = PHONE_LIMITS) -> None:
         """Take the accepted socket over; what it has received before comes first."""
-        self._protocol.take_over(self, on_message, on_close)
+        self._limits = limits
+        self._protocol.take_over(self, on_message, on_close, limits=limits)
 
     def send_media(self, text: str) -> None:
         """Send audio, or drop it while the peer does not read."""
@@ -86,7 +85,7 @@ class DirectSocket:
         """Send a message that must not be lost."""
         if self._can_send:
             self._transport.write(text_frame(text))
-            if self._stalled and self._transport.get_write_buffer_size() > BACKLOG_LIMIT:
+            if self._stalled and self._transport.get_write_buffer_size() > self._limits.unsent_bytes:
                 self._protocol.cut_off("backlog")
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -116,7 +115,9 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
         """The TCP connection is up."""
         self._tail = bytearray()  # The beginning of a frame whose end has not come yet,
         self._tail_needs = 0  # and the size at which it is worth looking at again.
-        self._quota = RATE_WINDOW
+        self._limits = PHONE_LIMITS
+        self._frame_bytes = self.config.ws_max_size
+        self._quota = PHONE_LIMITS.messages
         self._quota_since = self.loop.time()
         super().connection_made(transport)
 
@@ -129,8 +130,14 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
 
     # The endpoint's side.
 
-    def take_over(self, direct: DirectSocket, on_message: OnMessage, on_close: OnClose) -> None:
+    def take_over(
+        self, direct: DirectSocket, on_message: OnMessage, on_close: OnClose, *, limits: SocketLimits
+    ) -> None:
         """Give all messages to ``on_message`` from now on."""
+        self._limits = limits
+        self._quota = limits.messages
+        self._frame_bytes = limits.frame_bytes or self.config.ws_max_size
+        self.conn.max_message_size = self._frame_bytes
         self._direct = direct
         self._on_message = on_message
         self._on_close = on_close
@@ -158,9 +165,16 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
     def cut_off(self, why: str) -> None:
-        """Drop a connection whose peer does not read; a close frame would not arrive either."""
+        """Drop a connection whose peer does not read; where its protocol has a code for that, it may still read it."""
+        if self.close_sent:
+            return
         _log.warning("socket_cut_off", reason=why, client=self.client, unsent=self.transport.get_write_buffer_size())
-        self.transport.abort()
+        if self._limits.slow_code is None:
+            self.transport.abort()
+            return
+        if self._direct is not None:
+            self._direct.close(self._limits.slow_code, "too slow")
+        self._ended()
 
     # The network's side.
 
@@ -215,7 +229,7 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
         if len(data) - start < 14:
             return 0, start + 14
         length = int.from_bytes(data[start + 2 : start + 10], "big")
-        if length > self.config.ws_max_size:
+        if length > self._frame_bytes:
             return 0, len(data)
         return start + 14, start + 14 + length
 
@@ -239,7 +253,7 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
                 assert self._direct is not None
                 self._direct.close(1008, "too many messages")
                 return
-            self._quota = RATE_WINDOW
+            self._quota = self._limits.messages
             self._quota_since = now
         self._on_message(message)
 

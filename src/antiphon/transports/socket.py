@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 OnMessage = Callable[[str | bytes], None]
@@ -11,13 +12,33 @@ OnClose = Callable[[], None]
 """Called once, when no message will follow."""
 
 
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What a peer may do.
+
+    Attributes:
+        frame_bytes: Its largest message; None is the server's own limit.
+        messages: Most messages in 4 s; a stall of 40 s may still be caught up.
+        unsent_bytes: A peer that leaves more than this unread is cut off.
+        slow_code: Close code for that; None drops the connection at once.
+    """
+
+    frame_bytes: int | None = None
+    messages: int = 2000
+    unsent_bytes: int = 1 << 20
+    slow_code: int | None = None
+
+
+PHONE_LIMITS = SocketLimits()
+
+
 class MessageSocket(Protocol):
     """An open WebSocket. All methods return at once and never raise; a dead socket swallows what it gets."""
 
     dropped: int
     """Media messages that were not sent because the peer read too slowly."""
 
-    def attach(self, on_message: OnMessage, on_close: OnClose) -> None:
+    def attach(self, on_message: OnMessage, on_close: OnClose, limits: SocketLimits = PHONE_LIMITS) -> None:
         """Take the socket over: from now on every message goes to ``on_message``, and to nobody else."""
         ...
 

@@ -10,7 +10,7 @@ from antiphon.server.realtime.opening import CARRIER, Opening, authorize, call_o
 from antiphon.server.sockets import EXTENSION
 from antiphon.server.switchboard import Switchboard
 from antiphon.transports.realtime.socket import SocketChannel
-from antiphon.transports.socket import MessageSocket
+from antiphon.transports.socket import MessageSocket, SocketLimits
 from antiphon.wire.realtime import events
 from antiphon.wire.realtime.codec import Dialect, RealtimeCodec
 from antiphon.wire.realtime.refusal import Refusal
@@ -18,6 +18,8 @@ from antiphon.wire.realtime.refusal import Refusal
 _log = structlog.get_logger(__name__)
 
 SUBPROTOCOL = "realtime"
+MESSAGES = 40_000
+"""A client may send in 4 s what was recorded in minutes."""
 _BETA_OFF = "The beta shape of the Realtime API is switched off here: leave out the header OpenAI-Beta."
 
 router = APIRouter()
@@ -55,7 +57,13 @@ async def _serve(websocket: WebSocket, model: str | None, dialect: Dialect) -> N
         if settings.realtime_beta == "on":
             dialect = "beta"
         codec = RealtimeCodec(dialect, strict=settings.realtime_strict, item_created=settings.realtime_item_created)
-        channel = SocketChannel(socket, codec, traffic=board.metrics.traffic)
+        limits = SocketLimits(
+            frame_bytes=settings.realtime_max_frame_bytes,
+            messages=MESSAGES,
+            unsent_bytes=settings.realtime_max_send_bytes,
+            slow_code=1013,
+        )
+        channel = SocketChannel(socket, codec, traffic=board.metrics.traffic, limits=limits)
         if dialect == "beta" and settings.realtime_beta == "off":
             channel.send(events.error(Refusal("beta_api_shape_disabled", _BETA_OFF)))
             channel.close(4000, "beta_api_shape_disabled")

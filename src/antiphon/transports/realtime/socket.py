@@ -7,7 +7,7 @@ from typing import Any
 
 from antiphon.telemetry import Traffic
 from antiphon.transports.realtime.session import RealtimeSession
-from antiphon.transports.socket import MessageSocket
+from antiphon.transports.socket import MessageSocket, SocketLimits
 from antiphon.wire.realtime.codec import RealtimeCodec
 from antiphon.wire.realtime.refusal import Refusal, binary_frame
 
@@ -19,20 +19,22 @@ class SocketChannel:
         socket: Accepted and not yet attached.
         codec: In the client's dialect.
         traffic: Counts the frames of all sockets.
+        limits: What the client may do.
     """
 
     takes_audio = True
 
-    def __init__(self, socket: MessageSocket, codec: RealtimeCodec, *, traffic: Traffic) -> None:
+    def __init__(self, socket: MessageSocket, codec: RealtimeCodec, *, traffic: Traffic, limits: SocketLimits) -> None:
         self._socket = socket
         self._codec = codec
         self._traffic = traffic
+        self._limits = limits
         self._session: RealtimeSession | None = None
 
     def attach(self, session: RealtimeSession) -> None:
         """Let the client's events reach a session, from the first one that came."""
         self._session = session
-        self._socket.attach(self._on_message, session.lost)
+        self._socket.attach(self._on_message, session.lost, self._limits)
 
     def send(self, event: Mapping[str, Any]) -> None:
         """Send a server event."""
