@@ -4,8 +4,9 @@
 
 Each library runs in its own environment (``make test-clients`` builds them) with a server and a recording proxy of its
 own: once with all server events, once with no more than the smallest set that a conversation needs. Then every event
-that a server has sent is checked against the types of openai-python and the models of Pipecat, and the programs of
-docs/realtime.md are run. One line for each; the exit code tells whether all passed. What was recorded and logged stays in ``tests/clients/.runs``.
+that a server has sent is checked against the types of openai-python, the models of Pipecat and the order that the
+protocol promises, and the programs of docs/realtime.md are run. One line for each; the exit code tells whether all
+passed. What was recorded and logged stays in ``tests/clients/.runs``.
 """
 
 from __future__ import annotations
@@ -152,9 +153,9 @@ async def _validate() -> list[str]:
     """What the libraries' own types say of all recorded events."""
     records = [str(path) for path in sorted(RUNS.glob("*.events.jsonl"))]
     lines = []
-    for library, module in (("openai", "openai_types"), ("pipecat", "pipecat_models")):
-        program = [str(_python(library)), "-m", f"tests.clients.validate.{module}", *records]
-        lines += await _verdicts(module, program)
+    pythons = {"openai_types": _python("openai"), "pipecat_models": _python("pipecat"), "order": Path(sys.executable)}
+    for module, python in pythons.items():
+        lines += await _verdicts(module, [str(python), "-m", f"tests.clients.validate.{module}", *records])
     return lines
 
 

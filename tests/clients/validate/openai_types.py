@@ -54,4 +54,4 @@ def extras(value: object, path: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main("openai types", check)
+    main("types", check)

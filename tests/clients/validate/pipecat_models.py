@@ -23,4 +23,4 @@ def check(event: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main("pipecat models", check)
+    main("models", check)

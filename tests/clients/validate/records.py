@@ -39,9 +39,9 @@ def main(name: str, check: Callable[[dict[str, Any]], str]) -> None:
             if faults.total() <= 200:
                 print(where, json.dumps(event)[:2000], fault, file=sys.stderr)
     for fault, count in faults.most_common(SHOWN):
-        print(f"FAIL {name} {count} x {fault}".replace("\n", " "))
+        print(f"FAIL {name:10} {count} x {fault}".replace("\n", " "))
     if not seen:
-        print(f"FAIL {name} there is no recorded event")
+        print(f"FAIL {name:10} there is no recorded event")
     elif not faults:
-        print(f"PASS {name} {seen.total()} events of {len(seen)} types")
+        print(f"PASS {name:10} {seen.total()} events of {len(seen)} types")
     sys.exit(1 if faults or not seen else 0)
