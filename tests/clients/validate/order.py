@@ -38,13 +38,22 @@ _MESSAGE_STAGES = (
     "output_text.done",
     "content_part.done",
     "output_item.done",
+    "conversation.item.done",
 )
 _CALL_STAGES = (
     "output_item.added",
     "conversation.item.added",
     "function_call_arguments.done",
     "output_item.done",
+    "conversation.item.done",
 )
+_GROWS_AFTER = {
+    "output_audio.delta": ("content_part.added",),
+    "output_audio_transcript.delta": ("content_part.added", "output_audio.done"),
+    "output_text.delta": ("content_part.added",),
+    "function_call_arguments.delta": ("output_item.added", "conversation.item.added"),
+}
+"""The stages in which an item gets more of itself."""
 
 
 @dataclass
@@ -62,6 +71,8 @@ class Connection:
     cut: str | None = None
     """The response that speech has interrupted and that is not done."""
     interrupts: bool = True
+    added: set[str] = field(default_factory=set)
+    """Items of the conversation that are not done."""
     transcribed: set[str] = field(default_factory=set)
 
     def check(self, event: Event) -> None:
@@ -75,6 +86,8 @@ class Connection:
         if event["event_id"] in self.event_ids:
             raise Disorder("its event_id came before")
         self.event_ids.add(event["event_id"])
+        if self.seen == 1 and kind != "session.created":
+            raise Disorder("the first event is session.created")
         if self.seen == 2 and kind != "conversation.created":
             raise Disorder("the second event is conversation.created")
         if kind in ("session.created", "session.updated"):
@@ -111,7 +124,8 @@ class Connection:
             self.cut = None
         if [item["id"] for item in response["output"]] != list(outputs):
             raise Disorder("its output is not what was announced")
-        if any(output.stage != "output_item.done" for output in outputs.values()):
+        last = "output_item.done" if response["conversation_id"] is None else "conversation.item.done"
+        if any(output.stage != last for output in outputs.values()):
             raise Disorder("an item of it is still open")
 
     def _check_turn(self, kind: str, event: Event) -> None:
@@ -133,9 +147,18 @@ class Connection:
     def _check_item(self, kind: str, event: Event) -> None:
         if kind == "conversation.item.added":
             item = event["item"]
-            if self.turn == (item["id"], "committed"):
+            if self.turn is not None and self.turn[0] == item["id"]:
+                if self.turn[1] != "committed":
+                    raise Disorder("its audio was not committed")
                 self.turn = None
-            self._advance(item["id"], kind)
+            self.added.add(item["id"])
+            if not self._advance(item["id"], kind) and item["status"] == "in_progress":
+                raise Disorder("no response has announced it")
+        elif kind == "conversation.item.done":
+            if event["item"]["id"] not in self.added:
+                raise Disorder("it was not added, or was done before")
+            self.added.discard(event["item"]["id"])
+            self._advance(event["item"]["id"], kind)
         elif kind.endswith("input_audio_transcription.completed"):
             if event["item_id"] in self.transcribed:
                 raise Disorder("the item was transcribed before")
@@ -164,6 +187,8 @@ class Connection:
             self._advance(item_id, kind)
 
     def _check_pieces(self, kind: str, event: Event, output: Output) -> None:
+        if kind in _GROWS_AFTER and output.stage not in _GROWS_AFTER[kind]:
+            raise Disorder(f"it comes after {output.stage}")
         if kind == "output_audio.delta" and len(b64decode(event["delta"], validate=True)) == 0:
             raise Disorder("it has no sound")
         elif kind in ("output_audio_transcript.delta", "output_text.delta"):
@@ -179,7 +204,8 @@ class Connection:
         ):
             raise Disorder("its arguments are not those of the deltas, or no object")
 
-    def _advance(self, item_id: str, kind: str) -> None:
+    def _advance(self, item_id: str, kind: str) -> bool:
+        """Note the stage of a response's item; tells whether it is one."""
         for outputs in self.responses.values():
             if item_id in outputs:
                 output = outputs[item_id]
@@ -187,6 +213,8 @@ class Connection:
                 if stages.index(kind) <= stages.index(output.stage):
                     raise Disorder(f"{output.stage} came before it")
                 output.stage = kind
+                return True
+        return False
 
 
 class Order:
