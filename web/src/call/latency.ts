@@ -39,10 +39,11 @@ function stages(metrics: TurnMetrics): Stage[] {
   const add = (id: StageId, name: string, to_ms: number | null, took_ms: number | null): void => {
     if (to_ms === null) return;
     const end = Math.max(0, to_ms);
-    found.push({ id, name, from_ms: took_ms === null ? 0 : Math.max(0, end - took_ms), to_ms: end });
+    // A stage of unknown length is drawn as the moment of its end.
+    found.push({ id, name, from_ms: Math.max(0, end - (took_ms ?? 0)), to_ms: end });
   };
-  add("transcript", "Transcript", transcript_ms, transcript_ms);
-  add("end_of_turn", "End of turn", end_of_turn_ms, end_of_turn_ms);
+  add("transcript", "Transcript", transcript_ms, Number.POSITIVE_INFINITY);
+  add("end_of_turn", "End of turn", end_of_turn_ms, Number.POSITIVE_INFINITY);
   add("first_token", "First token", first_token_ms, llm_ttft_ms);
   add("first_audio", "First audio", first_audio_ms, tts_ttfb_ms);
   return found;

@@ -237,12 +237,12 @@ function playout(entries: readonly Entry[]): Bar[] {
       case "agent.speech_started":
         add(entry.speech, entry.at, entry.seq);
         break;
-      case "floor.decision": {
+      case "agent.state_changed": {
         const open = bars.findLast((bar) => bar.end === null);
-        if (open && entry.actions.some((action) => action.type === "Pause")) {
+        if (open && entry.old_state === "speaking") {
           open.end = entry.at;
           held = open;
-        } else if (held && entry.actions.some((action) => action.type === "Resume")) {
+        } else if (held && entry.new_state === "speaking") {
           add(speechOf(held), entry.at, entry.seq);
           held = null;
         }
@@ -292,17 +292,62 @@ const OWNERS: Record<FloorPhase, { tone: Tone; title: string } | null> = {
   ended: null,
 };
 
-/** Who may speak, from one decision to the next; equal neighbours are one bar. */
+/** Who may speak, from one change to the next; equal neighbours are one bar. */
 function floor(entries: readonly Entry[]): Bar[] {
+  const decisions = only(entries, "floor.decision");
   const bars: Bar[] = [];
   let phase: FloorPhase | null = null;
-  for (const entry of only(entries, "floor.decision")) {
-    if (entry.phase === phase) continue;
+  for (const step of decisions.length > 0 ? decisions : impliedPhases(entries)) {
+    if (step.phase === phase) continue;
     const open = bars.at(-1);
-    if (open && open.end === null) open.end = entry.at;
-    phase = entry.phase;
+    if (open && open.end === null) open.end = step.at;
+    phase = step.phase;
     const owner = OWNERS[phase];
-    if (owner) bars.push({ key: `f${entry.seq}`, start: entry.at, end: null, detail: phase, ...owner });
+    if (owner) bars.push({ key: `f${step.seq}`, start: step.at, end: null, detail: phase, ...owner });
   }
   return bars;
+}
+
+type PhaseStep = { seq: number; at: number; phase: FloorPhase };
+
+/** The floor as the voices tell it: a call that is followed as it goes on comes without the decisions. */
+function impliedPhases(entries: readonly Entry[]): PhaseStep[] {
+  let isVoiced = false;
+  let isSpeaking = false;
+  let isAnswering = false;
+  let isTurnOpen = false;
+  const phase = (): FloorPhase => {
+    if (isVoiced) return isSpeaking ? "overlap" : "hearing";
+    if (isSpeaking) return "speaking";
+    if (isAnswering) return "thinking";
+    return isTurnOpen ? "pausing" : "idle";
+  };
+  return (entries as readonly KnownEntry[]).map((entry) => {
+    switch (entry.type) {
+      case "user.speech_started":
+        isVoiced = isTurnOpen = true;
+        break;
+      case "user.speech_stopped":
+        isVoiced = false;
+        break;
+      case "user.turn_completed":
+        isTurnOpen = false;
+        isAnswering = true;
+        break;
+      case "user.backchannel":
+        isTurnOpen = entry.is_interruption;
+        break;
+      case "agent.speech_started":
+        isSpeaking = true;
+        isAnswering = false;
+        break;
+      case "agent.speech_completed":
+      case "agent.speech_interrupted":
+        isSpeaking = false;
+        break;
+      case "session.ended":
+        isVoiced = isSpeaking = isAnswering = isTurnOpen = false;
+    }
+    return { seq: entry.seq, at: entry.at, phase: phase() };
+  });
 }

@@ -24,14 +24,21 @@ export type Link = {
 /** The connection could not be made; the message can be shown. */
 export class ConnectionFailed extends Error {}
 
+/** Who is called; an agent that goes on with a conversation does not greet again. */
+export type Target = { agent: string; greets: boolean };
+
+function query({ agent, greets }: Target): string {
+  return `model=${encodeURIComponent(agent)}&antiphon=1${greets ? "" : "&greet=0"}`;
+}
+
 const CONNECT_TIMEOUT_MS = 10_000;
 const ICE_TIMEOUT_MS = 2_000;
 const LOST = { code: 1006, reason: "" };
 
 /** Connect by WebSocket; the key travels as a sub-protocol, the only place that a browser has for it. */
-export function openWebSocket(agent: string, handlers: Handlers): Promise<Link> {
+export function openWebSocket(target: Target, handlers: Handlers): Promise<Link> {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const url = `${scheme}://${location.host}/v1/realtime?model=${encodeURIComponent(agent)}&antiphon=1`;
+  const url = `${scheme}://${location.host}/v1/realtime?${query(target)}`;
   const key = savedKey();
   const socket = new WebSocket(url, ["realtime", ...(key ? [`openai-insecure-api-key.${key}`] : [])]);
   return new Promise((resolve, reject) => {
@@ -59,7 +66,7 @@ export function openWebSocket(agent: string, handlers: Handlers): Promise<Link> 
 
 /** Connect by WebRTC: `stream` is the microphone, or null to listen only; the agent sounds from `audio`. */
 export async function openWebRtc(
-  agent: string,
+  target: Target,
   handlers: Handlers,
   { stream, audio }: { stream: MediaStream | null; audio: HTMLAudioElement },
 ): Promise<Link> {
@@ -75,7 +82,7 @@ export async function openWebRtc(
     const opened = channelOpened(channel);
     await peer.setLocalDescription(await peer.createOffer());
     await candidatesGathered(peer);
-    await peer.setRemoteDescription({ type: "answer", sdp: await answer(agent, peer.localDescription?.sdp ?? "") });
+    await peer.setRemoteDescription({ type: "answer", sdp: await answer(target, peer.localDescription?.sdp ?? "") });
     await opened;
   } catch (error) {
     peer.close();
@@ -104,8 +111,8 @@ export async function openWebRtc(
   return link;
 }
 
-async function answer(agent: string, sdp: string): Promise<string> {
-  const response = await request(`/v1/realtime/calls?model=${encodeURIComponent(agent)}&antiphon=1`, {
+async function answer(target: Target, sdp: string): Promise<string> {
+  const response = await request(`/v1/realtime/calls?${query(target)}`, {
     method: "POST",
     headers: { "Content-Type": "application/sdp", ...authHeaders() },
     body: sdp,

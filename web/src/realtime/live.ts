@@ -126,16 +126,17 @@ export class LiveCall {
   }
 
   private async connect(owned: Owned): Promise<Link> {
-    const { agent, transport } = this.state;
+    const { agent, transport, past } = this.state;
+    const target = { agent, greets: past.length === 0 };
     const handlers: Handlers = { onEvent: (event) => this.on(event), onClose: (ending) => this.closed(ending) };
     if (transport === "websocket") {
       const onProgress = (items: Progress[], level: number) => Object.assign(this.meters, { items, agent: level });
       this.speaker = owned.take(await Speaker.open(onProgress));
-      return owned.take(await openWebSocket(agent, handlers));
+      return owned.take(await openWebSocket(target, handlers));
     }
     const audio = new Audio();
     audio.autoplay = true;
-    const link = owned.take(await openWebRtc(agent, handlers, { stream: this.microphone?.stream ?? null, audio }));
+    const link = owned.take(await openWebRtc(target, handlers, { stream: this.microphone?.stream ?? null, audio }));
     if (audio.srcObject instanceof MediaStream) {
       owned.take(
         measureLevel(audio.srcObject, (level) => {
@@ -166,6 +167,7 @@ export class LiveCall {
   private on(event: ServerEvent): void {
     switch (event.type) {
       case "session.created":
+        this.link?.send(MANNERS);
         for (const message of this.state.past) this.link?.send(messageItem(message));
         this.update({ status: "live" });
         return;
@@ -258,6 +260,12 @@ class Owned {
     for (const resource of this.resources.splice(0)) resource.close();
   }
 }
+
+/** Antiphon's own manners: words decide when a turn is over, and "uh-huh" does not cut the agent. */
+const MANNERS = {
+  type: "session.update",
+  session: { type: "realtime", audio: { input: { turn_detection: { type: "semantic_vad", eagerness: "auto" } } } },
+};
 
 /** Answers to events that crossed the server's on the way: nothing is wrong. */
 const BENIGN = new Set([

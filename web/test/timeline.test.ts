@@ -1,0 +1,89 @@
+import { describe, expect, test } from "vitest";
+import type { Entry } from "../src/call/entries";
+import type { LaneId, Timeline } from "../src/call/timeline";
+import { timeline } from "../src/call/timeline";
+import { entry, recordedCall } from "./entries";
+
+function lane(drawn: Timeline, id: LaneId) {
+  return drawn.lanes.find((each) => each.id === id)?.bars ?? [];
+}
+
+describe("a recorded call", () => {
+  const drawn = timeline(recordedCall());
+
+  test("ends with the call, and every bar has ended in it", () => {
+    expect(drawn.end).toBeCloseTo(39.557, 2);
+    for (const { id, bars } of drawn.lanes) {
+      for (const bar of bars) {
+        expect(bar.end, `${id} ${bar.key}`).not.toBeNull();
+        expect(bar.end ?? 0, `${id} ${bar.key}`).toBeGreaterThanOrEqual(bar.start);
+        expect(bar.end ?? 0, `${id} ${bar.key}`).toBeLessThanOrEqual(drawn.end);
+      }
+    }
+  });
+
+  test("marks the turns that the caller ended", () => {
+    expect(drawn.turns.map((mark) => mark.turn)).toEqual([2, 3, 4, 5, 6]);
+  });
+
+  test("has a bar for each stretch of the caller's voice", () => {
+    expect(lane(drawn, "caller")).toHaveLength(6);
+    expect(lane(drawn, "caller")[0]).toMatchObject({ start: 4.586, end: 6.458 });
+  });
+
+  test("counts the end of a turn from the last voiced sound", () => {
+    expect(lane(drawn, "endpointing")[0]).toMatchObject({ start: 6.458, end: 6.8087, tone: "wait" });
+    expect(lane(drawn, "endpointing")[2]).toMatchObject({ title: "Not a turn", tone: "faint" });
+  });
+
+  test("begins the model's bar at the request that the metrics tell, before the turn was sure", () => {
+    const [first] = lane(drawn, "llm");
+    expect(first?.start).toBeCloseTo(6.458 + 0.8489 - 0.591, 3);
+    expect(first?.start).toBeLessThan(drawn.turns[0]?.at ?? 0);
+  });
+
+  test("leaves a gap where the agent held its breath", () => {
+    const parts = lane(drawn, "agent").filter((bar) => bar.key.startsWith("p3."));
+    expect(parts).toHaveLength(2);
+    expect(parts[0]?.end).toBeCloseTo(17.827, 3);
+    expect(parts[1]?.start).toBeCloseTo(18.1193, 3);
+  });
+
+  test("tears the bar of the reply that was cut", () => {
+    expect(lane(drawn, "agent").filter((bar) => bar.isCut)).toHaveLength(1);
+  });
+
+  test("gives the floor to one at a time", () => {
+    const bars = lane(drawn, "floor");
+    for (const [index, bar] of bars.entries()) {
+      const next = bars[index + 1];
+      if (next) expect(bar.end ?? 0).toBeLessThanOrEqual(next.start);
+    }
+  });
+});
+
+test("without decisions the floor follows from the voices", () => {
+  const heard = recordedCall().filter((each) => each.type !== "floor.decision");
+  const tones = lane(timeline(heard), "floor").map((bar) => bar.detail);
+  expect(tones.slice(0, 6)).toEqual(["speaking", "hearing", "pausing", "thinking", "speaking", "hearing"]);
+  expect(tones).toContain("overlap");
+});
+
+test("in a live call what goes on has no end yet", () => {
+  const entries: Entry[] = [
+    entry(1, "user.speech_started", { speech_at: 0.9 }),
+    entry(2, "tool.called", { id: "a", name: "look_up", arguments: {} }),
+  ];
+  const drawn = timeline(entries);
+  expect(lane(drawn, "caller")).toMatchObject([{ start: 0.9, end: null }]);
+  expect(lane(drawn, "tools")).toMatchObject([{ title: "look_up", end: null }]);
+  expect(drawn.end).toBe(2);
+});
+
+test("a tool that failed is told apart", () => {
+  const entries: Entry[] = [
+    entry(2, "tool.called", { id: "a", name: "look_up", arguments: {} }),
+    entry(3, "tool.executed", { id: "a", name: "look_up", output: "no line", is_error: true, duration_ms: 1000 }),
+  ];
+  expect(lane(timeline(entries), "tools")).toMatchObject([{ tone: "error", end: 3, detail: "no line" }]);
+});
