@@ -49,9 +49,10 @@ async def pace(callers: list[Caller], measurements: Measurements) -> None:
 
 def make_script(args: argparse.Namespace) -> Script:
     """The script, with its sounds encoded once for all callers."""
+    frames = signals.pcm24_frames if args.carrier == "realtime" else signals.ulaw_frames
 
     def encoded(samples: list[int]) -> tuple[str, ...]:
-        return tuple(base64.b64encode(frame).decode() for frame in signals.ulaw_frames(samples))
+        return tuple(base64.b64encode(frame).decode() for frame in frames(samples))
 
     return Script(
         carrier=args.carrier,

@@ -99,6 +99,7 @@ def _server(bench: Bench, subject: Subject, *, vad: str, port: int, log: Path) -
 def _generate(bench: Bench, subject: Subject, *, port: int, calls: int, pid: int) -> Row:
     options = {
         "url": f"ws://127.0.0.1:{port}{subject.path}",
+        "carrier": subject.carrier,
         "scenario": subject.scenario,
         "calls": calls,
         "duration-s": bench.duration_s,

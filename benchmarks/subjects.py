@@ -20,6 +20,7 @@ class Subject:
         title: For people.
         command: What starts it; ``{vad}`` and ``{port}`` are replaced.
         path: Of its media socket.
+        carrier: The protocol that the callers speak.
         ready_path: Answers 200 when calls may come; None where the open port must do.
         vads: What it is measured with.
         scenario: What the callers do.
@@ -31,6 +32,7 @@ class Subject:
     title: str
     command: tuple[str, ...]
     path: str = "/ws"
+    carrier: str = "twilio"
     ready_path: str | None = None
     vads: tuple[str, ...] = ("energy", "silero")
     scenario: Literal["talk", "echo"] = "talk"
@@ -55,20 +57,32 @@ def _floor(library: str) -> Subject:
     return Subject(f"floor-{library}", f"echo on {library}", command, vads=("none",), scenario="echo", points=(10, 100))
 
 
+_ANTIPHON = (
+    *(sys.executable, "-c", "from antiphon.cli.main import app; app()"),
+    *("serve", str(HERE / "agent.yaml"), "--dev"),
+    *("--models", "bench", "--vad", "{vad}"),
+    *("--port", "{port}", "--max-calls", "2000"),
+)
+
 SUBJECTS = (
     Subject(
         name="antiphon",
         title="Antiphon",
-        command=(
-            *(sys.executable, "-c", "from antiphon.cli.main import app; app()"),
-            *("serve", str(HERE / "agent.yaml"), "--dev"),
-            *("--models", "bench", "--vad", "{vad}"),
-            *("--port", "{port}", "--max-calls", "2000"),
-        ),
+        command=_ANTIPHON,
         path="/telephony/twilio",
         ready_path="/ready",
         points=(10, 100),
         ladder=(50, 100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 1000),
+    ),
+    Subject(
+        name="antiphon-realtime",
+        title="Antiphon, Realtime protocol",
+        command=_ANTIPHON,
+        path="/v1/realtime",
+        carrier="realtime",
+        ready_path="/ready",
+        points=(10, 100),
+        ladder=(50, 100, 150, 200, 250, 300),
     ),
     _floor("uvicorn"),
     _floor("picows"),

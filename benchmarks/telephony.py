@@ -1,8 +1,9 @@
-"""Two media-stream protocols of carriers, seen from the carrier's side.
+"""Two media-stream protocols of carriers, seen from the carrier's side, and the Realtime protocol from its client's.
 
 ``Twilio`` speaks Media Streams (connected, start, media, mark, stop; hears media, mark, clear), ``Plivo`` audio
 streaming (start, media, playedStream, clearedAudio, stop; hears playAudio, checkpoint, clearAudio). Both carry 8 kHz
-mu-law in frames of 20 ms, base64 in JSON text. Each builder gives one JSON text.
+mu-law in frames of 20 ms, base64 in JSON text. ``Realtime`` carries 16-bit PCM at 24 kHz; there the caller's speech is
+what clears the sound. Each builder gives one JSON text.
 """
 
 from __future__ import annotations
@@ -190,4 +191,55 @@ class Plivo:
         return self._message("stop")
 
 
-CARRIERS: dict[str, type[Twilio] | type[Plivo]] = {"twilio": Twilio, "plivo": Plivo}
+class Realtime:
+    """The OpenAI Realtime protocol, with the turn detection of the other measurements: 200 ms of silence."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def opening(self) -> list[str]:
+        """``session.update``."""
+        detection = {"type": "server_vad", "silence_duration_ms": 200, "prefix_padding_ms": 300}
+        session = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
+        return [json.dumps({"type": "session.update", "session": session})]
+
+    def media(self, chunk: int, timestamp_ms: int, payload: str) -> str:
+        """Sound of the caller."""
+        return f'{{"type":"input_audio_buffer.append","audio":"{payload}"}}'
+
+    def parse(self, message: bytes) -> Heard:
+        """Read one event of the server."""
+        event = _EVENT(message)
+        match event.type:
+            case "response.output_audio.delta":
+                return Heard("audio", audio_ms=_payload_ms(event.delta, 48))
+            case "input_audio_buffer.speech_started":
+                return Heard("clear")
+            case _:
+                return Heard("other")
+
+    def mark_reached(self, name: str) -> str:
+        """Never asked for: the protocol has no marks."""
+        raise AssertionError(name)
+
+    def cleared(self) -> str | None:
+        """Nothing is confirmed."""
+        return None
+
+    def closing(self) -> str:
+        """The close says it."""
+        return json.dumps({"type": "response.cancel"})
+
+
+class _Event(msgspec.Struct):
+    type: str
+    delta: str = ""
+
+
+_EVENT = msgspec.json.Decoder(_Event).decode
+
+CARRIERS: dict[str, type[Twilio] | type[Plivo] | type[Realtime]] = {
+    "twilio": Twilio,
+    "plivo": Plivo,
+    "realtime": Realtime,
+}

@@ -351,6 +351,7 @@ class Call:
             threshold: The detector's score that counts as speech; its own unless given.
         """
         self._floor.policy = turn
+        self._floor.detects = detects
         self._listening.adopt(turn, detects=detects, threshold=threshold)
         if self._open:
             self._tell(events.SessionManners(turn.to_dict(), detects, threshold))

@@ -28,6 +28,7 @@ class TurnPolicy:
         complete_delay_s: Silence before a turn that sounds finished is answered.
         uncertain_delay_s: The same when it may or may not be finished.
         incomplete_delay_s: The same when it is surely not: "and…", a number in the middle, "um".
+        max_patience: The delays grow up to so many times for a caller who went on after the turn had been ended.
         max_turn_s: A turn this long is answered whatever.
         final_timeout_s: How long to wait for the recogniser's final words.
         interruption: ``vad``: sound alone may take the floor; ``words``: only recognised words; ``off``: nothing.
@@ -50,6 +51,7 @@ class TurnPolicy:
         ending_s: A call that was to end is ended after this, whatever still sounds.
         answers: Whether a turn of the caller is answered at once; else the application asks for each answer.
         yields_at_once: The caller takes the floor by the first sound: nothing waits for words that confirm it.
+        takes_back: Whether a caller who speaks on before the answer is heard goes on with the same turn.
     """
 
     start_s: float = 0.06
@@ -57,6 +59,7 @@ class TurnPolicy:
     complete_delay_s: float = 0.35
     uncertain_delay_s: float = 0.9
     incomplete_delay_s: float = 1.8
+    max_patience: float = 2.0
     max_turn_s: float = 60.0
     final_timeout_s: float = 2.5
     interruption: Literal["vad", "words", "off"] = "vad"
@@ -78,6 +81,7 @@ class TurnPolicy:
     ending_s: float = 12.0
     answers: bool = True
     yields_at_once: bool = False
+    takes_back: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """The manners as plain values, for the log."""

@@ -77,6 +77,7 @@ class Floor:
         self.reminders = 0
         self.ending: EndReason | None = None
         self.reply_owed = False  # the application has asked for an answer that cannot begin yet
+        self.detects = True  # the detector finds pauses; else only the application ends turns
 
     @property
     def text(self) -> str:
@@ -128,6 +129,11 @@ def caller_speaking(floor: Floor, _event: Any) -> bool:
     return floor.caller_speaks
 
 
+def pause_was_found(floor: Floor, _event: Any) -> bool:
+    """The detector has found the end of what was said: its words are asked for already."""
+    return floor.detects and floor.forced is None and not floor.caller_speaks
+
+
 def owes_reply(floor: Floor, _event: Any) -> bool:
     """The application waits for an answer."""
     return floor.reply_owed
@@ -150,7 +156,7 @@ def interruptible(floor: Floor, event: Any) -> bool:
         return False
     if floor.speech == "greeting" and not policy.greeting_interruptible:
         return False
-    if not sounds(floor) and floor.committed:
+    if not sounds(floor) and floor.committed and policy.takes_back:
         return True  # nothing of the answer was heard: the caller only goes on
     if policy.interruption == "off":
         return False

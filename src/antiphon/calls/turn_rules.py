@@ -48,7 +48,6 @@ from antiphon.calls.turn_guards import Floor, all_heard, is_aside, is_echo, join
 
 _WATCHDOG_SHARE = 0.75
 """Part of ``max_dead_air_s`` after which the watchdog acts; the rest is for making the filler's sound."""
-_MAX_PATIENCE = 2.0
 _LOOK_AGAIN_S = 0.06
 
 
@@ -191,18 +190,24 @@ def after_final(floor: Floor, event: Any) -> None:
         # So much sound, and not a word.
         floor.phase = Phase.HEARING
         bound_turn(floor, event)
-    elif floor.lost_words:
+    elif floor.lost_words and floor.policy.answers and not floor.reply_owed:
         floor.lost_words = False
         floor.phase = Phase.THINKING
         floor.stop("turn_limit")
         apologise(floor, event)
     else:
-        floor.phase = Phase.IDLE
-        floor.forced = None
-        floor.stop("turn_limit")
-        await_caller(floor, event)
-        if floor.reply_owed:
-            respond(floor, event)
+        no_turn(floor, event)
+
+
+def no_turn(floor: Floor, event: Any) -> None:
+    """There is nothing to answer; what the application has asked for meanwhile begins."""
+    floor.forced = None
+    floor.lost_words = False
+    floor.stop("endpoint", "final", "turn_limit")
+    floor.phase = Phase.IDLE
+    await_caller(floor, event)
+    if floor.reply_owed:
+        respond(floor, event)
 
 
 def force_by_client(floor: Floor, event: CommitRequested) -> None:
@@ -232,8 +237,7 @@ def commit(floor: Floor, event: Any) -> None:
     floor.speculated = None
     if not answer:
         floor.committed = ""
-        floor.phase = Phase.IDLE
-        await_caller(floor, event)
+        leave_floor(floor, event)
         return
     floor.phase = Phase.THINKING
     floor.committed = text
@@ -241,6 +245,16 @@ def commit(floor: Floor, event: Any) -> None:
     floor.aside = ""
     floor.patience = max(1.0, floor.patience * 0.8)
     watch(floor, event, since=floor.silence_at)
+
+
+def leave_floor(floor: Floor, event: Any) -> None:
+    """Nobody answers: the caller may go on, or does already."""
+    if floor.caller_speaks:
+        floor.phase = Phase.HEARING
+        bound_turn(floor, event)
+    else:
+        floor.phase = Phase.IDLE
+        await_caller(floor, event)
 
 
 # The agent's turn.
@@ -314,17 +328,29 @@ def cancel(floor: Floor, event: CancelRequested) -> None:
     after_final(floor, event)
 
 
+def call_off(floor: Floor, _event: CancelRequested) -> None:
+    """The answer that was asked for is not wanted any more."""
+    floor.reply_owed = False
+
+
+def hush(floor: Floor, event: InputCleared) -> None:
+    """What the caller said behind a turn that was ended does not count."""
+    floor.partials.pop(floor.finished, None)
+    if floor.caller_speaks:
+        floor.caller_speaks = False
+        floor.silence_at = event.at
+
+
 def forget_turn(floor: Floor, event: InputCleared) -> None:
     """Nothing of the caller's turn counts."""
     drop_speculation(floor, event)
     forget_words(floor, event)
-    floor.stop("endpoint", "final", "turn_limit")
-    floor.phase = Phase.IDLE
-    await_caller(floor, event)
+    no_turn(floor, event)
 
 
 def forget_words(floor: Floor, _event: InputCleared) -> None:
-    """What the caller said beside the agent's speech does not count."""
+    """What the caller said since the last turn does not count."""
+    floor.stop("final", "interrupt")
     floor.said = []
     floor.partials.clear()
     floor.aside = ""
@@ -486,7 +512,7 @@ def take_floor(floor: Floor, event: Any) -> None:
     if floor.committed:
         # Nothing of the answer was heard: the caller's words go on with the same turn.
         floor.act(CancelReply())
-        floor.patience = min(_MAX_PATIENCE, floor.patience * 1.5)
+        floor.patience = min(floor.policy.max_patience, floor.patience * 1.5)
     else:
         floor.act(NoteOverlap(join([*floor.said, floor.partial]), True))
         floor.act(Interrupt())

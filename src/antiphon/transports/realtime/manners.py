@@ -65,6 +65,7 @@ def _by_silence(common: TurnPolicy, detection: ServerVad) -> TurnPolicy:
         complete_delay_s=silence_s,
         uncertain_delay_s=silence_s,
         incomplete_delay_s=silence_s,
+        max_patience=1.0,
         yields_at_once=detection.interrupt_response,
         backchannels=frozenset(),
         greeting_deaf_s=0.0,

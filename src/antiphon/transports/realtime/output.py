@@ -102,8 +102,9 @@ class Spoken(Output):
         clauses = speech.clauses
         while self._clauses < len(clauses) and clauses[self._clauses].start <= entry.sent:
             self._tell(self._clauses)
-        entry.sent += len(payload)
-        self._send_audio(self._encoder.feed(payload))
+        fresh = payload[: max(0, speech.sent - entry.sent)]  # not what fills up a frame, nor what is sent again
+        entry.sent = max(entry.sent, speech.sent)
+        self._send_audio(self._encoder.feed(fresh))
 
     def _tell(self, number: int) -> None:
         clause = self.speech.clauses[number]
