@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from antiphon.cli.models import app as models_app
 from antiphon.cli.validate import validate
+from antiphon.cli.voice import devices_app, run, self_test, summary_app
 from antiphon.errors import AntiphonException
 
 USAGE_ERROR = 2
@@ -44,7 +45,11 @@ app = typer.Typer(
     help="Antiphon: real-time voice agents that you host yourself.",
 )
 app.add_typer(models_app, name="models")
+app.add_typer(devices_app, name="devices")
+app.add_typer(summary_app, name="summary")
 app.command()(validate)
+app.command()(run)
+app.command("test")(self_test)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 

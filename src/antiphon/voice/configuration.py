@@ -61,7 +61,7 @@ def session_of(
         }
     if not settings.transcribes:
         sound_in["transcription"] = None
-    elif "transcribe_model" in chosen:
+    else:
         sound_in["transcription"] = {"model": settings.transcribe_model}
     sound_out: dict[str, Any] = {"format": dict(_FORMAT)}
     if "voice_name" in chosen:

@@ -52,6 +52,14 @@ class PrivateHistory:
             return self._screen.scan("", text, is_last=False)[0]
         return self._screen.redact(text)
 
+    def shown_generated(self, turn: Turn) -> str:
+        """All that the model said in a turn, heard or not."""
+        return self._screen.redact(turn.text_generated or "")
+
+    def shown_partial(self, text: str) -> str:
+        """Words that are still being written down."""
+        return self._screen.scan("", text, is_last=False)[0]
+
     def redact(self) -> None:
         """Go over the last turns."""
         for turn in self._client.conversation.turns[-4:]:

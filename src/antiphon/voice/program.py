@@ -44,6 +44,7 @@ FADE_S = 0.05
 OUTAGE_TONE_S = 3.0
 OUTAGE_TONE_HZ = 440.0
 LOOK_S = 1.0
+SETTLE_S = 0.05
 MIN_COMMIT_MS = 100
 """Services refuse shorter turns."""
 
@@ -125,22 +126,53 @@ class VoiceProgram:
         self._tones = 0
 
     def stop(self) -> None:
-        """End the conversation: ``run`` returns when all is silent."""
+        """Let ``stopped`` return."""
         self._stop.set()
 
-    async def run(self) -> None:
-        """Hold the conversation until ``stop``, or until it cannot go on.
+    async def stopped(self) -> None:
+        """Wait for ``stop``."""
+        await self._stop.wait()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the user writes in place of speaking."""
+        return self._sound is None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody speaks, and nothing is being thought about."""
+        turns = self.client.conversation.turns
+        calls = any(call.status == "running" for turn in turns[-2:] for call in turn.calls)
+        busy = self.client.response_active or self.client.user_speaking or self.player.is_playing
+        owed = bool(turns) and turns[-1].role == "user"
+        return not (busy or calls or owed)
+
+    async def settled(self, timeout_s: float, *, quiet_s: float = 0.2) -> None:
+        """Wait until the agent has said what it has to say.
+
+        Args:
+            timeout_s: Longest wait.
+            quiet_s: For so long nothing has happened.
+        """
+        until_s = self._clock.now() + timeout_s
+        idle_since_s: float | None = None
+        while (now_s := self._clock.now()) < until_s:
+            if not self.is_idle:
+                idle_since_s = None
+            elif idle_since_s is None:
+                idle_since_s = now_s
+            elif now_s - idle_since_s >= quiet_s:
+                return
+            await self._clock.sleep(SETTLE_S)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[VoiceProgram]:
+        """The conversation, for as long as the body runs. The devices are opened before anything is sent.
 
         Raises:
             AudioDeviceError: A device is missing, refused or lost.
             AntiphonException: The service refuses, or cannot be reached.
         """
-        async with self.opened():
-            await self._stop.wait()
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[VoiceProgram]:
-        """The conversation, for as long as the body runs. The devices are opened before anything is sent."""
         self._playout = AnswerPlayout(self.client, self.player, loop=asyncio.get_running_loop(), clock=self._clock)
         synopsis = await self._load_memory()
         async with AsyncExitStack() as stack:
