@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +14,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from antiphon.clock import VirtualClock
 from antiphon.realtime.endpoint import Endpoint, endpoint_for
 
 VAD = {"type": "server_vad", "create_response": True, "interrupt_response": True}
@@ -73,6 +74,10 @@ class Connection:
         """Be gone, without a word."""
         self._socket.transport.abort()
 
+    def freeze(self) -> None:
+        """Read nothing any more, not even a ping."""
+        self._socket.transport.pause_reading()
+
     async def until(self, kind: str, number: int = 1) -> dict[str, Any]:
         """Wait for the client's n-th event of a type on this connection."""
         async with self._arrived:
@@ -112,8 +117,8 @@ class Connection:
 
     async def begins(self, response_id: str, item_id: str = "", **fields: Any) -> None:
         """Begin a response, and its message if it has one."""
-        response = {"id": response_id, "status": "in_progress", "output": [], "conversation_id": "conv_1", **fields}
-        await self.send("response.created", response=response)
+        state: dict[str, Any] = {"status": "in_progress", "output": [], "conversation_id": "conv_1"}
+        await self.send("response.created", response={"id": response_id, **state, **fields})
         if item_id:
             item = {"id": item_id, "type": "message", "role": "assistant", "content": []}
             await self.send("response.output_item.added", response_id=response_id, output_index=0, item=item)
@@ -131,8 +136,8 @@ class Connection:
 
     async def ends(self, response_id: str, status: str = "completed", **fields: Any) -> None:
         """End a response."""
-        response = {"id": response_id, "status": status, "output": [], "status_details": None, "usage": None}
-        await self.send("response.done", response={**response, **fields})
+        state: dict[str, Any] = {"status": status, "output": [], "status_details": None, "usage": None}
+        await self.send("response.done", response={"id": response_id, **state, **fields})
 
     async def fails(self, response_id: str, code: str) -> None:
         """End a response that went wrong."""
@@ -143,7 +148,10 @@ class Connection:
         """A function call, whole, in a response that has begun."""
         item = {"id": f"item_{call_id}", "type": "function_call", "name": name, "call_id": call_id}
         where = {"response_id": response_id, "output_index": index}
-        await self.send("response.output_item.added", **where, item={**item, "arguments": "", "status": "in_progress"})
+        begun = {**item, "arguments": "", "status": "in_progress"}
+        await self.send("response.output_item.added", **where, item=begun)
+        await self.send("conversation.item.added", item=begun, previous_item_id=self.items[-1] if self.items else None)
+        self.items.append(str(item["id"]))
         fields = {"item_id": item["id"], "call_id": call_id, "name": name, "arguments": arguments}
         await self.send("response.function_call_arguments.done", **where, **fields)
         done = {**item, "arguments": arguments, "status": "completed"}
@@ -222,8 +230,7 @@ class Service:
         self._tries += 1
         self.refused += 1
         error = {"error": {"message": "Not today.", "type": "x", "code": "refused_here", "param": None}}
-        response = connection.respond(HTTPStatus(script), json.dumps(error))
-        return response
+        return connection.respond(HTTPStatus(script), json.dumps(error))
 
     async def handle(self, socket: ServerConnection) -> None:
         """Play the next script."""
@@ -247,6 +254,16 @@ class Service:
 async def greets(connection: Connection) -> None:
     """The script of a service that begins the session and leaves the rest to the test."""
     await connection.greet()
+
+
+def in_virtual_time(scenario: Callable[[VirtualClock], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Make a test of a coroutine that gets a clock whose time passes only when nothing else is left to do."""
+
+    def test() -> None:
+        clock = VirtualClock()
+        clock.run(scenario(clock))
+
+    return test
 
 
 @asynccontextmanager

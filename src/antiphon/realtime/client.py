@@ -12,7 +12,6 @@ from antiphon.clock import Clock, WallClock
 from antiphon.errors import AntiphonException, ConfigurationError
 from antiphon.logs import Log
 from antiphon.realtime.conversation import ConversationState
-from antiphon.realtime.dialect import session_from_beta
 from antiphon.realtime.dispatch import EventDispatcher, Handler
 from antiphon.realtime.endpoint import Endpoint
 from antiphon.realtime.errors import NotConnected, RequestRefused, UnreadableEvent
@@ -27,6 +26,7 @@ from antiphon.realtime.sending import Sender
 from antiphon.realtime.session import answers_turns, bytes_per_ms, cancels_on_speech, detects_turns, merged
 from antiphon.realtime.supervisor import RENEWAL, Owner, Supervisor
 from antiphon.realtime.waiting import Condition, Waiters
+from antiphon.wire.realtime.beta import session_to_ga
 
 REPLY_S = 10.0
 """Longest wait for the session's beginning, and for the answer to its configuration."""
@@ -45,7 +45,7 @@ CONNECTED, DISCONNECTED, RETRYING, CLOSED = (
     "client.retrying",
     "client.closed",
 )
-"""The client's own events: {reconnected, outage_s}, {reason, code}, {attempt, delay_s}, {}."""
+"""The client's own events: {reconnected, outage_s}, {reason, code}, {attempt, delay_s}, {code}."""
 
 DEFAULT_BACKOFF = Backoff()
 
@@ -374,7 +374,7 @@ class RealtimeClient:
             async with asyncio.TaskGroup() as tasks:
                 dispatching = tasks.create_task(self._dispatcher.run())
                 self._failure = await self._supervisor.run()
-                self._tell(CLOSED)
+                self._tell(CLOSED, code=self._failure.code if self._failure is not None else None)
                 self._dispatcher.close()
                 await asyncio.wait({dispatching}, timeout=CLOSE_S)
                 dispatching.cancel()
@@ -454,7 +454,7 @@ class RealtimeClient:
         self._link = None
         self._waiters.fail(NotConnected("The Realtime connection was lost; it is being made again."))
         self.metrics.set("connected", 0)
-        if was_ready:
+        if was_ready and ending.again:
             _log.info("the Realtime connection is over", error_code=ending.reason)
             self._tell(DISCONNECTED, reason=ending.reason, code=ending.code)
 
@@ -491,7 +491,12 @@ class RealtimeClient:
         if self._responses.is_late(event):
             self.metrics.count("late_deltas_total")
             return
-        self._follow(event)
+        try:
+            self._follow(event)
+        except Exception:
+            # Whatever a service sends, and whatever we make of it, must not end the conversation.
+            self.metrics.count("errors_total", category="protocol", code="not_followed")
+            _log.exception("an event of the Realtime service could not be followed", event_type=event.type)
         self._waiters.take(event)
         if not (
             event.item_id in self._replayed and event.type in ("conversation.item.added", "conversation.item.done")
@@ -504,7 +509,7 @@ class RealtimeClient:
         self.conversation.take(event)
         self._sender.take(event)
         if event.type in ("session.created", "session.updated"):
-            self._session = session_from_beta(event.part("session"))
+            self._session = session_to_ga(event.part("session"))
             self._sender.audio.bytes_per_ms = bytes_per_ms(self._session, "input")
             if event.type == "session.created":
                 self._renewal.begin(self._session.get("expires_at"), self._clock.utc().timestamp())

@@ -212,8 +212,8 @@ class ConversationState:
             turn, call = self._turns.get(item_id), self._calls.get(item_id)
             if turn is not None and (content := self._content(turn)):
                 yield {"type": "message", "role": turn.role, "id": item_id, "content": content}
-            elif call is not None and (call.output is not None or call.status == "running"):
-                # A call that runs is told too: its output will be, when it comes.
+            elif call is not None and call.status != "skipped":
+                # A call without its output is told too: the output will be, when it comes.
                 fields = {"call_id": call.call_id, "name": call.name, "arguments": call.arguments}
                 yield {"type": "function_call", "id": item_id, **fields}
                 if call.output is not None:

@@ -1,4 +1,4 @@
-"""The older shapes of what a service reads and of the session that it tells; event names are ``incoming``'s."""
+"""The older shapes of what a service of the beta dialect reads."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 from antiphon.realtime.session import audio_part
 
 _FORMATS = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
-_FORMATS_BACK: dict[str, dict[str, Any]] = {older: {"type": name} for name, older in _FORMATS.items()}
-_FORMATS_BACK["pcm16"] = {"type": "audio/pcm", "rate": 24_000}
 _INPUT = {
     "transcription": "input_audio_transcription",
     "noise_reduction": "input_audio_noise_reduction",
@@ -27,37 +25,6 @@ def to_beta(event: Mapping[str, Any]) -> dict[str, Any]:
     if event["type"] == "response.create" and event.get("response"):
         return {**event, "response": _settings_to_beta(event["response"])}
     return dict(event)
-
-
-def session_from_beta(session: Mapping[str, Any]) -> dict[str, Any]:
-    """A session in today's shape, whichever the service told it in."""
-    if "audio" in session or not session.keys() & _BETA_KEYS:
-        return dict(session)
-    result = {key: value for key, value in session.items() if key not in _BETA_KEYS}
-    heard: dict[str, Any] = {name: session[older] for name, older in _INPUT.items() if older in session}
-    spoken: dict[str, Any] = {name: session[name] for name in ("voice", "speed") if name in session}
-    for part, key in ((heard, "input_audio_format"), (spoken, "output_audio_format")):
-        if session.get(key) in _FORMATS_BACK:
-            part["format"] = _FORMATS_BACK[session[key]]
-    result["audio"] = {"input": heard, "output": spoken}
-    if "modalities" in session:
-        result["output_modalities"] = ["audio"] if "audio" in (session["modalities"] or ()) else ["text"]
-    if "max_response_output_tokens" in session:
-        result["max_output_tokens"] = session["max_response_output_tokens"]
-    return result
-
-
-_BETA_KEYS = frozenset(
-    {
-        *_INPUT.values(),
-        "input_audio_format",
-        "output_audio_format",
-        "voice",
-        "speed",
-        "modalities",
-        "max_response_output_tokens",
-    }
-)
 
 
 def _session_to_beta(session: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,10 @@ def _azure(deployment: str, api_key: str | None, base_url: str | None, api_versi
 
 def _parts(base_url: str) -> tuple[str, str, str, dict[str, str]]:
     """Scheme, host, path without a slash at its end, and query of a base URL."""
-    split = urlsplit(base_url.strip())
+    try:
+        split = urlsplit(base_url.strip())
+    except ValueError:
+        split = urlsplit("")
     if split.scheme not in _SCHEMES or not split.hostname:
         raise ConfigurationError(f"{base_url} is no address: use one like https://api.openai.com/v1.")
     if "@" in split.netloc:

@@ -32,13 +32,16 @@ REPEATABLE_PREFIX = "inference_rate_limit"
 
 def fatal_code(error: Mapping[str, Any]) -> str | None:
     """The reason in an error object that no reconnect can help against; None: there is none."""
-    return next((word for word in (error.get("code"), error.get("type")) if word in FATAL_CODES), None)
+    return next((word for word in _words(error) if word in FATAL_CODES), None)
 
 
 def is_repeatable(error: Mapping[str, Any]) -> bool:
     """Whether a response that failed so may go well a second later."""
-    words = [word for word in (error.get("code"), error.get("type")) if isinstance(word, str)]
-    return any(word in REPEATABLE_FAILURES or word.startswith(REPEATABLE_PREFIX) for word in words)
+    return any(word in REPEATABLE_FAILURES or word.startswith(REPEATABLE_PREFIX) for word in _words(error))
+
+
+def _words(error: Mapping[str, Any]) -> list[str]:
+    return [word for word in (error.get("code"), error.get("type")) if isinstance(word, str)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -19,6 +19,7 @@ from antiphon.realtime.link import Link
 from antiphon.realtime.metrics import ClientMetrics
 from antiphon.realtime.outbox import MAY_WAIT, Event, Outbox
 from antiphon.realtime.uncommitted import UncommittedAudio
+from antiphon.wire.realtime.ids import new_id
 
 MAX_APPEND = 1 << 20
 """Bytes of sound in one event; longer sound goes in several."""
@@ -49,7 +50,7 @@ class Sender:
         self.outbox = Outbox()
         self._dialect = dialect
         self._clock = clock
-        self._prefix = f"event_{uuid4().hex[:12]}_"
+        self._prefix = f"event_{token_hex(6)}_"
         self._number = 0
         self._told_dropped = 0
 
@@ -62,7 +63,7 @@ class Sender:
         """An event with an id, and with one for its new item."""
         event = {**event, "event_id": event.get("event_id") or self.next_id()}
         if event["type"] == "conversation.item.create" and not event["item"].get("id"):
-            event["item"] = {**event["item"], "id": f"item_{uuid4().hex[:24]}"}
+            event["item"] = {**event["item"], "id": new_id("item")}
         return event
 
     async def send(self, event: Mapping[str, Any]) -> str:
