@@ -212,7 +212,22 @@ class Conversation(History):
         return next((entry for entry in self._uncounted if entry.message is None), None)
 
     def _rebuild(self) -> None:
-        self.messages = [entry.message for entry in self._entries if entry.message is not None]
+        """A system item at the start belongs to the instructions; a later one stays where it was said, as told to us.
+
+        Models take one system message, at the start, and clients send as system items what their users have written.
+        """
+        messages: list[Message] = []
+        begun = False
+        for entry in self._entries:
+            message = entry.message
+            if message is None:
+                continue
+            if message.role != "system":
+                begun = True
+            elif begun:
+                message = Message("user", message.contents)
+            messages.append(message)
+        self.messages = messages
 
     # What the call tells.
 

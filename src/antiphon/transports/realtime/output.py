@@ -88,7 +88,7 @@ class Spoken(Output):
         self._encoder = Encoder(wire)
         self._clauses = 0
         self._told: list[str] = []
-        part = part_object(ContentPart("audio", transcript=""))
+        part = part_object(ContentPart("output_audio", transcript=""))
         self._send(events.content_part_added(self._response_id, self.id, part, output_index=self._index))
 
     @property
@@ -133,7 +133,7 @@ class Spoken(Output):
         words = self.transcript
         self._send(events.audio_done(self._response_id, self.id, **at))
         self._send(events.transcript_done(self._response_id, self.id, words, **at))
-        part = part_object(ContentPart("audio", transcript=words))
+        part = part_object(ContentPart("output_audio", transcript=words))
         self._send(events.content_part_done(self._response_id, self.id, part, **at))
         if self.entry.limit_ms is None:
             self._change(content=(ContentPart("output_audio", transcript=words),))
@@ -147,7 +147,7 @@ class Written(Output):
         item = Item(new_id("item"), "message", role="assistant", status="in_progress")
         super().__init__(channel, conversation, entry=Entry(item.id, item, number=number), **of)
         self._told: list[str] = []
-        part = part_object(ContentPart("text", text=""))
+        part = part_object(ContentPart("output_text", text=""))
         self._send(events.content_part_added(self._response_id, self.id, part, output_index=self._index))
 
     def write(self, text: str) -> None:
@@ -162,7 +162,7 @@ class Written(Output):
         text = "".join(self._told)
         at = {"output_index": self._index}
         self._send(events.text_done(self._response_id, self.id, text, **at))
-        part = part_object(ContentPart("text", text=text))
+        part = part_object(ContentPart("output_text", text=text))
         self._send(events.content_part_done(self._response_id, self.id, part, **at))
         self._done(self._change(status=status, content=(ContentPart("output_text", text=text),)))
 
