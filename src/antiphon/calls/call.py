@@ -356,10 +356,10 @@ class Call:
         if self._open:
             self._tell(events.SessionManners(turn.to_dict(), detects, threshold))
 
-    def go_by(self, terms: ReplyTerms, *, voice: str | None = None) -> None:
-        """What replies go by, and the voice that speaks them, from the next one on."""
+    def go_by(self, terms: ReplyTerms, *, voice: str | None = None, speed: float = 1.0) -> None:
+        """What replies go by, the voice that speaks them and its pace, from the next one on."""
         self._responding.terms = terms
-        self._voice.speaker = replace(self._voice.speaker, voice=voice)
+        self._voice.speaker = replace(self._voice.speaker, voice=voice, speed=speed)
 
     def commit(self) -> None:
         """The caller's turn is over."""
@@ -614,7 +614,7 @@ class Call:
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
         """Whatever is said and heard from here on is the new agent's."""
         self.agent = agent
-        self._voice.speaker = Speaker(agent.name, agent.voice, agent.language)
+        self._voice.speaker = Speaker(agent.name, agent.voice, agent.language, self._voice.speaker.speed)
         self._listening.listen_for(agent.language)
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
 

@@ -23,11 +23,13 @@ class Speaker:
         agent: The agent's name.
         voice: The provider's name of the voice.
         language: BCP 47 tag.
+        speed: 1.0 is the voice's own pace.
     """
 
     agent: str = ""
     voice: str | None = None
     language: str | None = None
+    speed: float = 1.0
 
 
 @dataclass(slots=True)

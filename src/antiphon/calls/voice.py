@@ -23,22 +23,29 @@ _PATIENT: frozenset[SpeechKind] = frozenset({"greeting", "say"})
 """Phrases that may take as long as a reply: if they do, a filler is said meanwhile."""
 
 
+_Manner = tuple[str | None, str | None, float]
+
+
+def _manner(speaker: Speaker) -> _Manner:
+    return speaker.voice, speaker.language, speaker.speed
+
+
 class Phrases:
     """Sound of the fixed phrases of a process, made once: they can be said even when the voice has failed."""
 
     def __init__(self, capacity: int = 256) -> None:
         self._capacity = capacity
-        self._sounds: dict[tuple[str, str | None, str | None, AudioFormat, str], bytes] = {}
+        self._sounds: dict[tuple[str, _Manner, AudioFormat, str], bytes] = {}
 
     def get(self, tts: TTS, speaker: Speaker, audio: AudioFormat, text: str) -> bytes | None:
         """The sound of a phrase, if it was made before."""
-        return self._sounds.get((tts.name, speaker.voice, speaker.language, audio, text))
+        return self._sounds.get((tts.name, _manner(speaker), audio, text))
 
     def keep(self, tts: TTS, speaker: Speaker, audio: AudioFormat, text: str, *, sound: bytes) -> None:
         """Keep the sound of a phrase; the oldest gives way when there are too many."""
         if len(self._sounds) >= self._capacity:
             self._sounds.pop(next(iter(self._sounds)))
-        self._sounds[tts.name, speaker.voice, speaker.language, audio, text] = sound
+        self._sounds[tts.name, _manner(speaker), audio, text] = sound
 
     async def prepare(
         self,
@@ -118,7 +125,9 @@ class Voice:
         limit = self._tts.rate_hz * _MAX_CLAUSE_S
         samples = 0
         speaker = speech.speaker or self.speaker
-        chunks = self._tts.synthesize(clause.speech, voice=speaker.voice, language=speaker.language)
+        chunks = self._tts.synthesize(
+            clause.speech, voice=speaker.voice, language=speaker.language, speed=speaker.speed
+        )
         timeout_s = timeout_s or self._timeout_s
         try:
             while (chunk := await self._next(chunks, timeout_s)) is not None:

@@ -292,8 +292,8 @@ class RealtimeSession:
             self._adopted = adopted
             self._call.adopt(turn, detects=adopted[1], threshold=adopted[2])
         terms = reply_terms(response_config(config, {}), agent_instructions=config.default_instructions)
-        voice = self.agent.voice if config.voice == config.default_voice else config.voice
-        self._call.go_by(terms, voice=voice)
+        voice = self._call.agent.voice if config.voice == config.default_voice else config.voice
+        self._call.go_by(terms, voice=voice, speed=config.speed)
 
     def _object(self) -> dict[str, Any]:
         return session_object(self.config, session_id=self.id, expires_at=self._expires_at)
@@ -425,7 +425,7 @@ class RealtimeSession:
             self._models.tts,
             CALL_AUDIO,
             Phrases(),
-            speaker=Speaker(agent.name, config.voice if config.voice != self.config.default_voice else agent.voice),
+            speaker=self._speaker_of(config),
             timeout_s=self._policy.tts_timeout_s,
             phrase_timeout_s=self._policy.tts_timeout_s,
         )
@@ -435,6 +435,11 @@ class RealtimeSession:
         task = self._tasks.create_task(self._guard(work), name=f"{self.id} aside")
         self._asides[response.id] = response, task
         task.add_done_callback(lambda _: self._asides.pop(response.id, None))
+
+    def _speaker_of(self, config: ResponseConfig) -> Speaker:
+        agent = self._call.agent
+        voice = agent.voice if config.voice == self.config.default_voice else config.voice
+        return Speaker(agent.name, voice, agent.language, config.speed)
 
     def _cancel_response(self, event: ResponseCancel) -> None:
         aside = self._asides.get(event.response_id or "")
