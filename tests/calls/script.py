@@ -91,6 +91,7 @@ class Script:
         self._inbox: deque[Event] = deque()
         self._busy = False
         self._voiced = False
+        self._hearings = 0
         self._utterances: deque[tuple[str, float | None, bool]] = deque()
         self._finished = 0
         self._known_at = 0.0
@@ -106,7 +107,8 @@ class Script:
             f.FinishUtterance: self._finish_utterance,
             f.Commit: self._commit,
             f.Say: self._say_phrase,
-            f.TellNews: self._commit,
+            f.TellNews: self._answer,
+            f.Respond: self._answer,
             f.SayGoodbye: self._say_goodbye,
             f.Pause: self._pause,
             f.Resume: self._resume,
@@ -224,7 +226,11 @@ class Script:
                 lambda: self.tell(f.Heard(self.now, "" if failed else text, True, number, failed)),
             )
 
-    def _commit(self, _action: Action) -> None:
+    def _commit(self, action: f.Commit) -> None:
+        if action.answer:
+            self._answer(action)
+
+    def _answer(self, _action: Action) -> None:
         answer = self.answers[min(self._answered, len(self.answers) - 1)]
         self._answered += 1
         self._say("reply", answer)
@@ -317,11 +323,12 @@ class Script:
     def sound(self, when: float, until: float, gap: tuple[float, float] | None) -> None:
         """The caller makes sound between these times, as the detector tells it."""
         start, stop = when + self.policy.start_s, until + self.policy.stop_s
+        hearing = self._hearings
         for begin, end in ((when, until),) if gap is None else ((when, gap[0]), (gap[1], until)):
             self.plan(begin, lambda: self._set_voiced(True))
             self.plan(end, lambda: self._set_voiced(False))
         self.plan(start, lambda: self.tell(f.VoiceStarted(self.now, when)))
-        self.plan(stop, lambda: self.tell(f.VoiceStopped(self.now, until)))
+        self.plan(stop, lambda: self.tell(f.VoiceStopped(self.now, until)) if hearing == self._hearings else None)
 
     def _set_voiced(self, voiced: bool) -> None:
         self._voiced = voiced
@@ -335,6 +342,12 @@ class Script:
         self.plan(
             when, lambda: self.tell(f.Heard(self.now, text, False, self._finished - (not self.floor.caller_speaks)))
         )
+
+    def clear(self) -> None:
+        """The application throws away what was not committed; the detector forgets the sound that goes on."""
+        self._hearings += 1
+        self._voiced = False
+        self.tell(f.InputCleared(self.now))
 
     def speak(self, answer: Answer) -> None:
         """The application has the agent say something."""
@@ -412,6 +425,25 @@ class Moment:
     def line_lost(self) -> Script:
         """The caller hangs up."""
         return self.happens(f.LineLost(self.when))
+
+    def commit(self, words: str | None = None) -> Script:
+        """The application ends the turn; ``words`` are what the recogniser makes of its sound."""
+        if words is not None:
+            self.script.expect(self.when, [(words, self.script.hears_after, False)])
+        return self.happens(f.CommitRequested(self.when))
+
+    def ask(self) -> Script:
+        """The application asks for an answer."""
+        return self.happens(f.ReplyRequested(self.when))
+
+    def cancel(self) -> Script:
+        """The application wants silence."""
+        return self.happens(f.CancelRequested(self.when))
+
+    def clear(self) -> Script:
+        """The application throws away what was not committed."""
+        self.script.plan(self.when, self.script.clear)
+        return self.script
 
     def speak(self, answer: Answer | None = None) -> Script:
         """The application has the agent say something."""
@@ -510,8 +542,9 @@ class Referee:
     def _commit(self, action: f.Commit) -> None:
         assert action.text.strip(), "there is nothing to answer"
         assert action.text.endswith(action.fresh)
-        assert action.trigger == "max_duration" or not self.floor.caller_speaks, "the caller was cut"
-        assert self.floor.phase is Phase.THINKING
+        assert action.trigger in ("max_duration", "client") or not self.floor.caller_speaks, "the caller was cut"
+        after = {Phase.THINKING} if action.answer else {Phase.IDLE, Phase.HEARING, Phase.THINKING}
+        assert self.floor.phase in after
         self.tried = ""
         self.words_since_commit = False
 

@@ -73,6 +73,7 @@ ANSWER_KEPT = (rules.said_all, rules.bound_turn, rules.weigh_known)
 TABLE: tuple[Row, ...] = (
     # The start.
     Row(OPENING, Opened, THINKING, (rules.greet,), when=guards.greets),
+    Row(OPENING, Opened, THINKING, (rules.respond,), when=guards.owes_reply),
     Row(OPENING, Opened, IDLE, (rules.await_caller,)),
     # Words too late to count.
     *(
