@@ -650,7 +650,7 @@ class Call:
                 audio=f"{audio.encoding}/{audio.rate_hz}",
                 started_at=self.log.started_at.isoformat(timespec="milliseconds"),
                 models=self._models.names(),
-                manners=self._policy.turn.to_dict(),
+                manners=self._floor.policy.to_dict(),
             )
         )
 

@@ -7,6 +7,7 @@ over the caller's side of the recording, and what it hears now is compared with 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,8 @@ def replay_decisions(entries: Sequence[Mapping[str, Any]], *, policy: TurnPolicy
     taking = TurnTaking(manners)
     replay = Replay()
     for entry in entries:
+        if entry["type"] == "session.manners" and policy is None:
+            taking.policy = TurnPolicy.from_dict(entry["manners"])
         if entry["type"] != "floor.decision":
             continue
         try:
@@ -139,8 +142,7 @@ async def replay_voice(entries: Sequence[Mapping[str, Any]], recording: Path, *,
             f"The recording {recording} cannot be read: {error.strerror}. Replay the log alone with --no-audio."
         ) from error
     caller = pcm[:, 0] if pcm.ndim == 2 else pcm
-    policy = TurnPolicy.from_dict(entries[0].get("manners", {}))
-    heard = await _voices(np.ascontiguousarray(caller), rate_hz, vad=vad, policy=policy)
+    heard = await _voices(np.ascontiguousarray(caller), rate_hz, vad=vad, entries=entries)
     for entry in entries:
         kind = entry["type"]
         if kind not in {"user.speech_started", "user.speech_stopped"}:
@@ -156,18 +158,25 @@ async def replay_voice(entries: Sequence[Mapping[str, Any]], recording: Path, *,
 
 
 async def _voices(
-    pcm: np.ndarray[tuple[int], np.dtype[np.int16]], rate_hz: int, *, vad: VAD, policy: TurnPolicy
+    pcm: np.ndarray[tuple[int], np.dtype[np.int16]], rate_hz: int, *, vad: VAD, entries: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, float]]:
-    """What the detector hears in a recording: kinds and times of voice events."""
+    """What the detector hears in a recording, by the manners of the log: kinds and times of voice events."""
     audio = AudioFormat("pcm16", rate_hz)
     heard: list[tuple[str, float]] = []
+    policy = TurnPolicy.from_dict(entries[0].get("manners", {}))
     gate = VoiceGate(vad, start_s=policy.start_s, stop_s=policy.stop_s)
+    changes = deque(entry for entry in entries if entry["type"] == "session.manners")
+    detects = True
     at = 0.0
 
     def scored(score: float, seconds: float) -> None:
-        nonlocal at
+        nonlocal at, detects
         at += seconds
-        change = gate.hear(score, seconds)
+        while changes and changes[0]["at"] <= at:
+            entry = changes.popleft()
+            turn, detects = TurnPolicy.from_dict(entry["manners"]), entry["detects"]
+            gate.adopt(vad, start_s=turn.start_s, stop_s=turn.stop_s, threshold=entry["threshold"])
+        change = gate.hear(score, seconds) if detects else None
         if change == "started":
             heard.append(("user.speech_started", at - gate.voiced_s))
         elif change == "stopped":
