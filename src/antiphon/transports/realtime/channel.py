@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from antiphon.wire.realtime.client_events import ClientEvent
+from antiphon.wire.realtime.refusal import Refusal
+
 
 class Channel(Protocol):
     """One end of a session: a WebSocket, a data channel, a sideband. All methods return at once and never raise."""
@@ -22,4 +25,20 @@ class Channel(Protocol):
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """End the connection. Idempotent."""
+        ...
+
+
+class Recipient(Protocol):
+    """Who a connection's events are for. All methods return at once and never raise."""
+
+    def receive(self, event: ClientEvent) -> None:
+        """Take a client event."""
+        ...
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Tell the client why nothing came of what it sent."""
+        ...
+
+    def lost(self) -> None:
+        """The client is gone."""
         ...

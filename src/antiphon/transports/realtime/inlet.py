@@ -46,8 +46,9 @@ class Inlet:
         self._hear = hear
         self._spawn = spawn
         self._clock = clock
-        self._waiting: deque[ClientEvent] = deque()
+        self._waiting: deque[ClientEvent | bytes] = deque()
         self._is_draining = False
+        self._poured = 0  # bytes since the last breath
 
     def take(self, event: ClientEvent) -> None:
         """Carry an event out, behind those that wait."""
@@ -57,29 +58,45 @@ class Inlet:
             else:
                 self._waiting.append(event)
         elif type(event) is AudioAppend:
-            pcm = self._decode(event.audio)
-            if len(pcm) <= _AT_ONCE:
-                self._hear(pcm)
-            else:
-                self._is_draining = True
-                self._spawn(self._drain(pcm))
+            self._take_pcm(self._decode(event.audio))
         else:
             self._handle(event)
+
+    def take_sound(self, pcm: bytes) -> None:
+        """Hear sound that is in the call's format, behind what waits."""
+        if not self._is_draining:
+            self._take_pcm(pcm)
+        elif len(self._waiting) >= _MOST_WAITING:
+            self.dropped += 1
+        else:
+            self._waiting.append(pcm)
+
+    def _take_pcm(self, pcm: bytes) -> None:
+        if len(pcm) <= _AT_ONCE:
+            self._hear(pcm)
+        else:
+            self._is_draining = True
+            self._spawn(self._drain(pcm))
 
     async def _drain(self, pcm: bytes) -> None:
         try:
             await self._pour(pcm)
             while self._waiting:
-                event = self._waiting.popleft()
-                if type(event) is AudioAppend:
-                    await self._pour(self._decode(event.audio))
+                next_one = self._waiting.popleft()
+                if isinstance(next_one, bytes):
+                    await self._pour(next_one)
+                elif type(next_one) is AudioAppend:
+                    await self._pour(self._decode(next_one.audio))
                 else:
-                    self._handle(event)
+                    self._handle(next_one)
         finally:
             self._is_draining = False
 
     async def _pour(self, pcm: bytes) -> None:
-        for start in range(0, len(pcm), _AT_ONCE):
-            for at in range(start, min(start + _AT_ONCE, len(pcm)), _PIECE):
-                self._hear(pcm[at : min(at + _PIECE, len(pcm))])
-            await self._clock.sleep(_BREATH_S)
+        for at in range(0, len(pcm), _PIECE):
+            piece = pcm[at : at + _PIECE]
+            self._hear(piece)
+            self._poured += len(piece)
+            if self._poured >= _AT_ONCE:  # Not for each short append: that would never catch up.
+                self._poured = 0
+                await self._clock.sleep(_BREATH_S)

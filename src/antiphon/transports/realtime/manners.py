@@ -10,6 +10,9 @@ from antiphon.wire.realtime.session import SemanticVad, ServerVad, SessionConfig
 LEAD_S = 0.4
 """Sound is sent so far ahead: enough for a client's jitter buffer, and no more than a cut throws away."""
 FRAME_MS = 40
+_PLAYED_LEAD_S = 0.1
+_PLAYED_FRAME_MS = 20
+"""The same where the server plays: the sound does not travel ahead, and a track takes frames of this length."""
 _UTTERANCE_S = 0.2
 """Silence after which the recogniser is asked; the turn may go on."""
 _PATIENT_S = 30.0
@@ -23,9 +26,16 @@ _EAGERNESS: dict[str, tuple[float, float, float]] = {
 """Silence that ends a turn that sounds complete, uncertain and incomplete."""
 
 
-def call_policy(base: CallPolicy, *, max_s: float) -> CallPolicy:
-    """The policy of a session's call; its ``turn`` follows from the session's configuration."""
-    return replace(base, lead_s=LEAD_S, frame_ms=FRAME_MS, max_call_s=max_s)
+def call_policy(base: CallPolicy, *, max_s: float, is_played: bool = False) -> CallPolicy:
+    """The policy of a session's call; its ``turn`` follows from the session's configuration.
+
+    Args:
+        base: The server's own.
+        max_s: The longest life of the session.
+        is_played: The server plays the sound itself.
+    """
+    lead_s, frame_ms = (_PLAYED_LEAD_S, _PLAYED_FRAME_MS) if is_played else (LEAD_S, FRAME_MS)
+    return replace(base, lead_s=lead_s, frame_ms=frame_ms, max_call_s=max_s)
 
 
 def turn_policy(base: TurnPolicy, config: SessionConfig, *, is_silent: bool = False) -> TurnPolicy:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from antiphon.calls.events import CallEvent
 from antiphon.calls.reply import Reply
 from antiphon.calls.speech import Speech
 from antiphon.errors import AntiphonException
@@ -19,6 +20,7 @@ from antiphon.models.llm.content import FunctionCall, Usage
 from antiphon.transports.realtime.channel import Channel
 from antiphon.transports.realtime.conversation import Conversation, Entry
 from antiphon.transports.realtime.output import Called, Output, Spoken, Status, Written
+from antiphon.transports.realtime.playback import Playback
 from antiphon.transports.realtime.sound import CALL_AUDIO
 from antiphon.wire.realtime import events
 from antiphon.wire.realtime.ids import new_id
@@ -197,6 +199,7 @@ class Responses:
         self._turn_dropped = turn_dropped
         self._over = over
         self._active: Response | None = None
+        self._playback = None if channel.takes_audio else Playback(channel, conversation)
 
     @property
     def active(self) -> Response | None:
@@ -220,6 +223,8 @@ class Responses:
     def _close(self, response: Response) -> None:
         if not response.is_done:
             response.finish_made()
+            if self._playback is not None:
+                self._playback.settle(response)
             self._over()
 
     # What the line tells.
@@ -229,7 +234,14 @@ class Responses:
         self.has_spoken = True
         response = self._response_of(speech)
         message = response.spoken(speech) or response.speak(speech)
+        if self._playback is not None:
+            self._playback.begin(response, speech)
         message.play(payload)
+
+    def follow(self, event: CallEvent) -> None:
+        """What the call's log tells of the sound that was heard."""
+        if self._playback is not None:
+            self._playback.read(event)
 
     def _response_of(self, speech: Speech) -> Response:
         active = self.active
@@ -299,8 +311,14 @@ class Responses:
         """Everything that was being said was cut."""
         reason = self._stopped()
         response = self.active
-        if response is None:
-            return
+        if response is not None:
+            self._cut(response, reason)
+        if self._playback is not None:
+            self._playback.cut()
+        if response is not None:
+            self._over()
+
+    def _cut(self, response: Response, reason: str | None) -> None:
         if response.reply is not None and response.reply.run is not None:
             response.usage = response.reply.run.usage
         if reason is None:
@@ -309,18 +327,6 @@ class Responses:
             response.finish("failed")
         else:
             response.finish("cancelled", reason=reason)
-        if not self._channel.takes_audio:
-            self._truncate(response)
-        self._over()
-
-    def _truncate(self, response: Response) -> None:
-        """Where the server plays, it knows itself what was heard."""
-        self._channel.send(events.playback_cleared(response.id))
-        for entry in response.entries:
-            if entry.speech is not None and entry.limit_ms is None and self._conversation.find(entry.id) is entry:
-                heard_ms = min(entry.sent_ms, round(entry.speech.played_s * 1000))
-                kept_ms = self._conversation.truncate(entry.id, 0, heard_ms)
-                self._channel.send(events.item_truncated(entry.id, kept_ms))
 
     def turn_dropped(self) -> None:
         """What the caller began was no turn."""

@@ -127,7 +127,7 @@ class RealtimeSession:
         self._channel = channel
         self._models = models
         self._client_for = client_for
-        self._policy = manners.call_policy(policy, max_s=limits.max_s + 60)
+        self._policy = manners.call_policy(policy, max_s=limits.max_s + 60, is_played=player is not None)
         self._limits = limits
         self._clock = clock
         self._tells_log = tells_log
@@ -173,8 +173,7 @@ class RealtimeSession:
         self._caller.call = self._call
         self._apply(self.config, is_silent=False)
         log.subscribe(self._read)
-        self._channel.send(events.session_created(self._object()))
-        self._channel.send(events.conversation_created(self._conversation_id))
+        self.introduce(self._channel.send)
         deadline = self._clock.call_at(self._clock.now() + self._limits.max_s, self._expire)
         watch = self._watch_idle()
         try:
@@ -195,6 +194,16 @@ class RealtimeSession:
                 self._idle_timer.cancel()
         return ended
 
+    def introduce(self, send: Callable[[Mapping[str, Any]], None]) -> None:
+        """Tell what session this is, as the first that a client hears."""
+        send(events.session_created(self._object()))
+        send(events.conversation_created(self._conversation_id))
+
+    def hear(self, pcm: bytes) -> None:
+        """Take the caller's sound, 24 kHz PCM, where it has a way of its own."""
+        self._last_event_at = self._clock.now()
+        self._inlet.take_sound(pcm)
+
     def receive(self, event: ClientEvent) -> None:
         """Take a client event. Never raises for what a client can send."""
         self._last_event_at = self._clock.now()
@@ -207,6 +216,10 @@ class RealtimeSession:
     def lost(self) -> None:
         """The client is gone."""
         self._call.line_lost()
+
+    def hang_up(self) -> None:
+        """The application ends the session, at once."""
+        self._call.line_lost("agent_hangup")
 
     def shut_down(self) -> None:
         """The server ends."""
@@ -479,7 +492,7 @@ class RealtimeSession:
         detection = self.config.turn_detection
         if isinstance(detection, ServerVad) and detection.idle_timeout_ms is not None:
             self._stop_idle_timer()
-            when = self._clock.now() + manners.LEAD_S + detection.idle_timeout_ms / 1000
+            when = self._clock.now() + self._policy.lead_s + detection.idle_timeout_ms / 1000
             self._idle_timer = self._clock.call_at(when, self._caller_is_silent)
 
     def _stop_idle_timer(self) -> None:
@@ -512,6 +525,7 @@ class RealtimeSession:
         if entry.event.type == "user.speech_started":
             self._someone_acts()
         self._caller.read(entry)
+        self.responses.follow(entry.event)
         if self._tells_log and entry.event.type != "floor.decision":
             self._channel.send({"type": "antiphon.event", "entry": entry.to_dict()})
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from antiphon.telemetry import Traffic
-from antiphon.transports.realtime.session import RealtimeSession
+from antiphon.transports.realtime.channel import Recipient
 from antiphon.transports.socket import MessageSocket, SocketLimits
 from antiphon.wire.realtime.codec import RealtimeCodec
 from antiphon.wire.realtime.refusal import Refusal, binary_frame
@@ -29,9 +29,9 @@ class SocketChannel:
         self._codec = codec
         self._traffic = traffic
         self._limits = limits
-        self._session: RealtimeSession | None = None
+        self._session: Recipient | None = None
 
-    def attach(self, session: RealtimeSession) -> None:
+    def attach(self, session: Recipient) -> None:
         """Let the client's events reach a session, from the first one that came."""
         self._session = session
         self._socket.attach(self._on_message, session.lost, self._limits)
