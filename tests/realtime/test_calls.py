@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from antiphon.clock import VirtualClock
-from antiphon.realtime.calls import CUT_MARK, MAX_FOLLOW_UPS, MAX_OUTPUT, CallRefused, FunctionCalls
+from antiphon.realtime.called import MAX_FOLLOW_UPS
+from antiphon.realtime.calls import CUT_MARK, MAX_OUTPUT, CallRefused, FunctionCalls
 from antiphon.realtime.client import RealtimeClient
 from tests.realtime.server import Connection, in_virtual_time, service
 

@@ -1,30 +1,29 @@
-"""Runs the functions that the model calls, and asks for the answer once all of them are done."""
+"""Runs the functions that the model calls."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
 
 from antiphon.clock import Clock, WallClock
 from antiphon.logs import Log
+from antiphon.realtime.called import CALL_EVENTS, CalledFunctions, StartedCall
 from antiphon.realtime.client import RealtimeClient
 from antiphon.realtime.conversation import CallStatus
 from antiphon.realtime.errors import NotConnected
 from antiphon.realtime.incoming import ServerEvent
-from antiphon.realtime.session import answers_turns
 
 TOOL_S = 10.0
 MAX_OUTPUT = 16 * 1024
 """Bytes of a function's output that the model gets."""
 CUT_MARK = " [cut]"
 
-MAX_FOLLOW_UPS = 10
-"""Answers in a row without a word of the user; then the model must do without functions once."""
-
 _OUTCOMES: dict[str, str] = {"timeout": "timeout", "unknown_tool": "unknown"}
+_STATUSES: dict[str, CallStatus] = {"ok": "done", "timeout": "timeout"}
 
 _log = Log(__name__)
 
@@ -69,7 +68,7 @@ class FunctionCalls:
     """Answers the function calls of one client. Calls of one response run side by side.
 
     Args:
-        client: Whose calls they are; this registers its handlers.
+        client: Whose calls they are; this registers its handler.
         tools: The functions.
         timeout_s: Longest run of each.
         clock: Wall time unless given.
@@ -78,26 +77,13 @@ class FunctionCalls:
     def __init__(
         self, client: RealtimeClient, tools: ToolRunner, *, timeout_s: float = TOOL_S, clock: Clock | None = None
     ) -> None:
-        self._client = client
+        self._metrics = client.metrics
+        self._called = CalledFunctions(client)
         self._tools = tools
         self._timeout_s = timeout_s
         self._clock = clock or WallClock()
         self._tasks: asyncio.TaskGroup | None = None
-        self._seen: dict[str, None] = {}
-        self._running: dict[str, set[str]] = {}
-        self._called: set[str] = set()
-        self._done: set[str] = set()
-        self._follow_ups = 0
-        client.on(
-            (
-                "response.function_call_arguments.done",
-                "response.output_item.done",
-                "response.done",
-                "input_audio_buffer.speech_started",
-                "client.disconnected",
-            ),
-            self._take,
-        )
+        client.on(CALL_EVENTS, self._take)
 
     async def run(self) -> None:
         """Run calls until this is cancelled; a task of the program."""
@@ -109,105 +95,42 @@ class FunctionCalls:
                 self._tasks = None
 
     async def _take(self, event: ServerEvent) -> None:
-        if event.type == "input_audio_buffer.speech_started":
-            self._follow_ups = 0
-        elif event.type == "client.disconnected":
-            # Their responses are not going to end; the next connection is told the calls, and the outputs as they come.
-            self._done |= self._called
-            for response_id in sorted(self._called):
-                await self._follow_up(response_id)
-        elif event.type == "response.done":
-            await self._response_done(event)
-        else:
-            self._begin(event)
+        call = await self._called.take(event)
+        if call is not None and self._tasks is not None:
+            self._tasks.create_task(self._run(call))
 
-    def _begin(self, event: ServerEvent) -> None:
-        """Start a call, at the first event that tells all of it."""
-        item = event.part("item") or event.body
-        call_id = item.get("call_id")
-        if event.type == "response.output_item.done" and item.get("type") != "function_call":
-            return
-        if not isinstance(call_id, str) or call_id in self._seen or self._tasks is None:
-            return
-        if self._client.is_cancelled(event.response_id) or item.get("status") == "incomplete":
-            self._mark(call_id, "skipped")
-            return
-        self._seen[call_id] = None
-        while len(self._seen) > 1_000:
-            self._seen.pop(next(iter(self._seen)))
-        self._called.add(event.response_id)
-        self._running.setdefault(event.response_id, set()).add(call_id)
-        known = self._client.conversation.call(call_id)
-        name = str(item.get("name") or (known.name if known else ""))
-        self._tasks.create_task(self._run(event.response_id, call_id, name=name, text=item.get("arguments")))
-
-    async def _run(self, response_id: str, call_id: str, *, name: str, text: Any) -> None:
+    async def _run(self, call: StartedCall) -> None:
         begun_s = self._clock.now()
         try:
-            output, status = _as_text(await self._result(name, text)), "ok"
+            output, outcome = _as_text(await self._result(call)), "ok"
         except CallRefused as refused:
             output = _as_text({"error": {"code": refused.code, "message": str(refused)}})
-            status = _OUTCOMES.get(refused.code, "error")
+            outcome = _OUTCOMES.get(refused.code, "error")
         ms = (self._clock.now() - begun_s) * 1000
-        label = name if status != "unknown" else "unknown"
-        self._client.metrics.count("tool_calls_total", name=label, outcome=status)
-        self._client.metrics.observe("tool_ms", ms)
-        marks: dict[str, CallStatus] = {"ok": "done", "timeout": "timeout"}
-        self._mark(call_id, marks.get(status, "error"), ms)
-        try:
-            await self._client.create_item({"type": "function_call_output", "call_id": call_id, "output": output})
-            self._running[response_id].discard(call_id)
-            await self._follow_up(response_id)
-        except NotConnected:
-            pass  # The conversation has ended meanwhile.
+        # A name that the model made up is no label.
+        self._metrics.count("tool_calls_total", name=call.name if outcome != "unknown" else "unknown", outcome=outcome)
+        self._metrics.observe("tool_ms", ms)
+        with suppress(NotConnected):  # The conversation may have ended meanwhile.
+            await self._called.give(call.call_id, output, status=_STATUSES.get(outcome, "error"), ms=ms)
 
-    async def _result(self, name: str, text: Any) -> Any:
+    async def _result(self, call: StartedCall) -> Any:
         try:
-            arguments = msgspec.json.decode(text or "{}")
+            arguments = msgspec.json.decode(call.arguments or "{}")
         except (ValueError, TypeError, RecursionError):
             arguments = None
         if not isinstance(arguments, dict):
             raise CallRefused("invalid_arguments", "The arguments are no JSON object.")
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._tools.run(name, arguments)
+                return await self._tools.run(call.name, arguments)
         except TimeoutError:
             raise CallRefused("timeout", f"It took longer than {self._timeout_s:g} s.") from None
         except CallRefused:
             raise
         except Exception as error:
             # A task's root: the model gets no text of an exception, which may hold a secret.
-            _log.exception("a function failed", tool=name)
+            _log.exception("a function failed", tool=call.name)
             raise CallRefused("failed", f"It failed ({type(error).__name__}).") from None
-
-    async def _response_done(self, event: ServerEvent) -> None:
-        if event.response_id in self._called:
-            self._done.add(event.response_id)
-            await self._follow_up(event.response_id)
-
-    async def _follow_up(self, response_id: str) -> None:
-        """One ``response.create``, when the response and all its calls are done."""
-        if response_id not in self._done or self._running.get(response_id):
-            return
-        self._done.discard(response_id)
-        self._called.discard(response_id)
-        self._running.pop(response_id, None)
-        if self._client.is_cancelled(response_id):
-            return
-        if self._client.user_speaking and answers_turns(self._client.session):
-            return  # The service answers what is being said, and with it this.
-        self._follow_ups += 1
-        if self._follow_ups > MAX_FOLLOW_UPS:
-            _log.warning("the model calls functions without end", follow_ups=self._follow_ups)
-            self._follow_ups = 0
-            await self._client.create_response({"tool_choice": "none"})
-        else:
-            await self._client.create_response()
-
-    def _mark(self, call_id: str, status: CallStatus, ms: float | None = None) -> None:
-        call = self._client.conversation.call(call_id)
-        if call is not None:
-            call.status, call.ms = status, ms
 
 
 def _as_text(value: Any) -> str:
