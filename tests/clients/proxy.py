@@ -40,7 +40,7 @@ SMALLEST = frozenset(
 )
 """The events that a conversation needs in every library."""
 
-_PASSED_ON = ("authorization", "openai-beta", "user-agent")
+_PASSED_ON = ("authorization", "api-key", "openai-beta", "user-agent")
 
 
 class Proxy:

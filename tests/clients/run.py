@@ -37,7 +37,7 @@ LIBRARIES = ("openai", "agents", "pipecat", "livekit")
 AT_ONCE = 2
 PROGRAM_LIMIT_S = 300.0
 START_LIMIT_S = 60.0
-SNIPPET_LIMIT_S = 30.0
+SNIPPET_LIMIT_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What the programs of all libraries share; the standard library alone, because each runs in its library's environment.
 
-A program gives ``main`` its scenarios by name. Each gets thirty seconds, and one line on standard output: PASS or FAIL,
+A program gives ``main`` its scenarios by name. Each gets a minute, and one line on standard output: PASS or FAIL,
 the scenario, how long it took, and what failed.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 RATE_HZ = 24_000
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 STEP_S = 0.02
 STEP_BYTES = int(RATE_HZ * STEP_S) * 2
 
@@ -122,7 +122,7 @@ def last_prompt(containing: str) -> list[dict[str, Any]]:
     return found[-1]
 
 
-async def until(condition: Callable[[], object], *, what: str, limit_s: float = 15.0) -> None:
+async def until(condition: Callable[[], object], *, what: str, limit_s: float = 25.0) -> None:
     """Wait for something that tells nobody when it happens.
 
     Raises:

@@ -17,6 +17,7 @@ from tests.clients.scenario import (
     HTTP_URL,
     IS_WHOLE,
     SERVER_URL,
+    WS_URL,
     check_heard,
     drop,
     last_prompt,
@@ -83,8 +84,8 @@ class Talk:
 
 
 @asynccontextmanager
-async def talk(**options: Any) -> AsyncIterator[Talk]:
-    """A session with the agent."""
+async def talk(*, faults: bool = False, **options: Any) -> AsyncIterator[Talk]:
+    """A session with the agent; its errors are looked at by the scenario when there are to be ``faults``."""
     client = openai.AsyncOpenAI(base_url=HTTP_URL, api_key=script.KEY, max_retries=0)
     async with client, client.realtime.connect(model=script.AGENT, **options) as connection:
         held = Talk(connection)
@@ -94,7 +95,7 @@ async def talk(**options: Any) -> AsyncIterator[Talk]:
             yield held
         finally:
             reading.cancel()
-    assert not held.of("error"), held.of("error")
+    assert faults or not held.of("error"), held.of("error")
 
 
 def check_audio(audio: bytes, text: str) -> None:
@@ -297,6 +298,110 @@ async def reconnect() -> None:
         assert held.transcript() == f"Your name is {script.NAME}."
 
 
+async def errors() -> None:
+    """What cannot be done is told with the code that clients match on, and the conversation goes on."""
+    async with talk(faults=True) as held:
+        connection = held.connection
+        words: Any = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": script.ASK_STORY}]}
+        await connection.response.cancel(event_id="e1")
+        await connection.input_audio_buffer.commit(event_id="e2")
+        await connection.conversation.item.create(item={**words, "id": "mine"})
+        await connection.conversation.item.create(item={**words, "id": "mine"}, event_id="e3")
+        await connection.conversation.item.create(item=words, previous_item_id="nobody", event_id="e4")
+        await connection.conversation.item.retrieve(item_id="nobody", event_id="e5")
+        await connection.conversation.item.delete(item_id="nobody", event_id="e6")
+        await connection.conversation.item.truncate(item_id="nobody", content_index=0, audio_end_ms=0, event_id="e7")
+        await connection.conversation.item.truncate(item_id="mine", content_index=0, audio_end_ms=0, event_id="e8")
+        await connection.response.create()
+        await until(lambda: held.of("response.output_audio.delta"), what="story")
+        await connection.response.create(event_id="e9")
+        wrong: Any = {
+            "type": "realtime",
+            "audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 7}}},
+        }
+        await connection.session.update(session=wrong, event_id="e10")
+        other: Any = {"type": "realtime", "audio": {"output": {"voice": "another"}}}
+        await connection.session.update(session=other, event_id="e11")
+        await connection.response.cancel()
+        await until(lambda: held.of("response.done"), what="end of the story")
+        cut = held.of("response.done")[0].response
+        assert (cut.status, cut.status_details.reason) == ("cancelled", "client_cancelled")
+        await connection.conversation.item.delete(item_id="mine")
+        await held.say(script.MORNING)
+        assert held.transcript() == script.GREETED
+        told = {event.error.event_id: event.error for event in held.of("error")}
+        assert {event_id: error.code for event_id, error in told.items()} == {
+            "e1": "response_cancel_not_active",
+            "e2": "input_audio_buffer_commit_empty",
+            "e3": "item_create_duplicate_item_id",
+            "e4": "item_create_invalid_previous_item_id",
+            "e5": "item_retrieve_invalid_item_id",
+            "e6": "item_delete_invalid_item_id",
+            "e7": "item_truncate_invalid_item_id",
+            "e8": "unsupported_content_type",
+            "e9": "conversation_already_has_active_response",
+            "e10": "invalid_value",
+            "e11": "cannot_update_voice",
+        }
+        assert told["e1"].message == "Cancellation failed: no active response found"
+        assert told["e8"].message == "Only model output audio messages can be truncated"
+        assert told["e10"].param == "session.audio.input.turn_detection.threshold"
+        assert told["e11"].message == "Cannot update a conversation's voice if assistant audio is present."
+        assert not held.of("session.updated")
+
+
+async def transcribe() -> None:
+    """A session that only writes down."""
+    client = openai.AsyncOpenAI(base_url=HTTP_URL, api_key=script.KEY, max_retries=0)
+    async with client, client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+        held = Talk(connection)
+        reading = asyncio.create_task(held.read())
+        audio: Any = {"input": {"transcription": {"model": "default"}}}
+        await connection.session.update(session={"type": "transcription", "audio": audio})
+        heard = "conversation.item.input_audio_transcription.completed"
+        async with microphone(held.append, "bella_sunday"):
+            await until(lambda: held.of(heard), what=heard)
+        await connection.response.create(event_id="e1")
+        await until(lambda: held.of("error"), what="refusal of an answer")
+        reading.cancel()
+        assert held.of("session.created")[0].session.type == "transcription"
+        assert held.of(heard)[0].transcript == script.HEARD
+        assert not held.of("response.created")
+        assert held.of("error")[0].error.event_id == "e1"
+
+
+async def azure() -> None:
+    """The library's Azure client: another address, another header, the older dialect."""
+    client = openai.AsyncAzureOpenAI(
+        azure_endpoint=HTTP_URL.removesuffix("/v1"),
+        websocket_base_url=WS_URL.replace("/v1", "/openai"),
+        api_key=script.KEY,
+        api_version="2025-04-01-preview",
+        max_retries=0,
+    )
+    async with client, client.realtime.connect(model=script.AGENT) as connection:
+        held = Talk(connection)
+        reading = asyncio.create_task(held.read())
+        older: Any = {"modalities": ["text", "audio"], "tools": [WEATHER_TOOL], "temperature": 0.8}
+        await connection.send({"type": "session.update", "session": older})
+        await held.say(script.ASK_WEATHER)
+        [made] = held.of("response.function_call_arguments.done")
+        output: Any = {"type": "function_call_output", "call_id": made.call_id, "output": script.WEATHER}
+        await connection.conversation.item.create(item=output)
+        await connection.response.create()
+        await until(lambda: len(held.of("response.done")) == 2, what="answer with the weather")
+        async with microphone(held.append, "bella_sunday"):
+            await until(lambda: len(held.of("response.done")) == 3, what="spoken answer")
+        reading.cancel()
+        assert not held.of("error"), held.of("error")
+        words = "".join(event.delta for event in held.of("response.audio_transcript.delta"))
+        assert script.WEATHER in words
+        assert script.ON_SUNDAY in words
+        assert held.of("response.audio.delta")
+        assert held.of("conversation.item.created")
+        assert not held.of("conversation.item.added")
+
+
 async def secret() -> None:
     """A short-lived key opens a session and nothing else."""
     async with openai.AsyncOpenAI(base_url=SERVER_URL, api_key=script.KEY, max_retries=0) as client:
@@ -341,6 +446,9 @@ WHOLE = {
     "reconnect": reconnect,
     "manual": manual,
     "aside": aside,
+    "errors": errors,
+    "transcribe": transcribe,
+    "azure": azure,
     "secret": secret,
     "call": call,
     "refused": refused,

@@ -27,6 +27,7 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
     TTSStartedFrame,
     TTSTextFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -50,6 +51,7 @@ from tests.clients.scenario import (
     last_prompt,
     main,
     microphone,
+    speech,
     until,
 )
 
@@ -98,10 +100,11 @@ class Talk:
 
     Args:
         context: The conversation, as the library keeps it.
+        detects: Whether the server finds the turns.
         tools: What the client can do.
     """
 
-    def __init__(self, context: LLMContext) -> None:
+    def __init__(self, context: LLMContext, *, detects: bool) -> None:
         self.context = context
         self.frames: list[tuple[float, Frame]] = []
         self.items: dict[str, Any] = {}
@@ -112,7 +115,10 @@ class Talk:
                 model=script.AGENT,
                 session_properties=events.SessionProperties(
                     audio=events.AudioConfiguration(
-                        input=events.AudioInput(transcription=events.InputAudioTranscription(model="default"))
+                        input=events.AudioInput(
+                            transcription=events.InputAudioTranscription(model="default"),
+                            turn_detection=None if detects else False,
+                        )
                     )
                 ),
             ),
@@ -161,10 +167,11 @@ class Talk:
 
 
 @asynccontextmanager
-async def talk(*said: str, tools: ToolsSchema | None = None) -> AsyncIterator[Talk]:
+async def talk(*said: str, tools: ToolsSchema | None = None, detects: bool = True) -> AsyncIterator[Talk]:
     """A running pipeline; its context begins with these words of the user."""
     messages: Any = [{"role": "user", "content": text} for text in said]
-    held = Talk(LLMContext(messages, tools) if tools is not None else LLMContext(messages))
+    context = LLMContext(messages, tools) if tools is not None else LLMContext(messages)
+    held = Talk(context, detects=detects)
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(held.worker)
     running = asyncio.create_task(runner.run())
@@ -245,6 +252,24 @@ async def barge_in() -> None:
         assert item.content[0].transcript in [message["text"] for message in prompt]
 
 
+async def manual() -> None:
+    """Turns that the client finds itself: an interruption of nothing is no harm, the turn's end brings the answer."""
+    async with talk(detects=False) as held:
+        await held.worker.queue_frame(LLMRunFrame())
+        await until(lambda: held.of(LLMFullResponseEndFrame), what="first answer")
+        before = len(held.audio())
+        await held.llm.queue_frame(InterruptionFrame())
+        spoken = speech("bella_sunday")
+        for at in range(0, len(spoken), 4_800):
+            piece = InputAudioRawFrame(audio=spoken[at : at + 4_800], sample_rate=RATE_HZ, num_channels=1)
+            await held.llm.queue_frame(piece)
+        await held.llm.queue_frame(UserStoppedSpeakingFrame())
+        await until(lambda: script.ON_SUNDAY in held.words(), what=repr(script.ON_SUNDAY))
+        await until(lambda: len(held.audio()) > before, what="sound")
+        assert not held.of(ProposedUserStartedSpeakingFrame)
+        assert last_prompt(script.HEARD)[-1]["role"] == "user"
+
+
 async def reconnect() -> None:
     """The line breaks off; Pipecat connects again and tells the whole conversation."""
     async with talk(script.TELL_NAME) as held:
@@ -267,7 +292,7 @@ async def reconnect() -> None:
 
 
 SMALLEST = {"text": text, "spoken": spoken, "tool": tool}
-WHOLE = {**SMALLEST, "barge-in": barge_in, "reconnect": reconnect}
+WHOLE = {**SMALLEST, "barge-in": barge_in, "reconnect": reconnect, "manual": manual}
 
 if __name__ == "__main__":
     logger.remove()

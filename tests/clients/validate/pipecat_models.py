@@ -15,6 +15,8 @@ from tests.clients.validate.records import main
 
 def check(event: dict[str, Any]) -> str:
     """What the models say against an event; nothing when it is right, or when Pipecat skips its type."""
+    if event.get("session", {}).get("type") == "transcription":
+        return ""  # Pipecat opens no such session.
     try:
         parse_server_event(json.dumps(event))
     except Exception as exc:  # It raises no narrower one.
