@@ -217,8 +217,10 @@ class VoiceProgram:
         )
 
     def _tools(self) -> ToolRegistry:
+        # An Antiphon agent has tools of its own: it is offered further ones only when somebody asks for that.
+        asked_for = self.settings.provider != "antiphon" or "tools" in self.settings.model_fields_set
         return built_in_tools(
-            self.settings.tools,
+            self.settings.tools if asked_for else (),
             http_allow=self.settings.http_tool_allow,
             facts=self.facts if self._store is not None else None,
             facts_changed=self._changed,

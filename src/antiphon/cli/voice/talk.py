@@ -30,6 +30,8 @@ from antiphon.voice.program import VoiceProgram
 
 FRAMES_PER_S = 8
 ANSWER_S = 60.0
+GREETING_S = 1.0
+"""So long an agent may take before it greets; the recording does not speak over it."""
 QUIET_S = 2.0
 """After the recording the program waits until nobody has said anything for so long."""
 
@@ -70,7 +72,7 @@ def run_voice(target: str | None, flags: Mapping[str, Any], options: RunOptions)
         given["provider"] = "antiphon"
     settings = load_voice_settings(**given)
     setup_logging(
-        settings.log_level if options.verbose else "warning", "json" if settings.log_format == "json" else "console"
+        settings.log_level if options.verbose else "error", "json" if settings.log_format == "json" else "console"
     )
     if options.verbose:
         for name, value in settings.shown():
@@ -134,6 +136,7 @@ async def _feed(program: VoiceProgram, sound: Sound | None) -> None:
                 await program.settled(ANSWER_S)
         program.stop()
     elif isinstance(sound, PacedSound) and program.settings.input_file is not None:
+        await program.settled(ANSWER_S, quiet_s=GREETING_S)
         sound.say_file(program.settings.input_file)
         await sound.is_silent.wait()
         await program.settled(ANSWER_S, quiet_s=QUIET_S)
