@@ -43,7 +43,7 @@ test-web: environment ## the tests of the page's source
 
 test-browser: console ## the page in a browser that speaks: Chromium must be there
 	@$(MAKE) --no-print-directory models
-	@$(BIN)/python -m pytest tests/browser $(ARGS)
+	@$(BIN)/python -m pytest tests/browser --tb=native $(ARGS)
 
 lint: environment ## formatter, linter, types and import rules
 	$(BIN)/ruff check

@@ -61,13 +61,14 @@ fi
 
 case $task in
 build)
-    if [ -f $page/index.html ] && sources | cmp -s - $built; then exit 0; fi
+    now=$(sources)
+    if [ -f $page/index.html ] && [ "$now" = "$(cat $built 2>/dev/null)" ]; then exit 0; fi
     if ! { packages && (cd web && quietly npm run build); }; then
         say "The console's page could not be built: see the words above. Check the network, a proxy (HTTPS_PROXY) or npm's"
         say "registry, then run \`make console\` again."
         exit 1
     fi
-    sources >$built
+    printf '%s\n' "$now" >$built
     say "The console's page is built."
     ;;
 check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -37,17 +38,20 @@ async def open_tab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
             allowed: bool = True,
             size: tuple[int, int] = DESKTOP,
             dark: bool = False,
+            script: Path | None = None,
         ) -> Tab:
             speaks = microphone_file(tmp_path / f"microphone-{len(tabs)}.wav", *(parts or (1.0,)))
             browser = await launch(playwright, speaks, allowed=allowed)
             stack.push_async_callback(browser.close)
             tab = await new_tab(browser, size=size, dark=dark)
             tabs.append(tab)
+            if script is not None:
+                await tab.page.add_init_script(path=script)
             await tab.page.goto(url)
             return tab
 
         yield start
-        name = request.node.name.removeprefix("test_").replace("[", "-").rstrip("]")
+        name = re.sub(r"[^a-z0-9_]+", "-", request.node.name.removeprefix("test_")).strip("-")
         for number, tab in enumerate(tabs):
             await tab.shot(f"{name}-{number}" if number else name)
     for tab in tabs:

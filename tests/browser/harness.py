@@ -82,7 +82,12 @@ async def site(data_dir: Path, llm: ChatClient, *agents: Agent, **settings: Any)
         yield up
 
 
-@dataclass(slots=True)
+def address(up: Running, path: str = "/") -> str:
+    """Where a page of the server is."""
+    return f"http://127.0.0.1:{up.port}{path}"
+
+
+@dataclass
 class Tab:
     """A page in a browser of its own.
 
@@ -102,7 +107,7 @@ class Tab:
         """Note what happens from now on."""
         page = self.page
         page.on("console", self._console)
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("pageerror", lambda error: self.faults.append(f"{error}\n{error.stack}"))
         page.on("websocket", self._socket)
 
     def sent_types(self) -> list[str]:

@@ -11,9 +11,8 @@ from playwright.async_api import expect
 
 from antiphon.audio.wav import read_wav
 from antiphon.models.llm.scripted import ScriptedChatClient
-from antiphon.server.run import Running
 from tests.browser.conftest import OpenTab
-from tests.browser.harness import CALLERS, WEIGHTS, Tab, site
+from tests.browser.harness import CALLERS, WEIGHTS, Tab, address, site
 
 pytestmark = pytest.mark.models(*WEIGHTS)
 
@@ -26,10 +25,6 @@ LONG = (
     "we open at eight, and we close at six, but on Wednesday we close at noon. On holidays we do not open at all."
 )
 CONNECTING_S = 2.0
-
-
-def address(up: Running, path: str = "/") -> str:
-    return f"http://127.0.0.1:{up.port}{path}"
 
 
 async def start_talking(tab: Tab) -> None:

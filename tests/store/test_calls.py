@@ -65,6 +65,13 @@ def test_summary_tells_what_the_log_holds(tmp_path: Path) -> None:
     assert not call.has_recording
 
 
+def test_reply_that_the_end_of_the_call_cut_is_no_interruption(tmp_path: Path) -> None:
+    lines = call_lines()
+    cut = {**lines[6], "at": 9.9}
+    write_call(tmp_path, "CA1", lines=[*lines[:9], cut, lines[9]])
+    assert PastCalls(tmp_path).page(10, wanted=ALL).calls[0].interruptions == 1
+
+
 def test_call_whose_process_died_ends_with_its_last_whole_line(tmp_path: Path) -> None:
     folder = write_call(tmp_path, "CA1", lines=call_lines()[:5])
     with (folder / "log.jsonl").open("ab") as file:

@@ -11,6 +11,9 @@ PREVIEW_CHARS = 120
 SEARCHED_CHARS = 2_000
 """Of what was said in a call, this much at its beginning can be searched."""
 
+WITH_THE_END_S = 0.25
+"""A reply that is cut this shortly before the end was cut by the end of the call, not by the caller's words."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallSummary:
@@ -27,7 +30,7 @@ class CallSummary:
         end_reason: Why it ended; None while it goes on, and when its process died.
         turns: Turns that are complete.
         first_audio_p50_ms: Median of the voice-to-voice times.
-        interruptions: Replies that the caller cut.
+        interruptions: Replies that the caller cut and stayed.
         has_recording: Whether there is sound.
         preview: The first words of the caller, else of the agent.
     """
@@ -70,6 +73,7 @@ class Tally:
         self._last_at = 0.0
         self._turns = 0
         self._interruptions = 0
+        self._cut_at = float("-inf")
         self._first_audio_ms: list[float] = []
         self._caller_words = ""
         self._agent_words = ""
@@ -118,6 +122,9 @@ class Tally:
 
     def _session_ended(self, entry: Mapping[str, Any]) -> None:
         self._end = {name: entry[name] for name in ("reason", "duration_s", "turns") if name in entry}
+        if self._last_at - self._cut_at < WITH_THE_END_S:
+            self._interruptions -= 1
+            self._cut_at = float("-inf")
 
     def _caller_said(self, entry: Mapping[str, Any]) -> None:
         text = str(entry.get("text", ""))
@@ -131,7 +138,9 @@ class Tally:
 
     def _turn_completed(self, entry: Mapping[str, Any]) -> None:
         self._turns += 1
-        self._interruptions += bool(entry.get("interrupted"))
+        if entry.get("interrupted"):
+            self._interruptions += 1
+            self._cut_at = _number(entry.get("at"))
 
     def _turn_metrics(self, entry: Mapping[str, Any]) -> None:
         first_audio_ms = _number(entry.get("first_audio_ms"))

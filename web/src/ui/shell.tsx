@@ -12,7 +12,10 @@ export function Shell({ server, isTalking, children }: Props) {
   const [path] = useLocation();
   const main = useRef<HTMLElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another page begins at its top.
-  useEffect(() => main.current?.scrollTo(0, 0), [path]);
+  useEffect(() => {
+    // Newer browsers give a promise here, which an effect must not return.
+    void main.current?.scrollTo(0, 0);
+  }, [path]);
   const liveCalls = server?.calls_live ?? 0;
   return (
     <div className="shell">
@@ -34,7 +37,12 @@ export function Shell({ server, isTalking, children }: Props) {
             icon={<PhoneCall size={17} aria-hidden />}
             name="Calls"
           >
-            {liveCalls > 0 && <span className="count">{liveCalls} live</span>}
+            {liveCalls > 0 && (
+              <span className="count">
+                {liveCalls}
+                <span> live</span>
+              </span>
+            }
           </NavLink>
           <NavLink
             href="/agents"
