@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { AgentLine, CallerLine, ToolLine } from "../src/call/conversation";
 import { conversation, saidLength, unheardPart } from "../src/call/conversation";
+import type { Entry } from "../src/call/entries";
+import { withEntry } from "../src/call/typed";
 import { entry, recordedCall } from "./entries";
 
 const lines = conversation(recordedCall());
@@ -107,4 +109,13 @@ test("words are said whole, or not yet", () => {
   expect("We open at nine.".slice(0, saidLength("We open at nine.", 0.3))).toBe("We open");
   expect(saidLength("We open", 0)).toBe(0);
   expect(saidLength("We open", 1)).toBe(7);
+});
+
+test("what was typed is shown at once, and once", () => {
+  const own: Entry = { seq: -1, at: 2, type: "user.typed", text: "Hello" };
+  const other: Entry = { seq: -2, at: 3, type: "user.typed", text: "Are you there?" };
+  const both = [own, other].reduce<Entry[]>(withEntry, []);
+  expect(conversation(both)).toMatchObject([{ text: "Hello", isTyped: true }, { text: "Are you there?" }]);
+  const told: Entry = { seq: 9, at: 2.1, type: "user.typed", text: "Hello" };
+  expect(withEntry(both, told)).toEqual([other, told]);
 });

@@ -80,6 +80,18 @@ test("in a live call what goes on has no end yet", () => {
   expect(drawn.end).toBe(2);
 });
 
+test("a reply that failed leaves nothing open behind its turn", () => {
+  const drawn = timeline([
+    entry(1, "user.turn_completed", { turn: 1, text: "Hello", trigger: "silence", probability: null }),
+    entry(1, "agent.speech_created", { speech: 1, kind: "reply", turn: 1 }),
+    entry(2, "agent.text", { speech: 1, text: "Good morning." }),
+    entry(3, "session.error", { code: "tts_unavailable", message: "The voice was silent." }),
+    entry(4, "turn.completed", { turn: 1, user_text: "Hello", agent_text: "", agent_first: false, interrupted: true }),
+  ]);
+  expect(lane(drawn, "llm")).toMatchObject([{ start: 1, end: 2 }]);
+  expect(lane(drawn, "tts")).toMatchObject([{ start: 2, end: 4 }]);
+});
+
 test("a tool that failed is told apart", () => {
   const entries: Entry[] = [
     entry(2, "tool.called", { id: "a", name: "look_up", arguments: {} }),

@@ -85,6 +85,8 @@ class Draft {
         return this.words(entry);
       case "user.turn_completed":
         return this.turn(entry);
+      case "user.typed":
+        return this.typed(entry.seq, entry.at, entry.text);
       case "user.backchannel":
         return this.overlap(entry);
       case "agent.speech_created":
@@ -134,9 +136,11 @@ class Draft {
 
   private turn(entry: EntryOf<"user.turn_completed">): void {
     for (const line of this.utterances.values()) line.isFinal = true;
-    if (entry.trigger !== "text" && entry.trigger !== "dtmf") return;
-    const line = this.callerLine(`t${entry.seq}`, entry.at);
-    Object.assign(line, { text: entry.text, isFinal: true, isTyped: true, end: entry.at });
+    if (entry.trigger === "text" || entry.trigger === "dtmf") this.typed(entry.seq, entry.at, entry.text);
+  }
+
+  private typed(seq: number, at: number, text: string): void {
+    Object.assign(this.callerLine(`t${seq}`, at), { text, isFinal: true, isTyped: true, end: at });
   }
 
   private overlap(entry: EntryOf<"user.backchannel">): void {

@@ -48,6 +48,7 @@ type Fields = {
   "user.speech_stopped": { silence_at: number; duration_ms: number };
   "user.transcription": { text: string; is_final: boolean; utterance: number; language: string | null };
   "user.turn_completed": { turn: number; text: string; trigger: string; probability: number | null };
+  "user.typed": { text: string };
   "user.backchannel": { text: string; is_interruption: boolean };
   "user.dtmf": { digit: string };
   "user.idle": { retry_count: number; reason: string };

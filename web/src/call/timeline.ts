@@ -133,7 +133,7 @@ function thinking(entries: readonly Entry[]): Bar[] {
   const bars = new Map<number, Bar>();
   const firstTokens = firstTokenTimes(entries);
   let asked: number | null = null;
-  const types = ["floor.decision", "agent.speech_created", "agent.text"] as const;
+  const types = ["floor.decision", "agent.speech_created", "agent.text", "turn.completed"] as const;
   for (const entry of only(entries, ...types)) {
     if (entry.type === "floor.decision") {
       if (entry.actions.some((action) => action.type === "Speculate")) asked = entry.at;
@@ -156,10 +156,19 @@ function thinking(entries: readonly Entry[]): Bar[] {
       });
       continue;
     }
+    if (entry.type === "turn.completed") {
+      close(bars.values(), entry.at);
+      continue;
+    }
     const bar = bars.get(entry.speech);
     if (bar) bar.end = entry.at;
   }
   return [...bars.values()].map((bar) => ({ ...bar, start: Math.min(bar.start, bar.end ?? bar.start) }));
+}
+
+/** A turn that is over leaves nothing open, also when its reply failed and never sounded. */
+function close(bars: Iterable<Bar>, at: number): void {
+  for (const bar of bars) bar.end ??= at;
 }
 
 /** When each turn's model was asked and gave its first token: metrics count from the caller's last voiced sound. */
@@ -183,7 +192,12 @@ function firstTokenTimes(entries: readonly Entry[]): Map<number, { asked: number
 /** From a speech's first clause to its first sound. */
 function synthesis(entries: readonly Entry[]): Bar[] {
   const bars = new Map<number, Bar>();
-  for (const entry of only(entries, "agent.text", "agent.speech_started", "agent.speech_interrupted")) {
+  const types = ["agent.text", "agent.speech_started", "agent.speech_interrupted", "turn.completed"] as const;
+  for (const entry of only(entries, ...types)) {
+    if (entry.type === "turn.completed") {
+      close(bars.values(), entry.at);
+      continue;
+    }
     const bar = bars.get(entry.speech);
     if (entry.type === "agent.text") {
       if (bar) bar.marks?.push(entry.at);

@@ -9,6 +9,7 @@ import { fromBase64, toBase64 } from "../audio/pcm";
 import { Speaker } from "../audio/speaker";
 import { conversation } from "../call/conversation";
 import type { Entry } from "../call/entries";
+import { withEntry } from "../call/typed";
 import type { PastMessage, ServerEvent } from "./events";
 import { messageItem } from "./events";
 import type { Ending, Handlers, Link, Transport } from "./links";
@@ -67,6 +68,7 @@ export class LiveCall {
   private speaker: Speaker | null = null;
   private owned = new Owned();
   private responseId: string | null = null;
+  private typed = 0;
   private readonly cutItems = new Set<string>();
   /** The page's clock minus the call's, in seconds. */
   private offset_s = Number.POSITIVE_INFINITY;
@@ -103,6 +105,8 @@ export class LiveCall {
   async type(text: string): Promise<void> {
     if (this.responseId) this.link?.send({ type: "response.cancel" });
     await this.cut();
+    this.typed += 1;
+    this.enter({ seq: -this.typed, at: this.now(), type: "user.typed", text });
     this.link?.send(messageItem({ role: "user", text }));
     this.link?.send({ type: "response.create" });
   }
@@ -195,7 +199,7 @@ export class LiveCall {
 
   private enter(entry: Entry): void {
     this.offset_s = Math.min(this.offset_s, performance.now() / 1000 - entry.at);
-    this.update({ entries: [...this.state.entries, entry] });
+    this.update({ entries: withEntry(this.state.entries, entry) });
     if (REMEMBERED.has(entry.type)) this.remember();
   }
 

@@ -1,12 +1,16 @@
 /** The call of this tab, kept so that a reload in its middle does not lose it. */
 
 import type { Line } from "../call/conversation";
+import type { SpeechKind } from "../call/entries";
 import type { PastMessage } from "./events";
 import type { Transport } from "./links";
 
 const SAVED = "antiphon.call";
 /** A new session is told the last messages only. */
 const MESSAGES = 60;
+
+/** Said by the server to bridge a silence: no part of the conversation. */
+const SMALL_TALK: ReadonlySet<SpeechKind> = new Set(["filler", "apology", "reminder"]);
 
 export type SavedCall = { agent: string; transport: Transport; messages: PastMessage[] };
 
@@ -27,7 +31,7 @@ export function forgetCall(): void {
 export function messagesOf(lines: readonly Line[]): PastMessage[] {
   const messages = lines.flatMap((line): PastMessage[] => {
     if (line.kind === "caller" && line.isFinal) return [{ role: "user", text: line.text }];
-    if (line.kind !== "agent" || line.state === "waiting") return [];
+    if (line.kind !== "agent" || line.state === "waiting" || SMALL_TALK.has(line.speechKind)) return [];
     const text = line.heard ?? line.text;
     return text ? [{ role: "assistant", text }] : [];
   });

@@ -42,7 +42,7 @@ export function Shell({ server, isTalking, children }: Props) {
                 {liveCalls}
                 <span> live</span>
               </span>
-            }
+            )}
           </NavLink>
           <NavLink
             href="/agents"
