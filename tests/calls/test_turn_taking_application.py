@@ -188,11 +188,11 @@ def test_words_that_waited_behind_a_cancelled_answer_are_answered() -> None:
     assert script.commits() == [HOURS, "On Sundays?"]
 
 
-def test_an_answer_that_is_owed_begins_behind_a_cancelled_one() -> None:
+def test_an_answer_that_is_owed_is_called_off_with_the_one_that_is_heard() -> None:
     script = asked()
     script.at(3.0).ask()
     script.at(4.0).cancel().run(6)
-    assert script.story() == "Commit Interrupt Respond"
+    assert script.story() == "Commit Interrupt"
 
 
 def test_an_answer_that_was_asked_for_and_has_not_begun_may_be_called_off() -> None:

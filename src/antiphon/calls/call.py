@@ -68,6 +68,7 @@ _AGENT_STATES: dict[Phase, events.AgentState] = {
 }
 _FREE_TO_SPEAK = frozenset({Phase.IDLE, Phase.THINKING, Phase.SPEAKING})
 _THE_CALLERS = frozenset({Phase.HEARING, Phase.PAUSING})
+_BEGINNINGS = frozenset({floor.VoiceStarted, floor.CommitRequested})
 _MOST_ASIDES = 16
 _CLOSE_S = 2.0
 _PHRASE_SHARE = 0.2
@@ -168,6 +169,7 @@ class Call:
         self._floor = TurnTaking(policy.turn)
         self._inbox: deque[floor.Event] = deque()
         self._busy = False
+        self._has_begun = False  # the caller, with something that may be a turn
         self._timers = Timers(clock, log.seconds, self._timed_out)
         self._trace = CallTrace()
         self._tasks: asyncio.TaskGroup | None = None
@@ -342,6 +344,11 @@ class Call:
         """Whether nothing of the agent is owed or heard."""
         return self._floor.phase in _THE_CALLERS or self._floor.phase is Phase.IDLE
 
+    @property
+    def utterance(self) -> int:
+        """Number of the caller's utterance that is being spoken, or is the next."""
+        return self._floor.finished
+
     def adopt(self, turn: TurnPolicy, *, detects: bool = True, threshold: float | None = None) -> None:
         """Go on by other manners.
 
@@ -482,7 +489,6 @@ class Call:
             self._busy = False
 
     def _step(self, event: floor.Event) -> None:
-        before = self._floor.phase
         note = _NOTES.get(type(event))
         if note is not None:
             note(self, event)
@@ -490,10 +496,9 @@ class Call:
         if self._policy.log_decisions:
             done = [floor.describe(action) for action in actions]
             self._tell(events.FloorDecision(floor.describe(event), done, self._floor.phase.value))
+        self._note_turn(event, actions)
         for action in actions:
             self._deeds[type(action)](action)
-        if before in _THE_CALLERS and self._floor.phase is Phase.IDLE and not _has_commit(actions):
-            self._watcher.turn_dropped()
         state = _AGENT_STATES[self._floor.phase]
         if state != self._agent_state:
             self._tell(events.AgentStateChanged(self._agent_state, state))
@@ -502,6 +507,15 @@ class Call:
             self._say_asides()
         if self._session.late:
             self._look_for_news()
+
+    def _note_turn(self, event: floor.Event, actions: Sequence[floor.Action]) -> None:
+        """Whatever the caller began becomes a turn, or is told to be none."""
+        if type(event) in _BEGINNINGS:
+            self._has_begun = True
+        if self._has_begun and self._floor.is_quiet:
+            self._has_begun = False
+            if not any(type(action) is floor.Commit for action in actions):
+                self._watcher.turn_dropped()
 
     def _note_voice(self, event: floor.VoiceStarted) -> None:
         self._tell(events.UserSpeechStarted(round(event.speech_at, 3)))
@@ -514,6 +528,7 @@ class Call:
         self._tell(events.UserStateChanged("speaking", "listening"))
 
     def _note_words(self, event: floor.Heard) -> None:
+        self._watcher.heard(event)
         if event.text:
             self._tell(events.UserTranscription(event.text, event.final, event.utterance))
 
@@ -690,10 +705,6 @@ class Call:
         except Exception as error:  # The root of a call's task: a fault in it must not end the call.
             _log.exception("call_task_failed", call_id=self._caller.call_id, task=name)
             self._tell(events.SessionError("internal", f"{name}: {type(error).__name__}"))
-
-
-def _has_commit(actions: Sequence[floor.Action]) -> bool:
-    return any(type(action) is floor.Commit for action in actions)
 
 
 _NOTES: dict[type, Callable[[Call, Any], None]] = {

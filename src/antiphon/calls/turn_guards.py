@@ -85,6 +85,11 @@ class Floor:
         return join([self.committed, *self.said])
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether nothing that the caller says, or has said, waits to be a turn."""
+        return not self.caller_speaks and not self.said and self.settled >= self.finished
+
+    @property
     def partial(self) -> str:
         """The words that may still change."""
         return join(list(self.partials.values()))

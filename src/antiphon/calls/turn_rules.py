@@ -318,7 +318,7 @@ def cancel(floor: Floor, event: CancelRequested) -> None:
     floor.committed = ""
     floor.strikes = 0
     floor.speech = "reply"
-    floor.sounding = False
+    floor.sounding = floor.reply_owed = False
     floor.act(Interrupt())
     bound_turn(floor, event)
     if floor.caller_speaks:

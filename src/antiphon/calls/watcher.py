@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from antiphon.calls.floor import Heard
 from antiphon.calls.reply import Reply
 from antiphon.calls.speech import Speech
 from antiphon.models.llm.content import FunctionCall
@@ -37,6 +38,10 @@ class ReplyWatcher(Protocol):
         """The whole sound of a speech was sent."""
         ...
 
+    def heard(self, words: Heard) -> None:
+        """Words of the caller, or that there are none; turn-taking is told behind this."""
+        ...
+
     def turn_dropped(self) -> None:
         """What the caller began was no turn: it held no words, or was cleared."""
         ...
@@ -61,6 +66,9 @@ class Unwatched:
         """Nobody asks."""
 
     def speech_sent(self, speech: Speech) -> None:
+        """Nobody asks."""
+
+    def heard(self, words: Heard) -> None:
         """Nobody asks."""
 
     def turn_dropped(self) -> None:

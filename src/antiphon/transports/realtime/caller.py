@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import structlog
 
 from antiphon.audio.convert import to_pcm
-from antiphon.calls.events import SessionError, UserSpeechStarted, UserTranscription
-from antiphon.calls.log import Entry as LogEntry
+from antiphon.calls.events import UserSpeechStarted
+from antiphon.calls.floor import Heard
 from antiphon.models.stt.contract import STT, Transcript
 from antiphon.transports.realtime.channel import Channel
 from antiphon.transports.realtime.conversation import PCM_BYTES_PER_MS, Conversation, Entry
@@ -23,8 +24,11 @@ from antiphon.wire.realtime.session import ServerVad, SessionConfig
 if TYPE_CHECKING:
     from antiphon.calls.call import Call
 
+_log = structlog.get_logger(__name__)
+
 _PREFIX_MS = 300
 _WORDS_S = 5.0
+_LOST = "The words could not be recognised."
 _MOST_UNCOMMITTED_MS = 15 * 60 * 1000
 
 
@@ -57,7 +61,7 @@ class CallersSide:
         self._is_full = False
         self._announced: str | None = None
         self._start_ms = 0
-        self._clearing = False
+        self._is_lost = False  # the recogniser failed on the turn
         self._heard_s = 0.0
         self._told: list[str] = []
 
@@ -105,26 +109,21 @@ class CallersSide:
             message = "Error committing input audio buffer: the buffer is empty."
             raise Refusal("input_audio_buffer_commit_empty", message, event_id=event_id)
         entry = self._entry()
+        if self._waits_for_commit:
+            entry.utterance = self.call.utterance
         self._add(entry, self.conversation.commit(entry))
         self.call.commit()
 
     def clear(self) -> None:
         """The client throws away what was not committed."""
-        self._clearing = True
-        self.call.clear_input()
-        self._clearing = False
         self._forget()
         self._channel.send(events.audio_cleared())
+        self.call.clear_input()
 
-    # What the call's log tells.
+    # What the call tells.
 
-    def read(self, entry: LogEntry) -> None:
-        """Follow the ears of the call."""
-        reader = _READERS.get(type(entry.event))
-        if reader is not None:
-            reader(self, entry.event)
-
-    def _speech_started(self, event: UserSpeechStarted) -> None:
+    def speech_started(self, event: UserSpeechStarted) -> None:
+        """The caller speaks."""
         if self._announced is not None:
             return
         detection = self.config.turn_detection
@@ -141,14 +140,17 @@ class CallersSide:
             self._announced = new_id("item")
             self._channel.send(events.speech_started(self._announced, self._start_ms))
 
-    def _words(self, event: UserTranscription) -> None:
-        if not event.is_final:
+    def heard(self, words: Heard) -> None:
+        """Take final words of the caller; what the client has ended gets its own, the rest belong to the turn."""
+        if not words.final:
             return
-        entry = self.conversation.waits_for_words
-        if entry is not None and self._waits_for_commit:
-            self.words_known(entry, event.text)
-        elif self._announced is not None and entry is None:
-            self._tell_delta(self._announced, event.text)
+        entry = self.conversation.committed_as(words.utterance)
+        if entry is not None:
+            self.words_known(entry, words.text, is_lost=words.failed)
+            return
+        self._is_lost |= words.failed
+        if self._announced is not None:
+            self._tell_delta(self._announced, words.text)
 
     def _tell_delta(self, item_id: str, text: str) -> None:
         if self.config.transcription is not None and text:
@@ -156,32 +158,25 @@ class CallersSide:
             self._told.append(text)
             self._channel.send(events.transcription_delta(item_id, delta))
 
-    def _failed(self, event: SessionError) -> None:
-        entry = self.conversation.waits_for_words
-        if event.code == "stt_unavailable" and entry is not None and self.config.transcription is not None:
-            self._channel.send(events.transcription_failed(entry.id, code=event.code, message=event.message))
-
     # Turns.
 
     def _turn_over(self, text: str) -> None:
-        """The call has ended a turn."""
+        """The call has ended a turn; one without words only counts where it was told."""
+        if not text and self._announced is None:
+            return
         self.announce()
         assert self._announced is not None
         self._channel.send(events.speech_stopped(self._announced, self.received_ms))
         entry = self._entry()
         self._add(entry, self.conversation.add(entry))
-        self.words_known(entry, text)
+        is_lost, self._is_lost = self._is_lost and not text, False
+        self.words_known(entry, text, is_lost=is_lost)
 
     def turn_dropped(self) -> None:
         """The caller's sound held no words: an item without any, and no answer."""
-        if self._clearing:
-            return
-        entry = self.conversation.waits_for_words
-        if entry is not None:
-            self.words_known(entry, "")
-        elif self._announced is not None:
+        if not self.conversation.count():
             self._turn_over("")
-        self.conversation.count()
+        self._is_lost = False
 
     def _entry(self) -> Entry:
         """The item of the sound so far."""
@@ -206,6 +201,7 @@ class CallersSide:
 
     def _forget(self) -> None:
         self._announced = None
+        self._start_ms = self.received_ms
         self._buffer.clear()
         self._buffered = 0
         self._is_full = False
@@ -218,10 +214,11 @@ class CallersSide:
         item = Item(item_id, "message", role="user", content=(ContentPart("input_audio"),))
         entry = Entry(item_id, item)
         self._add(entry, self.conversation.add(entry))
+        self.words_known(entry, "")
 
-    async def transcribe(self, audio: bytes, stt: STT, *, language: str | None) -> str:
-        """The words of whole sound, 24 kHz PCM; empty where the recogniser fails or does not answer in time."""
-        words: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async def transcribe(self, entry: Entry, stt: STT, *, language: str | None) -> None:
+        """Have the words of an item's sound recognised; they are lost where that fails or takes too long."""
+        words: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
 
         def take(transcript: Transcript) -> None:
             if transcript.is_final and not words.done():
@@ -229,31 +226,33 @@ class CallersSide:
 
         def fail(_error: Exception) -> None:
             if not words.done():
-                words.set_result("")
+                words.set_result(None)
 
         stream = stt.open(CALL_AUDIO.rate_hz, take, fail, language=language)
+        text: str | None = None
         try:
-            stream.feed(to_pcm(audio, CALL_AUDIO))
+            stream.feed(to_pcm(entry.audio, CALL_AUDIO))
             stream.finish()
             async with asyncio.timeout(_WORDS_S):
-                return await words
+                text = await words
         except TimeoutError:
-            return ""
+            _log.warning("transcription_timed_out", item_id=entry.id)
         finally:
             await stream.aclose()
+        if entry.waits:
+            self.words_known(entry, text or "", is_lost=text is None)
 
-    def words_known(self, entry: Entry, text: str) -> None:
-        """The words of a turn are known."""
+    def words_known(self, entry: Entry, text: str, *, is_lost: bool = False) -> None:
+        """The words of an item's sound are known, or will never be."""
+        assert entry.item is not None
+        index = next(n for n, part in enumerate(entry.item.content) if part.type == "input_audio")
         self.conversation.set_words(entry, text)
         self._told.clear()
-        if self.config.transcription is not None:
-            seconds = round(CALL_AUDIO.seconds(len(entry.audio)), 3)
-            usage = transcription_usage(seconds)
-            self._channel.send(events.transcription_completed(entry.id, text, usage=usage))
-
-
-_READERS: Mapping[type, Any] = {
-    UserSpeechStarted: CallersSide._speech_started,
-    UserTranscription: CallersSide._words,
-    SessionError: CallersSide._failed,
-}
+        if self.config.transcription is None or self.conversation.find(entry.id) is not entry:
+            return
+        if is_lost:
+            told = events.transcription_failed(entry.id, code="stt_unavailable", message=_LOST, content_index=index)
+        else:
+            usage = transcription_usage(round(CALL_AUDIO.seconds(len(entry.audio)), 3))
+            told = events.transcription_completed(entry.id, text, usage=usage, content_index=index)
+        self._channel.send(told)

@@ -37,6 +37,8 @@ class Entry:
         sent: Bytes of it that were sent, 24 kHz PCM.
         limit_ms: Where the client has truncated it.
         audio: The user's sound, 24 kHz PCM, where it is kept.
+        utterance: The recogniser's number of that sound, where the client has ended it.
+        waits: Whether the words of the sound are still to come.
     """
 
     id: str
@@ -47,6 +49,8 @@ class Entry:
     sent: int = 0
     limit_ms: int | None = None
     audio: bytes = b""
+    utterance: int | None = None
+    waits: bool = False
 
     @property
     def sent_ms(self) -> int:
@@ -58,7 +62,7 @@ class Conversation(History):
     """What was said and done, in the order of the items.
 
     Args:
-        turn_over: Told the new words of a turn of the caller that the call has ended by itself.
+        turn_over: Told the new words of a turn of the caller that the call has ended by itself, if there are any.
         words_known: Told the words of a turn that the client has ended.
         max_items: The most items that a conversation may hold.
     """
@@ -147,8 +151,6 @@ class Conversation(History):
         self._entries.remove(entry)
         if entry.number:
             self._gone.add(entry.number)
-        if entry in self._uncounted:
-            self._uncounted.remove(entry)
         call_id = entry.item.call_id if entry.item is not None else None
         if call_id is not None:
             for other in self._entries:
@@ -192,24 +194,42 @@ class Conversation(History):
 
     def commit(self, entry: Entry) -> str | None:
         """Add a turn that the client has ended; its words come later."""
+        entry.waits = True
         self._uncounted.append(entry)
         return self.add(entry)
 
     def set_words(self, entry: Entry, text: str) -> None:
-        """The words of a turn are known."""
-        if entry.item is not None:
-            entry.item = replace(entry.item, content=(ContentPart("input_audio", transcript=text),))
-        entry.message = Message("user", text) if text else None
+        """The words of a user's sound are known."""
+        assert entry.item is not None
+        entry.waits = False
+        content = (
+            replace(part, transcript=text) if part.type == "input_audio" and part.transcript is None else part
+            for part in entry.item.content
+        )
+        entry.item = replace(entry.item, content=tuple(content))
+        entry.message = message_of(entry.item)
         self._rebuild()
 
-    def count(self) -> None:
-        """The call will end no turn for what the client has committed."""
-        self._uncounted.clear()
+    def committed_as(self, utterance: int) -> Entry | None:
+        """What the client has committed under this number, and still waits for its words."""
+        return next((entry for entry in self._waiting if entry.utterance == utterance), None)
 
     @property
-    def waits_for_words(self) -> Entry | None:
-        """The oldest turn that the client has ended whose words are not known."""
-        return next((entry for entry in self._uncounted if entry.message is None), None)
+    def _waiting(self) -> list[Entry]:
+        return [entry for entry in self._uncounted if entry.waits]
+
+    def count(self, words: str = "") -> bool:
+        """The call has done with what the client has committed; gives whether there was any.
+
+        Args:
+            words: Those of what still waits for words.
+        """
+        for entry in self._waiting:
+            self._words_known(entry, words)
+            words = ""
+        any_counted = bool(self._uncounted)
+        self._uncounted.clear()
+        return any_counted
 
     def _rebuild(self) -> None:
         """A system item at the start belongs to the instructions; a later one stays where it was said, as told to us.
@@ -233,19 +253,14 @@ class Conversation(History):
 
     def with_user(self, text: str, fresh: str) -> list[Message]:
         """The messages as they would be with this turn of the caller."""
-        if self._uncounted or not fresh:
-            entry = self.waits_for_words
-            return [*self.messages, Message("user", fresh)] if entry is not None and fresh else self.messages.copy()
+        is_known = bool(self._uncounted) and not any(entry in self._entries for entry in self._waiting)
+        if is_known or not fresh:
+            return self.messages.copy()
         return [*self.messages, Message("user", fresh)]
 
     def hear_user(self, text: str, fresh: str) -> None:
         """A turn of the caller is over."""
-        entry = self.waits_for_words
-        if entry is not None:
-            self._words_known(entry, fresh)
-        if self._uncounted:
-            self._uncounted.clear()
-        elif fresh:
+        if not self.count(fresh):
             self._turn_over(fresh)
 
     def keep(self, messages: Sequence[Message]) -> None:

@@ -37,7 +37,7 @@ class Inlet:
         *,
         decode: Callable[[bytes], bytes],
         hear: Callable[[bytes], None],
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
         clock: Clock,
     ) -> None:
         self.dropped = 0

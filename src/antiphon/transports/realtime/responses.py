@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from antiphon.calls.events import CallEvent
+from antiphon.calls.floor import Heard
 from antiphon.calls.reply import Reply
 from antiphon.calls.speech import Speech
 from antiphon.errors import AntiphonException
@@ -172,6 +173,7 @@ class Responses:
         config: Gives what is in effect for the next response, and forgets what was asked for it alone.
         heard_s: Gives the seconds of the caller's sound since it was asked last.
         stopped: Told in front of the events of a cut, whatever made it; gives the reason that clients read.
+        heard: Told the caller's words.
         turn_dropped: Told when the caller's sound was no turn.
         over: Told when a response is over.
     """
@@ -185,6 +187,7 @@ class Responses:
         config: Callable[[], ResponseConfig],
         heard_s: Callable[[], float],
         stopped: Callable[[], str | None],
+        heard: Callable[[Heard], None],
         turn_dropped: Callable[[], None],
         over: Callable[[], None],
     ) -> None:
@@ -196,6 +199,7 @@ class Responses:
         self._config = config
         self._heard_s = heard_s
         self._stopped = stopped
+        self._heard = heard
         self._turn_dropped = turn_dropped
         self._over = over
         self._active: Response | None = None
@@ -219,6 +223,11 @@ class Responses:
         response.heard_s = self._heard_s()
         self._active = response
         return response
+
+    def call_off(self) -> None:
+        """The response that was asked for and has not begun is cancelled."""
+        self._begin(None).finish("cancelled", reason="client_cancelled")
+        self._over()
 
     def _close(self, response: Response) -> None:
         if not response.is_done:
@@ -327,6 +336,10 @@ class Responses:
             response.finish("failed")
         else:
             response.finish("cancelled", reason=reason)
+
+    def heard(self, words: Heard) -> None:
+        """Words of the caller."""
+        self._heard(words)
 
     def turn_dropped(self) -> None:
         """What the caller began was no turn."""

@@ -13,7 +13,7 @@ from antiphon.agents.agent import Agent
 from antiphon.agents.run import Run
 from antiphon.agents.session import AgentSession
 from antiphon.calls.call import Call, CallModels
-from antiphon.calls.events import SessionEnded
+from antiphon.calls.events import SessionEnded, UserSpeechStarted
 from antiphon.calls.log import CallLog
 from antiphon.calls.log import Entry as LogEntry
 from antiphon.calls.policy import CallPolicy, TurnPolicy
@@ -30,7 +30,7 @@ from antiphon.transports.realtime.conversation import Conversation, Entry, base6
 from antiphon.transports.realtime.inlet import Inlet
 from antiphon.transports.realtime.line import Player, RealtimeLine
 from antiphon.transports.realtime.responses import Response, Responses
-from antiphon.transports.realtime.sound import CALL_AUDIO, Encoder
+from antiphon.transports.realtime.sound import CALL_AUDIO, Decoder, Encoder
 from antiphon.transports.realtime.terms import reply_terms
 from antiphon.wire.realtime import events
 from antiphon.wire.realtime.client_events import (
@@ -55,7 +55,6 @@ from antiphon.wire.realtime.session import ServerVad, SessionConfig, merged, ses
 _log = structlog.get_logger(__name__)
 
 _ASIDES = 4
-_WORDS_S = 5.0
 _IDLE_FIRINGS = 2
 _CLOSE_CODES: Mapping[str, int] = {"drained": 1012, "error": 1011}
 
@@ -143,6 +142,7 @@ class RealtimeSession:
             config=self._next_config,
             heard_s=self._caller.take_heard_s,
             stopped=self._why_stopped,
+            heard=self._caller.heard,
             turn_dropped=self._caller.turn_dropped,
             over=self._response_over,
         )
@@ -150,6 +150,7 @@ class RealtimeSession:
         self._inlet = Inlet(self._handle, decode=self._caller.decode, hear=self._hear, spawn=self._spawn, clock=clock)
         self._asked: ResponseConfig | None = None  # of the response that was asked for and has not begun
         self._asides: dict[str, tuple[Response, asyncio.Task[None]]] = {}
+        self._working: set[asyncio.Task[None]] = set()
         self._transcribing: set[asyncio.Task[None]] = set()
         self._cancelling = False
         self._adopted: tuple[TurnPolicy, bool, float | None] | None = None
@@ -184,7 +185,7 @@ class RealtimeSession:
                 ready()
                 ended = await call
                 self._tasks = None
-                for task in (*self._transcribing, *(task for _, task in self._asides.values())):
+                for task in self._working:
                     task.cancel()
         finally:
             self._tasks = None
@@ -207,7 +208,8 @@ class RealtimeSession:
     def receive(self, event: ClientEvent) -> None:
         """Take a client event. Never raises for what a client can send."""
         self._last_event_at = self._clock.now()
-        self._inlet.take(event)
+        if self._tasks is not None:
+            self._inlet.take(event)
 
     def refuse(self, refusal: Refusal) -> None:
         """Tell the client why nothing came of its event."""
@@ -258,17 +260,14 @@ class RealtimeSession:
         look()
         return lambda: timer[0].cancel()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        if self._tasks is None:
-            work.close()
-        else:
-            self._track(work)
-
-    def _track(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run work as a task of the session, which is on."""
         assert self._tasks is not None
         task = self._tasks.create_task(self._guard(work), name=f"{self.id} task")
-        self._transcribing.add(task)
-        task.add_done_callback(self._transcribing.discard)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        # A task that is cancelled before its first step never comes to its work.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
@@ -325,13 +324,18 @@ class RealtimeSession:
     def _create_item(self, event: ItemCreate) -> None:
         item = read_item(event.item, strict=self._limits.strict)
         entry = self.conversation.create(item, event.previous_item_id)
+        entry.audio = Decoder(self.config.input_format).feed(entry.audio)
         assert entry.item is not None
         previous = self.conversation.before(entry)
         shown = item_object(entry.item)
         self._channel.send(events.item_added(shown, previous))
         self._channel.send(events.item_done(shown, previous))
-        if entry.audio and entry.message is None:
-            self._spawn(self._transcribe(entry))
+        if entry.audio and not any(part.transcript for part in item.content):
+            entry.waits = True
+            work = self._caller.transcribe(entry, self._models.stt, language=self._call.agent.language)
+            task = self._spawn(work)
+            self._transcribing.add(task)
+            task.add_done_callback(self._transcribing.discard)
         self._someone_acts()
 
     def _retrieve_item(self, event: ItemRetrieve) -> None:
@@ -379,9 +383,8 @@ class RealtimeSession:
             raise Refusal("conversation_already_has_active_response", message)
         self._asked = config
         self._someone_acts()
-        waiting = tuple(self._transcribing)
-        if waiting and any(entry.audio and entry.message is None for entry in self.conversation):
-            self._spawn(self._respond_after(waiting, config, context))
+        if self._transcribing:
+            self._spawn(self._respond_after(tuple(self._transcribing), config, context))
         else:
             self._respond(config, context)
 
@@ -389,8 +392,9 @@ class RealtimeSession:
         self, words: tuple[asyncio.Task[None], ...], config: ResponseConfig, context: list[Message] | None
     ) -> None:
         """The words of sound that the client has put into the conversation are still being recognised."""
-        await asyncio.wait(words, timeout=_WORDS_S)
-        self._respond(config, context)
+        await asyncio.wait(words)
+        if self._asked is config:
+            self._respond(config, context)
 
     def _respond(self, config: ResponseConfig, context: list[Message] | None) -> None:
         terms = reply_terms(config, agent_instructions=self.config.default_instructions, context=context)
@@ -444,8 +448,7 @@ class RealtimeSession:
         )
         response = Response(self._channel, config, conversation=None, conversation_id=None)
         work = answer_aside(response, run, voice, client_tools=frozenset(tool.name for tool in terms.tools))
-        assert self._tasks is not None
-        task = self._tasks.create_task(self._guard(work), name=f"{self.id} aside")
+        task = self._spawn(work)
         self._asides[response.id] = response, task
         task.add_done_callback(lambda _: self._asides.pop(response.id, None))
 
@@ -465,8 +468,8 @@ class RealtimeSession:
         if active is not None and event.response_id in (None, active.id):
             self._cancel_active()
         elif self._asked is not None and event.response_id is None:
-            self._asked = None
             self._cancel_active()
+            self.responses.call_off()
         else:
             raise Refusal("response_cancel_not_active", "Cancellation failed: no active response found")
 
@@ -513,18 +516,12 @@ class RealtimeSession:
         self._caller.time_out()
         self._respond(response_config(self.config, {}), None)
 
-    async def _transcribe(self, entry: Entry) -> None:
-        """The words of sound that the client has put into the conversation."""
-        text = await self._caller.transcribe(entry.audio, self._models.stt, language=self.agent.language)
-        if self.conversation.find(entry.id) is entry:
-            self._caller.words_known(entry, text)
-
     # What the call's log tells.
 
     def _read(self, entry: LogEntry) -> None:
-        if entry.event.type == "user.speech_started":
+        if isinstance(entry.event, UserSpeechStarted):
             self._someone_acts()
-        self._caller.read(entry)
+            self._caller.speech_started(entry.event)
         self.responses.follow(entry.event)
         if self._tells_log and entry.event.type != "floor.decision":
             self._channel.send({"type": "antiphon.event", "entry": entry.to_dict()})
