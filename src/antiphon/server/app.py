@@ -10,6 +10,7 @@ from antiphon import __version__
 from antiphon.console import DIST
 from antiphon.server import agents_api, calls_api, health, telephony
 from antiphon.server.console import page_router
+from antiphon.server.realtime import calls as realtime_calls
 from antiphon.server.realtime import rest as realtime_rest
 from antiphon.server.realtime import socket as realtime_socket
 from antiphon.server.switchboard import Switchboard
@@ -29,6 +30,7 @@ def create_app(board: Switchboard, page: Path = DIST) -> FastAPI:
     app.include_router(telephony.router)
     app.include_router(realtime_socket.router)
     app.include_router(realtime_rest.router)
+    app.include_router(realtime_calls.router)
     app.include_router(agents_api.router)
     app.include_router(calls_api.router)
     app.include_router(page_router(page))

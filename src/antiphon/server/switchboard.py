@@ -26,6 +26,7 @@ from antiphon.server.agents import AgentBook
 from antiphon.server.auth import ApiKeys, StreamTokens
 from antiphon.server.lag import LoopLag
 from antiphon.server.live import LiveCalls
+from antiphon.server.realtime.book import CallBook
 from antiphon.server.realtime.secrets import ClientSecrets
 from antiphon.server.session import Session
 from antiphon.settings import Settings
@@ -91,6 +92,7 @@ class Switchboard:
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
         self.tokens = StreamTokens(clock)
         self.client_secrets = ClientSecrets(clock)
+        self.rtc_calls = CallBook()
         self.started_at = clock.utc()
         self.pacer = Pacer(clock)
         self.phrases = Phrases()
@@ -207,6 +209,7 @@ class Switchboard:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS_S):
                 await self.all_over()
+        await self.rtc_calls.aclose()
         self.lag.stop()
         try:
             async with asyncio.timeout(CLOSE_MODELS_S):

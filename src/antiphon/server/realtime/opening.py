@@ -21,10 +21,13 @@ from antiphon.server.switchboard import Switchboard
 from antiphon.transports.realtime.channel import Channel
 from antiphon.transports.realtime.line import Player, RealtimeLine
 from antiphon.transports.realtime.session import RealtimeSession, SessionLimits
+from antiphon.wire.realtime.codec import Dialect, RealtimeCodec
 from antiphon.wire.realtime.refusal import Refusal
 from antiphon.wire.realtime.session import Kind, SessionConfig, merged
 
 CARRIER = "realtime"
+RTC_CARRIER = "webrtc"
+BETA_OFF = "The beta shape of the Realtime API is switched off here: leave out the header OpenAI-Beta."
 KEY_PROTOCOL = "openai-insecure-api-key."
 
 
@@ -45,6 +48,16 @@ class Opening:
     config: SessionConfig
     parameters: Mapping[str, str]
     is_ours: bool
+
+
+def check_enabled(board: Switchboard) -> None:
+    """Refuse everything where the protocol is not spoken.
+
+    Raises:
+        RealtimeFault: It is not.
+    """
+    if not board.settings.realtime_enabled:
+        raise RealtimeFault(404, "not_found", "The Realtime API is switched off here.")
 
 
 def key_of(connection: HTTPConnection) -> str:
@@ -74,6 +87,28 @@ def authorize(board: Switchboard, connection: HTTPConnection) -> Mapping[str, An
     if not board.keys.knows(key):
         raise RealtimeFault(401, "invalid_api_key", "Send an API key as 'Authorization: Bearer KEY'.")
     return {}
+
+
+def secret_of(board: Switchboard, connection: HTTPConnection) -> str:
+    """The client secret that a request brings; empty for a key of the server, which opens more."""
+    key = key_of(connection)
+    return key if key.startswith("ek_") and not board.keys.dev else ""
+
+
+def dialect_of(connection: HTTPConnection) -> Dialect:
+    """The dialect that a client asks for."""
+    is_beta = connection.query_params.get("beta") == "1" or connection.headers.get("openai-beta") == "realtime=v1"
+    return "beta" if is_beta else "ga"
+
+
+def codec_for(board: Switchboard, dialect: Dialect) -> RealtimeCodec:
+    """The codec of a connection; the server may want the older dialect always."""
+    settings = board.settings
+    return RealtimeCodec(
+        "beta" if settings.realtime_beta == "on" else dialect,
+        strict=settings.realtime_strict,
+        item_created=settings.realtime_item_created,
+    )
 
 
 async def open_for(
@@ -142,7 +177,7 @@ def take_slot(board: Switchboard) -> None:
         RealtimeFault: There is none.
     """
     limit = board.settings.realtime_max_sessions
-    if limit and board.live_sessions(CARRIER) >= limit:
+    if limit and board.live_sessions(CARRIER) + board.live_sessions(RTC_CARRIER) >= limit:
         raise RealtimeFault(503, "overloaded", "All sessions of this server are taken: try again later.")
     refusal = board.admission.enter()
     if refusal is not None:
@@ -150,7 +185,14 @@ def take_slot(board: Switchboard) -> None:
 
 
 def make_session(
-    board: Switchboard, session: Session, channel: Channel, *, opening: Opening, player: Player | None = None
+    board: Switchboard,
+    session: Session,
+    channel: Channel,
+    *,
+    opening: Opening,
+    player: Player | None = None,
+    tells_log: bool | None = None,
+    most_retrieved: int | None = None,
 ) -> RealtimeSession:
     """The session of a connection, over whatever channel.
 
@@ -160,8 +202,11 @@ def make_session(
         channel: Where events go.
         opening: What it begins with.
         player: Where the server plays the sound itself.
+        tells_log: Whether the log of the call goes along; only to clients that know Antiphon unless given.
+        most_retrieved: Base64 of an item's sound that the channel can carry.
     """
     settings, models = board.settings, opening.models
+    retrieve_bytes = settings.realtime_retrieve_audio_bytes
     return RealtimeSession(
         channel,
         opening.agent,
@@ -173,27 +218,27 @@ def make_session(
             max_s=settings.realtime_max_session_s,
             idle_s=settings.realtime_idle_s,
             max_items=settings.realtime_max_items,
-            retrieve_bytes=settings.realtime_retrieve_audio_bytes,
+            retrieve_bytes=retrieve_bytes if most_retrieved is None else min(retrieve_bytes, most_retrieved),
             strict=settings.realtime_strict,
         ),
         clock=board.clock,
         greets=opening.is_ours and opening.config.kind == "realtime",
-        tells_log=opening.is_ours,
+        tells_log=opening.is_ours if tells_log is None else tells_log,
         player=player,
     )
 
 
 def call_opener(
-    session: Session, opening: Opening
+    session: Session, opening: Opening, *, call_id: str | None = None
 ) -> Callable[[RealtimeSession, RealtimeLine, CallPolicy], tuple[Call, CallLog]]:
-    """Makes the call of a Realtime session."""
+    """Makes the call of a Realtime session; its id is the session's unless given."""
 
     def open_call(realtime: RealtimeSession, line: RealtimeLine, policy: CallPolicy) -> tuple[Call, CallLog]:
         return session.open_call(
             opening.agent,
             line,
             opening.models,
-            call_id=realtime.id,
+            call_id=call_id or realtime.id,
             parameters=opening.parameters,
             policy=policy,
             history=realtime.conversation,
