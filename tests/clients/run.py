@@ -40,6 +40,10 @@ START_LIMIT_S = 60.0
 SNIPPET_LIMIT_S = 90.0
 
 
+class NoServerError(Exception):
+    """The server has ended before it took calls."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One library with one set of events."""
@@ -82,8 +86,18 @@ async def main() -> int:
 
 
 async def _run(part: Part, scenarios: list[str], turn: asyncio.Semaphore) -> list[str]:
-    """The verdicts of one library's program, shown as they come."""
-    async with turn, _server(part) as upstream:
+    """The verdicts of one library, shown as they come."""
+    async with turn:
+        try:
+            return await _run_program(part, scenarios)
+        except NoServerError as exc:
+            print(line := f"FAIL {part.name:16} {exc}", flush=True)
+            return [line]
+
+
+async def _run_program(part: Part, scenarios: list[str]) -> list[str]:
+    """The verdicts of one library's program."""
+    async with _server(part) as upstream:
         record = RUNS / f"{part.name}.events.jsonl"
         async with proxy(upstream, record, only=SMALLEST if part.events == "smallest" else None) as port:
             environment = {
@@ -137,7 +151,7 @@ async def _server(part: Part) -> AsyncIterator[str]:
             async with asyncio.timeout(START_LIMIT_S):
                 port = (await serving.stdout.readline()).decode().strip()
             if not port:
-                raise SystemExit(f"The server did not start: see {log.name}.")
+                raise NoServerError(f"the server did not start: see {Path(log.name).relative_to(HERE.parents[1])}")
             yield f"ws://127.0.0.1:{port}"
         finally:
             serving.stdin.close()
