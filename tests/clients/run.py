@@ -62,7 +62,7 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--only", nargs="+", choices=LIBRARIES, default=LIBRARIES, metavar="LIBRARY")
     parser.add_argument("--scenario", nargs="+", default=[], metavar="NAME")
-    parser.add_argument("--events", choices=["all", "smallest"], nargs="+", default=["all", "smallest"])
+    parser.add_argument("--events", choices=["all", "smallest"], nargs="+")
     args = parser.parse_args()
     missing = [library for library in LIBRARIES if not _python(library).exists()]
     if missing:
@@ -73,7 +73,8 @@ async def main() -> int:
     RUNS.mkdir()
     _write_speech(RUNS)
     await _write_offer(RUNS / "offer.sdp")
-    parts = [Part(library, events) for events in args.events for library in args.only]
+    events = args.events or (["all"] if args.scenario else ["all", "smallest"])
+    parts = [Part(library, chosen) for chosen in events for library in args.only]
     turn = asyncio.Semaphore(AT_ONCE)
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(_run(part, args.scenario, turn)) for part in parts]
