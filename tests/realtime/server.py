@@ -16,6 +16,7 @@ from websockets.http11 import Request, Response
 
 from antiphon.clock import VirtualClock
 from antiphon.realtime.endpoint import Endpoint, endpoint_for
+from antiphon.realtime.session import merged
 
 VAD = {"type": "server_vad", "create_response": True, "interrupt_response": True}
 SESSION: dict[str, Any] = {
@@ -179,8 +180,8 @@ class Connection:
 
     async def _answer(self, event: dict[str, Any]) -> None:
         if event["type"] == "session.update":
-            session = {**SESSION, **{key: value for key, value in event["session"].items() if key != "audio"}}
-            await self.send("session.updated", session=session if not self._beta else event["session"])
+            session = event["session"] if self._beta else merged(SESSION, event["session"])
+            await self.send("session.updated", session=session)
         elif event["type"] == "conversation.item.create":
             previous = self.items[-1] if self.items else None
             if event.get("previous_item_id") == "root":

@@ -1,0 +1,419 @@
+"""Speech to speech: one contract, by a Realtime service over a real socket and by the script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from antiphon.audio.convert import from_pcm
+from antiphon.audio.formats import PHONE
+from antiphon.audio.tones import sine
+from antiphon.clock import VirtualClock
+from antiphon.errors import IntegrationInvalidAuthException, IntegrationUnavailableException
+from antiphon.models.s2s.contract import (
+    S2S,
+    AnswerAudio,
+    AnswerAudioDone,
+    AnswerDone,
+    AnswerText,
+    Brief,
+    Failed,
+    FunctionCalled,
+    FunctionTool,
+    Ready,
+    S2SEvent,
+    S2SSession,
+    SpeechStarted,
+    SpeechStopped,
+    UserTranscript,
+)
+from antiphon.models.s2s.realtime import MAX_ORDERS, RealtimeS2S, RealtimeSession
+from antiphon.models.s2s.scripted import Calls, S2SFault, ScriptedS2S
+from tests.realtime.server import Connection, greets, in_virtual_time, service
+
+E = TypeVar("E")
+
+CLOCK = FunctionTool("clock", "The time.", {"type": "object", "properties": {}})
+BRIEF = Brief("You answer the phone.", (CLOCK,), voice="marin", language="en-GB")
+TONE = sine(440, 20, rate_hz=8_000)
+SILENCE = np.zeros(160, np.int16)
+
+
+class Told:
+    """What a session told."""
+
+    def __init__(self) -> None:
+        self.events: list[S2SEvent] = []
+        self._came = asyncio.Event()
+
+    def __call__(self, event: S2SEvent) -> None:
+        self.events.append(event)
+        self._came.set()
+
+    async def until(self, kind: type[E], number: int = 1) -> E:
+        """Wait for the n-th event of a kind."""
+        while len(self.of(kind)) < number:
+            self._came.clear()
+            await self._came.wait()
+        return self.of(kind)[number - 1]
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def kinds(self) -> list[str]:
+        return [type(event).__name__ for event in self.events]
+
+    def sound(self) -> NDArray[np.int16]:
+        return np.concatenate([event.pcm for event in self.of(AnswerAudio)])
+
+
+@asynccontextmanager
+async def call(
+    clock: VirtualClock | None = None, *, rate_hz: int = 8_000, scripts: tuple[Any, ...] = (greets,)
+) -> AsyncIterator[tuple[RealtimeSession, Connection, Told]]:
+    """A call with a Realtime service of this test, ready."""
+    told = Told()
+    async with asyncio.timeout(30), service(*scripts) as there:
+        session = RealtimeS2S(there.endpoint(), clock=clock).open(BRIEF, rate_hz, told)
+        try:
+            await told.until(Ready)
+            yield session, there.connections[0], told
+        finally:
+            await session.aclose()
+
+
+def test_both_fulfil_the_contract() -> None:
+    scripted: S2S = ScriptedS2S()
+    opens: Callable[..., S2SSession] = scripted.open
+    assert callable(opens)
+    assert scripted.name == "scripted"
+
+
+async def test_brief_becomes_the_session_and_the_phones_sound_crosses_unchanged() -> None:
+    async with call() as (session, connection, _told):
+        [update] = connection.of("session.update")
+        assert update["session"] == {
+            "type": "realtime",
+            "output_modalities": ["audio"],
+            "instructions": "You answer the phone.",
+            "tools": [
+                {
+                    "type": "function",
+                    "name": "clock",
+                    "description": "The time.",
+                    "parameters": {"type": "object", "properties": {}},
+                }
+            ],
+            "audio": {
+                "input": {
+                    "format": {"type": "audio/pcmu"},
+                    "turn_detection": {"type": "server_vad", "create_response": True, "interrupt_response": True},
+                    "transcription": {"model": "gpt-realtime-whisper", "language": "en"},
+                },
+                "output": {"format": {"type": "audio/pcmu"}, "voice": "marin"},
+            },
+        }
+        for _ in range(5):
+            session.feed(TONE)
+        await connection.until("input_audio_buffer.append", 5)
+        assert connection.sound() == from_pcm(TONE, PHONE) * 5
+
+
+async def test_a_turn_is_told_in_order() -> None:
+    async with call() as (session, connection, told):
+        await connection.hears("u1", "Hello.")
+        await connection.begins("r1", "a1")
+        await connection.says("r1", "a1", "Good day.", from_pcm(TONE, PHONE))
+        await connection.says("r1", "a1", "", from_pcm(TONE, PHONE))
+        await connection.send("response.output_audio.done", response_id="r1", item_id="a1")
+        await connection.ends("r1", usage={"input_tokens": 30, "output_tokens": 20})
+        await told.until(AnswerDone)
+        assert told.kinds() == [
+            *["Ready", "SpeechStarted", "SpeechStopped", "UserTranscript"],
+            *["AnswerText", "AnswerAudio", "AnswerAudio", "AnswerAudioDone", "AnswerDone"],
+        ]
+        assert told.of(UserTranscript) == [UserTranscript("u1", "Hello.", is_final=True)]
+        assert told.of(AnswerText) == [AnswerText("a1", "Good day.")]
+        assert told.of(AnswerDone) == [AnswerDone("completed", "", 30, 20)]
+        once = PHONE.frame_bytes(20)
+        assert len(told.sound()) == 2 * once
+        assert np.array_equal(told.sound()[:once], told.sound()[once:])
+        assert session.client.conversation.turns[-1].text == "Good day."
+
+
+async def test_words_of_the_caller_grow() -> None:
+    async with call() as (_session, connection, told):
+        for delta in ("Good", " day"):
+            kind = "conversation.item.input_audio_transcription.delta"
+            await connection.send(kind, item_id="u1", content_index=0, delta=delta)
+        await connection.hears("u1", "Good day.")
+        await told.until(UserTranscript, 3)
+        assert [event.text for event in told.of(UserTranscript)] == ["Good", "Good day", "Good day."]
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000, 48_000])
+async def test_sound_has_the_calls_rate_both_ways_and_its_length(rate_hz: int) -> None:
+    async with call(rate_hz=rate_hz) as (session, connection, told):
+        tone = sine(440, 1_000, rate_hz=rate_hz)
+        for start in range(0, len(tone), rate_hz // 50):
+            session.feed(tone[start : start + rate_hz // 50])
+        wire_hz, width = (8_000, 1) if rate_hz == 8_000 else (24_000, 2)
+        session.write("All is sent.")
+        await connection.until("conversation.item.create")
+        assert len(connection.sound()) / width / wire_hz == pytest.approx(1.0, abs=0.04)
+        answer = sine(440, 1_000, rate_hz=wire_hz)
+        sound = from_pcm(answer, PHONE) if width == 1 else answer.tobytes()
+        await connection.begins("r1", "a1")
+        for start in range(0, len(sound), 4_801):  # Half a sample at the end of a piece is no loss.
+            await connection.says("r1", "a1", "", sound[start : start + 4_801])
+        await connection.send("response.output_audio.done", response_id="r1", item_id="a1")
+        await told.until(AnswerAudioDone)
+        assert len(told.sound()) == pytest.approx(rate_hz, abs=rate_hz * 0.002)
+        spectrum = np.abs(np.fft.rfft(told.sound().astype(np.float64)))
+        assert int(np.argmax(spectrum)) == pytest.approx(440, abs=2)
+
+
+async def test_interruption_stops_the_answer_and_tells_what_was_heard() -> None:
+    async with call() as (session, connection, told):
+        await connection.begins("r1", "a1")
+        await connection.says("r1", "a1", "One two three four", bytes(8_000))
+        await told.until(AnswerAudio)
+        session.interrupt("a1", 500)
+        await connection.says("r1", "a1", " five", bytes(8_000))
+        cut = await connection.until("conversation.item.truncate")
+        await connection.ends("r1", "cancelled", status_details={"type": "cancelled", "reason": "turn_detected"})
+        await told.until(AnswerDone)
+        assert cut["audio_end_ms"] == 500
+        assert len(told.of(AnswerAudio)) == 1
+        assert told.of(AnswerDone) == [AnswerDone("cancelled", "turn_detected")]
+        assert session.client.conversation.turns[-1].text == "One two"
+
+
+async def test_functions_are_told_once_and_answered_together() -> None:
+    async with call() as (session, connection, told):
+        await connection.begins("r1")
+        await connection.calls("r1", "c1", "clock", '{"zone":"UTC"}')
+        await connection.calls("r1", "c2", "clock", "{}", index=1)
+        await connection.ends("r1")
+        await told.until(FunctionCalled, 2)
+        assert told.of(FunctionCalled) == [
+            FunctionCalled("c1", "clock", '{"zone":"UTC"}'),
+            FunctionCalled("c2", "clock", "{}"),
+        ]
+        session.tool_result("c2", "noon")
+        await connection.until("conversation.item.create")
+        assert connection.of("response.create") == []
+        session.tool_result("c1", "night")
+        session.tool_result("c1", "again")
+        await connection.until("response.create")
+        outputs = [event["item"]["output"] for event in connection.of("conversation.item.create")]
+        assert outputs == ["noon", "night"]
+
+
+async def test_model_can_be_told_to_speak() -> None:
+    async with call() as (session, connection, _told):
+        session.greet()
+        session.say("One moment, please.")
+        session.write("Keys: 1 2 3")
+        session.rebrief(Brief("You are the manager."))
+        for number, kind in enumerate(("response.create", "response.create", "response.create"), 1):
+            await connection.until(kind, number)
+            await connection.begins(f"r{number}")
+            await connection.ends(f"r{number}")
+        asked = connection.of("response.create")
+        assert "response" not in asked[0]
+        assert asked[1]["response"]["instructions"].endswith(": One moment, please.")
+        assert asked[1]["response"]["tool_choice"] == "none"
+        [item] = [event["item"] for event in connection.of("conversation.item.create")]
+        assert item["content"] == [{"type": "input_text", "text": "Keys: 1 2 3"}]
+        update = await connection.until("session.update", 2)
+        assert update["session"] == {"type": "realtime", "instructions": "You are the manager.", "tools": []}
+
+
+async def test_failed_answer_costs_the_answer_only() -> None:
+    async with call() as (_session, connection, told):
+        await connection.begins("r1")
+        await connection.fails("r1", "content_filter")
+        failed = await told.until(Failed)
+        assert not failed.is_final
+        assert "content_filter" in str(failed.error)
+        assert told.of(AnswerDone) == [AnswerDone("failed", "content_filter")]
+
+
+async def test_refused_key_is_final() -> None:
+    told = Told()
+    async with service(401) as there:
+        s2s = RealtimeS2S(there.endpoint())
+        session = s2s.open(BRIEF, 8_000, told)
+        failed = await told.until(Failed)
+        assert failed.is_final
+        assert isinstance(failed.error, IntegrationInvalidAuthException)
+        session.feed(TONE)
+        session.greet()
+        await session.aclose()
+        with pytest.raises(IntegrationInvalidAuthException):
+            await s2s.warm()
+
+
+async def test_warming_opens_a_session_and_closes_it() -> None:
+    async with service() as there:
+        s2s = RealtimeS2S(there.endpoint())
+        await s2s.warm()
+        await s2s.aclose()
+        assert len(there.connections) == 1
+
+
+async def test_end_by_the_service_is_final_and_nothing_comes_after_the_calls_end() -> None:
+    async with call() as (session, connection, told):
+        await connection.close(1000)
+        failed = await told.until(Failed)
+        assert failed.is_final
+        assert isinstance(failed.error, IntegrationUnavailableException)
+        await session.aclose()
+    count = len(told.events)
+    session.feed(TONE)
+    assert len(told.events) == count
+
+
+@in_virtual_time
+async def test_outage_in_a_call_is_survived(clock: VirtualClock) -> None:
+    async with call(clock) as (session, connection, told):
+        await connection.hears("u1", "Hello.")
+        await told.until(UserTranscript)
+        connection.drop()
+        for _ in range(100):
+            session.feed(SILENCE)
+            await clock.sleep(0.02)
+        assert session.client.connected
+        assert told.of(Failed) == []
+        assert session.client.metrics.total("reconnections_total") == 1
+        assert session.client.metrics.total("audio_frames_dropped_total") == 0
+
+
+@in_virtual_time
+async def test_service_that_stays_away_ends_the_call_soon(clock: VirtualClock) -> None:
+    async with call(clock, scripts=(greets, 503)) as (_session, connection, told):
+        connection.drop()
+        begun_s = clock.now()
+        failed = await told.until(Failed)
+        assert failed.is_final
+        assert clock.now() - begun_s <= 8
+
+
+async def test_sound_that_nobody_takes_is_bounded_and_counted() -> None:
+    hold = asyncio.Event()
+
+    async def waits(connection: Connection) -> None:
+        await hold.wait()
+        await connection.greet()
+
+    told = Told()
+    async with asyncio.timeout(30), service(waits) as there:
+        session = RealtimeS2S(there.endpoint()).open(BRIEF, 8_000, told)
+        await there.connection(1)
+        for _ in range(MAX_ORDERS + 30):
+            session.feed(TONE)
+        assert session.dropped == 30
+        hold.set()
+        await told.until(Ready)
+        await there.connections[0].until("input_audio_buffer.append", MAX_ORDERS)
+        await session.aclose()
+
+
+def spoken(session: S2SSession, seconds: float = 0.5) -> None:
+    """The caller speaks, and is silent."""
+    for frame, length_s in ((TONE, seconds), (SILENCE, 0.4)):
+        for _ in range(int(length_s * 50)):
+            session.feed(frame)
+
+
+def scripted(told: Told, clock: VirtualClock, *steps: Callable[[S2SSession], object], **options: Any) -> ScriptedS2S:
+    """Run steps, two virtual seconds apart, on a session of the script."""
+    s2s = ScriptedS2S(clock=clock, **options)
+
+    async def main() -> None:
+        session = s2s.open(BRIEF, 8_000, told)
+        for step in steps:
+            step(session)
+            await clock.sleep(2)
+        await session.aclose()
+
+    clock.run(main())
+    return s2s
+
+
+def test_script_hears_by_loudness_and_answers_in_order() -> None:
+    told = Told()
+    steps = (lambda _session: None, spoken, spoken)
+    scripted(told, VirtualClock(), *steps, answers=("Hi.", "Bye."), heard=("hello", "goodbye"))
+    turn = ["SpeechStarted", "SpeechStopped", "UserTranscript", "AnswerText"]
+    for text in ("Hi.", "Bye."):
+        assert [event.delta for event in told.of(AnswerText)].count(text) == 1
+    assert [kind for kind in told.kinds() if kind != "AnswerAudio"] == [
+        "Ready",
+        *[*turn, "AnswerAudioDone", "AnswerDone"] * 2,
+    ]
+    assert [event.text for event in told.of(UserTranscript)] == ["hello", "goodbye"]
+    assert len(told.sound()) == 8_000 * 0.06 * len("Hi.Bye.")
+
+
+def test_script_calls_a_function_and_goes_on_with_its_result() -> None:
+    told = Told()
+    s2s = scripted(
+        told,
+        VirtualClock(),
+        spoken,
+        lambda session: session.tool_result("call_1", "noon"),
+        answers=(Calls("clock", '{"zone":"UTC"}'), "It is noon."),
+    )
+    assert told.of(FunctionCalled) == [FunctionCalled("call_1", "clock", '{"zone":"UTC"}')]
+    assert [event.delta for event in told.of(AnswerText)] == ["It is noon."]
+    assert s2s.sessions[0].results == {"call_1": "noon"}
+
+
+def test_script_stops_when_the_caller_breaks_in() -> None:
+    told = Told()
+
+    def breaks_in(session: S2SSession) -> None:
+        session.feed(TONE)
+        session.interrupt("item_a0", 900)
+
+    s2s = scripted(told, VirtualClock(), spoken, breaks_in, answers=("x" * 100,), chunk_every_s=0.1)
+    assert told.of(AnswerDone)[0] == AnswerDone("cancelled", "turn_detected")
+    assert len(told.sound()) < 8_000 * 6
+    assert s2s.sessions[0].interrupted == [("item_a0", 900)]
+    assert len(told.of(SpeechStarted)) == 2
+
+
+def test_script_greets_says_reads_and_changes_its_part() -> None:
+    told = Told()
+    s2s = scripted(
+        told,
+        VirtualClock(),
+        lambda session: session.greet(),
+        lambda session: session.say("One moment."),
+        lambda session: session.write("1 2 3"),
+        lambda session: session.rebrief(Brief("Else.")),
+        answers=("Welcome.",),
+    )
+    assert [event.delta for event in told.of(AnswerText)] == ["Welcome.", "One moment.", "Welcome."]
+    assert s2s.sessions[0].written == ["1 2 3"]
+    assert s2s.sessions[0].brief == Brief("Else.")
+    assert s2s.sessions[0].is_closed
+
+
+@pytest.mark.parametrize(
+    ("fault", "done", "final"), [("fail", ["failed"], [False]), ("stall", [], []), ("close", [], [True])]
+)
+def test_script_can_go_wrong(fault: S2SFault, done: list[str], final: list[bool]) -> None:
+    told = Told()
+    scripted(told, VirtualClock(), spoken, faults={0: fault})
+    assert [event.status for event in told.of(AnswerDone)] == done
+    assert [event.is_final for event in told.of(Failed)] == final
+    assert len(told.of(SpeechStopped)) == 1
