@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -36,10 +36,11 @@ from antiphon.calls.responding import Responding
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker, Speech
 from antiphon.calls.stall import StallGuard
+from antiphon.calls.tasks import CallTasks
 from antiphon.calls.timers import Timers
 from antiphon.calls.tracing import CallTrace
 from antiphon.calls.turn_taking import TurnTaking
-from antiphon.calls.turns import TurnRecord
+from antiphon.calls.turns import TurnRecord, Turns
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.calls.watcher import ReplyWatcher, Unwatched
 from antiphon.calls.wording import Wording
@@ -172,13 +173,11 @@ class Call:
         self._has_begun = False  # the caller, with something that may be a turn
         self._timers = Timers(clock, log.seconds, self._timed_out)
         self._trace = CallTrace()
-        self._tasks: asyncio.TaskGroup | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._tasks = CallTasks(call_id, context=self._trace.context, failed=self._task_failed)
         self._open = False
         self._over = asyncio.Event()
         self._reason: EndReason = "error"
-        self._turn: TurnRecord | None = None
-        self._turn_count = 0
+        self._turns = Turns(self._tell, log.seconds)
         self._wording = Wording(policy, self._caller.parameters)
         self._asides: deque[str] = deque(maxlen=_MOST_ASIDES)  # texts that wait until they may be said
         self._agent_state: events.AgentState = "initializing"
@@ -202,7 +201,7 @@ class Call:
             phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
         )
         self._errands = Errands(
-            self._session, self._tools, log=log, clock=clock, news=self._look_for_news, spawn=self._spawn
+            self._session, self._tools, log=log, clock=clock, news=self._look_for_news, spawn=self._tasks.spawn
         )
         self._speaking = self._mouth(pacer)
         self._responding = self._mind()
@@ -234,9 +233,9 @@ class Call:
             history=self.history,
             log=self.log,
             report=self._on,
-            over=self._speech_over,
+            over=self._turns.heard,
             failed=self._fail,
-            spawn=self._spawn,
+            spawn=self._tasks.spawn,
             watcher=self._watcher,
             playout=lambda speaking: Playout(
                 self._line,
@@ -264,10 +263,10 @@ class Call:
             next_speech=self._next_speech,
             dropped=self._speaking.drop,
             asked=self._approval_asked,
-            new_speech=lambda: self._speaking.new("reply", self._turn_count),
+            new_speech=lambda: self._speaking.new("reply", self._turns.count),
             failed=self._reply_failed,
-            say_filler=lambda text: self._speaking.say("filler", text, self._turn_count),
-            spawn=self._spawn,
+            say_filler=lambda text: self._speaking.say("filler", text, self._turns.count),
+            spawn=self._tasks.spawn,
             watcher=self._watcher,
         )
 
@@ -280,7 +279,7 @@ class Call:
             policy=self._policy,
             report=self._on,
             failed=lambda error: self._fail("stt_unavailable", error),
-            spawn=self._spawn,
+            spawn=self._tasks.spawn,
             clock=self._clock,
             now=self.log.seconds,
             language=self.agent.language,
@@ -408,7 +407,7 @@ class Call:
         while self._asides and self._floor.phase in _FREE_TO_SPEAK:
             text = self._asides.popleft()
             self._on(floor.SpeakRequested(self.log.seconds()))
-            self._speaking.say("say", text, self._turn_count)
+            self._speaking.say("say", text, self._turns.count)
 
     async def run(self) -> events.SessionEnded:
         """Be the call, until it is over. Raises nothing but ``CancelledError``."""
@@ -420,7 +419,7 @@ class Call:
         limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
+                self._tasks.open(tasks)
                 self._open = not self._over.is_set()
                 self._prepare_greeting()
                 greets = self._greets and bool(self._wording.greeting)
@@ -429,12 +428,10 @@ class Call:
                 self._stop_reply(over=True)
                 self._line.hang_up(self._reason)
                 await self._finish_tools()
-                self._tasks = None
-                for task in self._running:
-                    task.cancel()
+                self._tasks.close()
         finally:
             limit.cancel()
-            self._tasks = None
+            self._tasks.close()
             ended = await self._finish()
         return ended
 
@@ -467,9 +464,9 @@ class Call:
             except Exception:  # The call's own root: a provider that does not close must not keep the line's owner.
                 _log.exception("close_failed", call_id=self._caller.call_id, part=type(part).__name__)
         self._tell_usage()
-        ended = events.SessionEnded(self._reason, round(self.log.seconds(), 3), self._turn_count)
+        ended = events.SessionEnded(self._reason, round(self.log.seconds(), 3), self._turns.count)
         self._tell(ended)
-        self._trace.end(reason=self._reason, turns=self._turn_count)
+        self._trace.end(reason=self._reason, turns=self._turns.count)
         return ended
 
     # Decisions into deeds.
@@ -541,11 +538,9 @@ class Call:
         self._on(floor.Timeout(self.log.seconds(), timer, self._listening.voiced))
 
     def _commit(self, action: floor.Commit) -> None:
-        if action.fresh == action.text or self._turn is None:
-            self._close_turn(interrupted=False)
-            self._turn_count += 1
-            self._turn = TurnRecord(self._turn_count)
-        turn = self._turn
+        turn = self._turns.current
+        if action.fresh == action.text or turn is None:
+            turn = self._turns.begin()
         turn.user_text = action.text
         turn.silence_at = self._floor.silence_at
         turn.final_at = self._floor.final_at
@@ -559,19 +554,15 @@ class Call:
         self._answer(turn, self._responding.commit(action.text, action.fresh, terms))
 
     def _tell_news(self) -> None:
-        self._close_turn(interrupted=False)
-        self._turn_count += 1
-        self._turn = TurnRecord(self._turn_count, agent_first=True)
-        self._answer(self._turn, self._responding.tell_news())
+        self._answer(self._turns.begin(agent_first=True), self._responding.tell_news())
 
     def _respond(self) -> None:
         """A turn that only got its words is answered; without one, the agent speaks unasked."""
-        if self._turn is None or self._turn.reply is not None:
-            self._close_turn(interrupted=False)
-            self._turn_count += 1
-            self._turn = TurnRecord(self._turn_count, agent_first=True)
+        turn = self._turns.current
+        if turn is None or turn.reply is not None:
+            turn = self._turns.begin(agent_first=True)
         terms, self._asked_terms = self._asked_terms, None
-        self._answer(self._turn, self._responding.respond(terms))
+        self._answer(turn, self._responding.respond(terms))
 
     def _answer(self, turn: TurnRecord, reply: Reply) -> None:
         turn.reply = reply
@@ -585,40 +576,17 @@ class Call:
         self._speaking.stop()
         self._watcher.reply_stopped()
         if over:
-            self._close_turn(interrupted=True)
+            self._turns.close(interrupted=True)
 
     def _say(self, kind: SpeechKind) -> None:
         if kind == "greeting":
-            self._turn_count += 1
-            self._turn = TurnRecord(self._turn_count, agent_first=True)
-        self._speaking.say(kind, self._wording.phrase(kind, self.agent), self._turn_count)
+            self._turns.begin(agent_first=True)
+        self._speaking.say(kind, self._wording.phrase(kind, self.agent), self._turns.count)
 
     def _hang_up(self, action: floor.HangUp) -> None:
         self._reason = action.reason
         self._open = False
         self._over.set()
-
-    # Turns.
-
-    def _speech_over(self, speech: Speech) -> None:
-        """A speech was heard, to its end or to its cut."""
-        turn = self._turn
-        if turn is None or speech.turn != turn.number or speech.kind not in {"reply", "greeting"}:
-            return
-        turn.heard = f"{turn.heard} {speech.heard}".strip()
-        if turn.first_audio_at is None:
-            turn.first_audio_at = speech.started_at
-        if speech.over and (turn.reply is None or speech is turn.reply.speech):
-            self._close_turn(interrupted=False)
-
-    def _close_turn(self, *, interrupted: bool) -> None:
-        """The turn is over: say how it went."""
-        turn, self._turn = self._turn, None
-        if turn is None:
-            return
-        self._tell(events.TurnCompleted(turn.number, turn.user_text, turn.heard, turn.agent_first, interrupted))
-        if not turn.agent_first:
-            self._tell(turn.metrics(self.log.seconds, interrupted=interrupted))
 
     def _reply_failed(self, reply: Reply, error: AntiphonException) -> None:
         if isinstance(error, AgentException) and self._floor.ending is not None:
@@ -634,7 +602,7 @@ class Call:
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
 
     def _next_speech(self) -> Speech:
-        speech = self._speaking.new("reply", self._turn_count)
+        speech = self._speaking.new("reply", self._turns.count)
         self._speaking.begin(speech)
         return speech
 
@@ -685,26 +653,8 @@ class Call:
         _log.warning("part_failed", call_id=self._caller.call_id, code=code, error=str(error))
         self._tell(events.SessionError(code, str(error)))
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
-        """Run work as a task of this call; before and after the call there is none."""
-        if self._tasks is None:
-            work.close()
-            return None
-        task = self._tasks.create_task(
-            self._guard(work, name), name=f"{self._caller.call_id} {name}", context=self._trace.context()
-        )
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        # A task that is cancelled before its first step never comes to its work.
-        task.add_done_callback(lambda _: work.close())
-        return task
-
-    async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        try:
-            await work
-        except Exception as error:  # The root of a call's task: a fault in it must not end the call.
-            _log.exception("call_task_failed", call_id=self._caller.call_id, task=name)
-            self._tell(events.SessionError("internal", f"{name}: {type(error).__name__}"))
+    def _task_failed(self, name: str, error: Exception) -> None:
+        self._tell(events.SessionError("internal", f"{name}: {type(error).__name__}"))
 
 
 _NOTES: dict[type, Callable[[Call, Any], None]] = {

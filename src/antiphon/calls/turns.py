@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from antiphon.calls.events import TurnMetrics
+from antiphon.calls.events import CallEvent, TurnCompleted, TurnMetrics
 from antiphon.calls.reply import Reply
+from antiphon.calls.speech import Speech
 
 
 @dataclass(slots=True)
@@ -54,6 +55,52 @@ class TurnRecord:
             llm_ttft_ms=None if reply is None else _span_ms(reply.begun_at, token_at),
             tts_ttfb_ms=None if reply is None else _span_ms(reply.first_clause_at, reply.first_sound_at),
         )
+
+
+class Turns:
+    """The turns of one call, one after the other.
+
+    Args:
+        tell: Gets what there is to say of a turn that is over.
+        seconds: The clock's time as the call's.
+
+    Attributes:
+        count: How many there were.
+        current: The one that goes on.
+    """
+
+    def __init__(self, tell: Callable[[CallEvent], None], seconds: Callable[[float], float]) -> None:
+        self.count = 0
+        self.current: TurnRecord | None = None
+        self._tell = tell
+        self._seconds = seconds
+
+    def begin(self, *, agent_first: bool = False) -> TurnRecord:
+        """A new turn; the one before is over."""
+        self.close(interrupted=False)
+        self.count += 1
+        self.current = TurnRecord(self.count, agent_first=agent_first)
+        return self.current
+
+    def heard(self, speech: Speech) -> None:
+        """A speech was heard, to its end or to its cut."""
+        turn = self.current
+        if turn is None or speech.turn != turn.number or speech.kind not in {"reply", "greeting"}:
+            return
+        turn.heard = f"{turn.heard} {speech.heard}".strip()
+        if turn.first_audio_at is None:
+            turn.first_audio_at = speech.started_at
+        if speech.over and (turn.reply is None or speech is turn.reply.speech):
+            self.close(interrupted=False)
+
+    def close(self, *, interrupted: bool) -> None:
+        """The turn is over: say how it went."""
+        turn, self.current = self.current, None
+        if turn is None:
+            return
+        self._tell(TurnCompleted(turn.number, turn.user_text, turn.heard, turn.agent_first, interrupted))
+        if not turn.agent_first:
+            self._tell(turn.metrics(self._seconds, interrupted=interrupted))
 
 
 def _span_ms(start: float | None, end: float | None) -> float | None:

@@ -1,0 +1,60 @@
+"""The tasks of one call: each belongs to its group, and a fault in one ends nothing but itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any
+
+import structlog
+
+_log = structlog.get_logger(__name__)
+
+
+class CallTasks:
+    """Runs work as tasks of a call, while it is on.
+
+    Args:
+        call_id: For the log and the tasks' names.
+        context: Gives the context that tasks run in.
+        failed: Told the name of a task and its fault.
+    """
+
+    def __init__(
+        self, call_id: str, *, context: Callable[[], Context | None], failed: Callable[[str, Exception], None]
+    ) -> None:
+        self._call_id = call_id
+        self._context = context
+        self._failed = failed
+        self._group: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    def open(self, group: asyncio.TaskGroup) -> None:
+        """Tasks may be begun from now on; they belong to ``group``."""
+        self._group = group
+
+    def close(self) -> None:
+        """Begin no task any more, and end those that run."""
+        self._group = None
+        for task in self._running:
+            task.cancel()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
+        """Run work as a task of this call; before and after the call there is none."""
+        if self._group is None:
+            work.close()
+            return None
+        task = self._group.create_task(self._guard(work, name), name=f"{self._call_id} {name}", context=self._context())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        # A task that is cancelled before its first step never comes to its work.
+        task.add_done_callback(lambda _: work.close())
+        return task
+
+    async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except Exception as error:  # The root of a call's task: a fault in it must not end the call.
+            _log.exception("call_task_failed", call_id=self._call_id, task=name)
+            self._failed(name, error)
