@@ -158,11 +158,11 @@ def _from_json(body: object) -> SummaryResult:
 def _fact(text: str) -> tuple[str, str]:
     """A fact that may have no key of its own."""
     key, colon, value = text.partition(":")
-    return (key, value) if colon else (text, text)
+    return (key.strip(), value.strip()) if colon else (text, text)
 
 
 _JSON = re.compile(r"\{.*\}", re.DOTALL)
 _LINES = re.compile(
-    r"^\W*synopsis\W*:\s*(?P<synopsis>.+?)\s*(?:^\W*facts\W*:\s*(?P<facts>.*?)\s*)?\Z",
+    r"^[\s*#>-]*synopsis[\s*]*:[\s*]*(?P<synopsis>.+?)\s*(?:^[\s*#>-]*facts[\s*]*:[\s*]*(?P<facts>.*?)\s*)?\Z",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import msgspec
 import typer
@@ -60,9 +61,9 @@ async def _try_devices(sound: SoundDevices) -> None:
     async with sound.opened(mic, player.pull):
         player.push("tone", sine(440, TONE_MS, rate_hz=RATE_HZ, amplitude=0.2))
         player.complete("tone")
-        with Live(console=console, refresh_per_second=10) as live:
-            async with asyncio.timeout(METER_S + 1):
-                while mic.captured < METER_S * RATE_HZ and await mic.get() is not None:
+        with Live(console=console, refresh_per_second=10) as live, suppress(TimeoutError):
+            async with asyncio.timeout(METER_S):
+                while await mic.get() is not None:
                     loudest = max(loudest, mic.level.peak_dbfs)
                     live.update(level_bar(mic.level))
     console.print(f"Loudest: {loudest:.0f} dBFS." if loudest > -90 else "The microphone gave nothing but silence.")

@@ -23,6 +23,8 @@ from antiphon.transports.local.errors import AudioDeviceError
 from antiphon.transports.local.mic import RATE_HZ, MicStreamer
 
 BLOCK_MS = 10
+OUTPUT_LATENCY_S = 0.04
+"""Enough for a busy interpreter to be late, and no more than a chunk of sound to be cut by a flush."""
 OPEN_S = 5.0
 CHECK_S = 1.0
 RETRIES = 10
@@ -205,7 +207,7 @@ def _open_speaker(portaudio: ModuleType, device: Device, pull: Pull) -> Any:
         device=device.index,
         channels=1,
         dtype="int16",
-        latency="low",
+        latency=OUTPUT_LATENCY_S,
         callback=play,
     )
 
