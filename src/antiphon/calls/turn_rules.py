@@ -13,15 +13,12 @@ from antiphon.calls.events import EndReason
 from antiphon.calls.floor import (
     AgentHasNews,
     CancelReply,
-    CancelRequested,
     Commit,
-    CommitRequested,
     DropSpeculation,
     EndRequested,
     FinishUtterance,
     HangUp,
     Heard,
-    InputCleared,
     Interrupt,
     LineLost,
     NoteIdle,
@@ -29,7 +26,6 @@ from antiphon.calls.floor import (
     Opened,
     Pause,
     Phase,
-    ReplyRequested,
     Respond,
     Resume,
     Say,
@@ -210,12 +206,6 @@ def no_turn(floor: Floor, event: Any) -> None:
         respond(floor, event)
 
 
-def force_by_client(floor: Floor, event: CommitRequested) -> None:
-    """The application ends the turn: what is known of it counts."""
-    floor.forced = "client"
-    floor.silence_at = event.at
-
-
 def force(floor: Floor, event: Timeout) -> None:
     """The turn is too long: answer what there is."""
     floor.forced = "max_duration"
@@ -305,57 +295,6 @@ def respond(floor: Floor, event: Any) -> None:
     floor.committed = ""
     floor.act(Respond())
     owe_words(floor, event)
-
-
-def owe_reply(floor: Floor, _event: ReplyRequested) -> None:
-    """The answer that is asked for begins when the floor is free."""
-    floor.reply_owed = True
-
-
-def cancel(floor: Floor, event: CancelRequested) -> None:
-    """The agent falls silent; words that waited behind its speech are answered."""
-    floor.stop("verify", "interrupt", "dead_air")
-    floor.committed = ""
-    floor.strikes = 0
-    floor.speech = "reply"
-    floor.sounding = floor.reply_owed = False
-    floor.act(Interrupt())
-    bound_turn(floor, event)
-    if floor.caller_speaks:
-        floor.phase = Phase.HEARING
-        return
-    floor.phase = Phase.PAUSING
-    after_final(floor, event)
-
-
-def call_off(floor: Floor, _event: CancelRequested) -> None:
-    """The answer that was asked for is not wanted any more."""
-    floor.reply_owed = False
-
-
-def hush(floor: Floor, event: InputCleared) -> None:
-    """What the caller said behind a turn that was ended does not count."""
-    floor.partials.pop(floor.finished, None)
-    if floor.caller_speaks:
-        floor.caller_speaks = False
-        floor.silence_at = event.at
-
-
-def forget_turn(floor: Floor, event: InputCleared) -> None:
-    """Nothing of the caller's turn counts."""
-    drop_speculation(floor, event)
-    forget_words(floor, event)
-    no_turn(floor, event)
-
-
-def forget_words(floor: Floor, _event: InputCleared) -> None:
-    """What the caller said since the last turn does not count."""
-    floor.stop("final", "interrupt")
-    floor.said = []
-    floor.partials.clear()
-    floor.aside = ""
-    floor.caller_speaks = floor.lost_words = False
-    floor.settled = floor.finished
 
 
 def first_sound(floor: Floor, event: SpeechStarted) -> None:

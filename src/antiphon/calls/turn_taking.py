@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from antiphon.calls import turn_application as application
 from antiphon.calls import turn_guards as guards
 from antiphon.calls import turn_rules as rules
 from antiphon.calls.floor import (
@@ -165,27 +166,27 @@ TABLE: tuple[Row, ...] = (
     Row(HELD, Timeout, None, (rules.resume,), when=guards.is_timer("verify")),
     Row(HELD, Timeout, None, (rules.give_up_finals, rules.resume), when=guards.final_due_in_silence),
     # The application has its say: it ends the caller's turn, asks for an answer or calls it off, and clears the input.
-    Row(IDLE, CommitRequested, PAUSING, (rules.open_turn, rules.force_by_client, rules.finish)),
-    Row(HEARING, CommitRequested, PAUSING, (rules.force_by_client, rules.finish)),
-    Row(PAUSING, CommitRequested, None, (rules.force_by_client, rules.weigh_known), when=guards.pause_was_found),
-    Row(PAUSING, CommitRequested, None, (rules.force_by_client, rules.finish)),
+    Row(IDLE, CommitRequested, PAUSING, (rules.open_turn, application.force_by_client, rules.finish)),
+    Row(HEARING, CommitRequested, PAUSING, (application.force_by_client, rules.finish)),
+    Row(PAUSING, CommitRequested, None, (application.force_by_client, rules.weigh_known), when=guards.pause_was_found),
+    Row(PAUSING, CommitRequested, None, (application.force_by_client, rules.finish)),
     *(Row(phase, CommitRequested, None, (rules.finish,)) for phase in (THINKING, SPEAKING, OVERLAP, HELD)),
     *(Row(phase, ReplyRequested, THINKING, (rules.respond,)) for phase in (IDLE, HEARING)),
     *(
-        Row(phase, ReplyRequested, None, (rules.owe_reply,))
+        Row(phase, ReplyRequested, None, (application.owe_reply,))
         for phase in (OPENING, PAUSING, THINKING, SPEAKING, OVERLAP, HELD)
     ),
-    Row(PAUSING, CancelRequested, None, (rules.call_off,)),
+    Row(PAUSING, CancelRequested, None, (application.call_off,)),
     *(
         Row(phase, CancelRequested, ENDED, (rules.hang_up,), when=guards.ending)
         for phase in (THINKING, SPEAKING, OVERLAP)
     ),
-    *(Row(phase, CancelRequested, None, (rules.cancel,)) for phase in (THINKING, SPEAKING, OVERLAP, HELD)),
-    Row(PAUSING, InputCleared, None, (rules.hush,), when=guards.forced),
-    *(Row(phase, InputCleared, None, (rules.forget_turn,)) for phase in (HEARING, PAUSING)),
-    *(Row(phase, InputCleared, None, (rules.forget_words,)) for phase in (THINKING, SPEAKING)),
-    Row(OVERLAP, InputCleared, SPEAKING, (rules.forget_words,)),
-    Row(HELD, InputCleared, None, (rules.forget_words, rules.resume)),
+    *(Row(phase, CancelRequested, None, (application.cancel,)) for phase in (THINKING, SPEAKING, OVERLAP, HELD)),
+    Row(PAUSING, InputCleared, None, (application.hush,), when=guards.forced),
+    *(Row(phase, InputCleared, None, (application.forget_turn,)) for phase in (HEARING, PAUSING)),
+    *(Row(phase, InputCleared, None, (application.forget_words,)) for phase in (THINKING, SPEAKING)),
+    Row(OVERLAP, InputCleared, SPEAKING, (application.forget_words,)),
+    Row(HELD, InputCleared, None, (application.forget_words, rules.resume)),
     # The end. The agent is heard out; a caller in the middle of a turn is not waited for.
     Row(PAUSING, EndRequested, ENDING, (rules.drop_speculation, rules.end_requested), when=guards.with_goodbye),
     *(
