@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -156,6 +157,24 @@ async def test_noise_between_events_is_counted_and_ends_nothing() -> None:
         assert client.metrics.total("errors_total", category="protocol", code="unreadable_event") == 7
         assert client.metrics.total("unknown_events_total") == 2
     assert [event.body["ms"] for event in told] == [3]
+
+
+async def test_neither_the_key_nor_what_is_said_is_in_a_log_of_any_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    # The server of this test writes with the library's own loggers.
+    logging.getLogger("websockets.server").setLevel(logging.INFO)
+    with capture_logs() as logs:
+        async with asyncio.timeout(20), service() as there, RealtimeClient(there.endpoint(key="s3cret")) as client:
+            connection = there.connections[0]
+            await connection.hears("u1", "My number is 1234.")
+            await connection.begins("r1", "a1")
+            await connection.says("r1", "a1", "It is 1234.", SILENCE)
+            await connection.fails("r1", "content_filter")
+            await client.wait_for("response.done", 5)
+    text = f"{caplog.text} {logs}"
+    assert "Realtime service" in text
+    assert "s3cret" not in text
+    assert "1234" not in text
 
 
 @pytest.mark.parametrize(

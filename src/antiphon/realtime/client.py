@@ -208,7 +208,7 @@ class RealtimeClient:
 
         Raises:
             TimeoutError: None came.
-            NotConnected: The connection was lost.
+            NotConnected: The connection was lost; one who waits for the client's own events goes on waiting.
         """
         return await self._answer(self._waiters.expect(types, where), timeout_s)
 
@@ -474,8 +474,10 @@ class RealtimeClient:
         self._tell(RETRYING, attempt=attempt, delay_s=delay_s)
 
     def _tell(self, name: str, **fields: Any) -> None:
-        """Give the handlers an event of the client's own."""
-        self._dispatcher.put(ServerEvent(name, fields, self._clock.now()))
+        """Give the handlers, and who waits, an event of the client's own."""
+        event = ServerEvent(name, fields, self._clock.now())
+        self._waiters.take(event)
+        self._dispatcher.put(event)
 
     def _take(self, message: str | bytes) -> None:
         """Follow one frame and hand it on. Returns at once."""

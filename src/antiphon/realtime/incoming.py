@@ -16,6 +16,9 @@ AUDIO_DELTA = "response.output_audio.delta"
 TRANSCRIPT_DELTA = "response.output_audio_transcript.delta"
 TEXT_DELTA = "response.output_text.delta"
 
+OWN = "client."
+"""What the names of the client's own events begin with; a service has none of these."""
+
 OUTPUT_DELTAS = frozenset({AUDIO_DELTA, TRANSCRIPT_DELTA, TEXT_DELTA})
 """What a response says, piece by piece."""
 
@@ -92,7 +95,7 @@ class ServerEvent:
     """One event, under the names of the current protocol.
 
     Attributes:
-        type: Its name. Those that begin with ``client.`` are the client's own.
+        type: Its name. Those that begin with ``OWN`` are the client's.
         body: All its fields.
         at_s: When it came, by the client's clock.
         audio: The decoded sound of an audio delta.
@@ -138,8 +141,8 @@ def read_event(message: str | bytes, *, at_s: float) -> ServerEvent:
     except (ValueError, RecursionError):
         raise UnreadableEvent("A frame of the service is not JSON; it is skipped.") from None
     name = body.get("type") if isinstance(body, dict) else None
-    if not isinstance(name, str):
-        raise UnreadableEvent("A frame of the service has no type; it is skipped.")
+    if not isinstance(name, str) or name.startswith(OWN):
+        raise UnreadableEvent("A frame of the service has no usable type; it is skipped.")
     name = OLDER_NAMES.get(name, name)
     for field, kind in REQUIRED.get(name, {}).items():
         if not isinstance(body.get(field), kind):

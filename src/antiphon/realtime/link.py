@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,10 @@ SEND_S = 20.0
 MAX_FRAME = 16 << 20
 MAX_POSTS = 256
 """Frames that wait to be sent for nobody in particular."""
+
+# At debug level the library tells all headers, and with them the key, and all frames, and with them what people say.
+_LIBRARY_LOG = logging.getLogger(f"{__name__}.websockets")
+_LIBRARY_LOG.setLevel(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,7 @@ async def dial(endpoint: Endpoint, *, ping_interval_s: float, ping_timeout_s: fl
             ping_timeout=ping_timeout_s,
             max_size=MAX_FRAME,
             proxy=None,
+            logger=_LIBRARY_LOG,
         )
     except InvalidStatus as exc:
         raise _refusal(endpoint, exc.response.status_code, bytes(exc.response.body or b"")) from exc

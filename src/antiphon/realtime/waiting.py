@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.errors import AntiphonException
 from antiphon.realtime.errors import RequestRefused
-from antiphon.realtime.incoming import ServerEvent
+from antiphon.realtime.incoming import OWN, ServerEvent
 
 Condition = Callable[[ServerEvent], bool]
 
@@ -57,12 +57,13 @@ class Waiters:
         self._waits = [wait for wait in self._waits if not wait.future.done()]
 
     def fail(self, error: AntiphonException) -> None:
-        """Nothing comes any more on this connection."""
+        """Nothing comes any more on this connection; the client's own events still do."""
+        own = [wait for wait in self._waits if all(name.startswith(OWN) for name in wait.types)]
         for wait in self._waits:
-            if not wait.future.done():
+            if wait not in own and not wait.future.done():
                 wait.future.set_exception(error)
                 wait.future.exception()  # Nobody may be there to read it.
-        self._waits.clear()
+        self._waits = own
 
 
 def refusal(event: ServerEvent) -> RequestRefused:
