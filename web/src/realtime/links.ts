@@ -79,11 +79,10 @@ export async function openWebRtc(
       audio.srcObject = streams[0] ?? null;
     };
     channel.onmessage = ({ data }) => handlers.onEvent(JSON.parse(String(data)) as ServerEvent);
-    const opened = channelOpened(channel);
     await peer.setLocalDescription(await peer.createOffer());
     await candidatesGathered(peer);
     await peer.setRemoteDescription({ type: "answer", sdp: await answer(target, peer.localDescription?.sdp ?? "") });
-    await opened;
+    await channelOpened(channel);
   } catch (error) {
     peer.close();
     throw error;
@@ -122,6 +121,7 @@ async function answer(target: Target, sdp: string): Promise<string> {
 }
 
 function channelOpened(channel: RTCDataChannel): Promise<void> {
+  if (channel.readyState === "open") return Promise.resolve();
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new ConnectionFailed("WebRTC found no way to the server. Take WebSocket instead.")),

@@ -38,6 +38,8 @@ export function TimelineView({ timeline, now = null, playhead = null, onSeek }: 
   );
   const follow = useFollowing(viewport, isLive, end * scale);
 
+  useInView(viewport, playhead === null ? null : playhead * scale);
+
   const zoom = (factor: number, around = left + width / 2) => {
     const next = Math.min(MAX_SCALE, Math.max(fit, scale * factor));
     const at = around / scale;
@@ -182,7 +184,7 @@ const LaneRow = memo(function LaneRow({ lane, scale, visible, onTip }: LaneProps
 });
 
 const LABELLED = new Set(["transcript", "agent", "tools"]);
-const LABEL_PX = 44;
+const LABEL_PX = 56;
 
 function isWide(bar: Bar, scale: number): boolean {
   return bar.end === null || (bar.end - bar.start) * scale >= LABEL_PX;
@@ -227,6 +229,16 @@ function useFollowing(viewport: React.RefObject<HTMLDivElement | null>, isLive: 
       if (element) isFollowing.current = element.scrollLeft + element.clientWidth >= element.scrollWidth - 24;
     },
   };
+}
+
+/** Scrolls on when the playhead leaves what is shown. */
+function useInView(viewport: React.RefObject<HTMLDivElement | null>, x: number | null): void {
+  useEffect(() => {
+    const element = viewport.current;
+    if (!element || x === null) return;
+    const { scrollLeft, clientWidth } = element;
+    if (x < scrollLeft || x > scrollLeft + clientWidth) element.scrollLeft = x - clientWidth / 10;
+  }, [viewport, x]);
 }
 
 /** Pinch, or the wheel with Ctrl or Cmd, zooms around the pointer. React's own wheel listener could not stop the page's zoom. */

@@ -1,6 +1,8 @@
-import { ArrowUp, Mic, MicOff, PhoneCall, PhoneOff } from "lucide-react";
+import { ArrowUp, Mic, MicOff, PhoneCall, PhoneOff, Play } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
+import type { Entry } from "../../call/entries";
+import { only } from "../../call/entries";
 import { useLiveCall, usePolled } from "../../realtime/hooks";
 import { loudness } from "../../ui/duet";
 
@@ -11,8 +13,8 @@ export function Dock() {
   if (state.status === "ended" || state.status === "lost") {
     return (
       <div className="dock over">
-        <Link href="/calls" className="button">
-          See all calls
+        <Link href={recordOf(state.entries)} className="button">
+          <Play size={15} aria-hidden /> Play it back
         </Link>
         <button type="button" className="button primary" onClick={() => call.reset()}>
           <PhoneCall size={16} aria-hidden /> New call
@@ -57,6 +59,12 @@ export function Dock() {
       </button>
     </form>
   );
+}
+
+/** Where the call can be looked at: calls are kept by day and call id. */
+function recordOf(entries: readonly Entry[]): string {
+  const started = only(entries, "session.started").at(-1);
+  return started ? `/calls/${started.started_at.slice(0, 10)}.${started.call_id}` : "/calls";
 }
 
 function MuteButton() {
