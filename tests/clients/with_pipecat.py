@@ -101,7 +101,6 @@ class Talk:
     Args:
         context: The conversation, as the library keeps it.
         detects: Whether the server finds the turns.
-        tools: What the client can do.
     """
 
     def __init__(self, context: LLMContext, *, detects: bool) -> None:
@@ -198,7 +197,6 @@ async def text() -> None:
 async def spoken() -> None:
     """A recorded caller; turns by the server, the transcript in the context."""
     async with talk() as held:
-        await held.worker.queue_frame(LLMRunFrame())
         await until(lambda: held.llm._api_session_ready, what="session.updated")
         async with microphone(held.capture, "bella_sunday"):
             await until(lambda: held.of(TranscriptionFrame) and held.audio(), what="transcript and sound")
