@@ -44,9 +44,10 @@ async def talking(
     tools: ToolRegistry | None = None,
     summarizer: Summarizer | None = None,
     is_text: bool = False,
+    answers: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Talk]:
-    async with service(*scripts) as there:
+    async with service(*scripts, answers=answers) as there:
         chosen: dict[str, Any] = {"provider": "antiphon", "openai_base_url": there.url, "realtime_model": "m"}
         chosen |= {"audio_backend": "null", "echo_mode": "raw", **settings}
         device = sound or PacedSound(clock=clock)
@@ -71,6 +72,8 @@ async def arrived(talk: Talk) -> None:
 
 
 async def user_said(talk: Talk, item_id: str, words: str) -> None:
+    # A summary stands first; what comes next stands behind the last item.
+    talk.line.items.sort(key=lambda known: not known.startswith("sum_"))
     await talk.line.hears(item_id, words)
     await arrived(talk)
 

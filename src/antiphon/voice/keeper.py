@@ -27,6 +27,7 @@ class MemoryKeeper:
         self._sheet = sheet
         self._synopsis = synopsis
         self._dirty = asyncio.Event()
+        self._writing: asyncio.Future[None] | None = None
 
     def changed(self) -> None:
         """There is something new."""
@@ -40,11 +41,15 @@ class MemoryKeeper:
 
     async def save(self) -> None:
         """Save now, if something is new. What goes wrong is logged: a full disk does not end a conversation."""
+        if self._writing is not None:  # Whoever began it was cancelled; its older state must not come last.
+            await asyncio.wait({self._writing})
         if not self._dirty.is_set():
             return
         self._dirty.clear()
+        # A copy: the conversation goes on while the thread writes.
+        state = (self._synopsis(), FactsSheet(self._sheet.facts))
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._store.save, *state)
         try:
-            # A copy: the conversation goes on while the thread writes.
-            await asyncio.to_thread(self._store.save, self._synopsis(), FactsSheet(self._sheet.facts))
+            await asyncio.shield(self._writing)
         except AntiphonException as error:
             _log.error("memory not saved", error_category="config", reason=str(error))

@@ -283,7 +283,8 @@ class VoiceProgram:
             summarizer, model = summarizer_of(self.settings, is_in=self.language.is_in, clock=self._clock)
             if model is not None:
                 stack.push_async_callback(model.aclose)
-        if self.language.detector is None and not isinstance(summarizer, NullSummarizer):
+        follows = self.settings.language_policy == "auto" or self._summarizer is None
+        if follows and self.language.detector is None and not isinstance(summarizer, NullSummarizer):
             try:
                 self.language.detector = await asyncio.to_thread(Detector)
             except IntegrationInitializationError as error:

@@ -23,6 +23,7 @@ from antiphon.voice.summaries import NullSummarizer, Summarizer, SummaryPolicy, 
 
 QUIET_S = 5.0
 CONFIRM_S = 5.0
+LOOK_AGAIN_S = 1.0
 TRIGGERS = (
     "response.done",
     "conversation.item.added",
@@ -103,6 +104,8 @@ class RollingSummary:
             if not self._was_deferred:  # Counted once for each wait, not for each event meanwhile.
                 self._was_deferred = True
                 self._count("deferred")
+            # The client may give the words up, and no event tells that.
+            self._clock.call_at(now_s + LOOK_AGAIN_S, self._wake.set)
             return
         self._was_deferred = False
         self._tried_at = now_s
@@ -167,6 +170,7 @@ class RollingSummary:
         self._facts.take(result.set, result.remove, at=self._clock.utc())
         conversation.synopsis, conversation.summary_item_id = result.synopsis, summary_id
         conversation.summary_count += 1
+        conversation.latest_tokens = 0  # It measures what is gone; the next response tells anew.
         conversation.forget_peak()
         gone = [item_id for turn in pruned for item_id in _items_of(turn)]
         for item_id in ([former] if former else []) + gone:
