@@ -15,7 +15,8 @@ from antiphon.audio.convert import from_pcm
 from antiphon.audio.formats import PHONE
 from antiphon.audio.tones import sine
 from antiphon.clock import VirtualClock
-from antiphon.errors import IntegrationInvalidAuthException, IntegrationUnavailableException
+from antiphon.errors import ConfigurationError, IntegrationInvalidAuthException, IntegrationUnavailableException
+from antiphon.models.s2s.connect import speech_model
 from antiphon.models.s2s.contract import (
     S2S,
     AnswerAudio,
@@ -35,6 +36,7 @@ from antiphon.models.s2s.contract import (
 )
 from antiphon.models.s2s.realtime import MAX_ORDERS, RealtimeS2S, RealtimeSession
 from antiphon.models.s2s.scripted import Calls, S2SFault, ScriptedS2S
+from antiphon.settings import Settings
 from tests.realtime.server import Connection, greets, in_virtual_time, service
 
 E = TypeVar("E")
@@ -417,3 +419,43 @@ def test_script_can_go_wrong(fault: S2SFault, done: list[str], final: list[bool]
     assert [event.status for event in told.of(AnswerDone)] == done
     assert [event.is_final for event in told.of(Failed)] == final
     assert len(told.of(SpeechStopped)) == 1
+
+
+def settings(**values: Any) -> Settings:
+    return Settings(**{"_env_file": None, **values})
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "url"),
+    [
+        ("openai/gpt-realtime", {"openai_api_key": "k"}, "wss://api.openai.com/v1/realtime?model=gpt-realtime"),
+        ("openai:desk", {"openai_base_url": "http://127.0.0.1:8000/v1"}, "ws://127.0.0.1:8000/v1/realtime?model=desk"),
+        (
+            "azure/voice",
+            {"azure_openai_api_key": "k", "azure_openai_endpoint": "https://x.openai.azure.com"},
+            "wss://x.openai.azure.com/openai/v1/realtime?model=voice",
+        ),
+    ],
+)
+def test_model_is_found_by_its_name(name: str, values: dict[str, str], url: str) -> None:
+    model = speech_model(name, settings(**values))
+    assert isinstance(model, RealtimeS2S)
+    assert model.endpoint.url == url
+
+
+def test_scripted_model_has_a_name_too() -> None:
+    assert isinstance(speech_model("scripted", settings()), ScriptedS2S)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("openai/gpt-realtime", "OPENAI_API_KEY"),
+        ("azure/voice", "AZURE_OPENAI_API_KEY and AZURE_OPENAI_ENDPOINT"),
+        ("gpt-realtime", "openai/MODEL"),
+        ("gemini/live", "openai/MODEL"),
+    ],
+)
+def test_what_a_model_lacks_is_said(name: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        speech_model(name, settings())
