@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
+from antiphon.agents.agent import Agent
 from antiphon.audio.wav import read_wav
-from antiphon.models.llm.scripted import ScriptedChatClient
+from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
+from antiphon.tools.tool import tool
 from tests.browser.conftest import OpenTab
-from tests.browser.harness import CALLERS, WEIGHTS, Tab, address, site
+from tests.browser.harness import CALLERS, HUMAN, WEIGHTS, Tab, address, site
 
 pytestmark = pytest.mark.models(*WEIGHTS)
+needs_webrtc = pytest.mark.skipif(
+    find_spec("aiortc") is None, reason='aiortc is missing: pip install "antiphon[webrtc]"'
+)
 
 QUESTION = CALLERS / "michael_saturday.wav"
 """What time do you open on Saturday?"""
@@ -25,46 +31,158 @@ LONG = (
     "we open at eight, and we close at six, but on Wednesday we close at noon. On holidays we do not open at all."
 )
 CONNECTING_S = 2.0
+"""Silence at the microphone until the call is up."""
 
 
-async def start_talking(tab: Tab) -> None:
+async def start_talking(tab: Tab, *, webrtc: bool = False) -> None:
+    """Press the button, and wait until the call is up."""
+    if webrtc:
+        await tab.page.get_by_role("radio", name="WebRTC").check(force=True)
     await tab.button("Start talking").click()
     await expect(tab.button("Hang up")).to_be_visible()
 
 
-def last_call(data_dir: Path) -> tuple[list[dict[str, object]], Path]:
-    """The entries of the newest call, and its folder."""
-    log = max(data_dir.glob("calls/*/*/log.jsonl"), key=lambda path: path.stat().st_mtime_ns)
-    return [json.loads(line) for line in log.read_text().splitlines()], log.parent
+async def type_text(tab: Tab, text: str) -> None:
+    """Say something by the keyboard."""
+    await tab.page.get_by_role("textbox", name="Type a message").fill(text)
+    await tab.page.keyboard.press("Enter")
 
 
-async def test_spoken_question_gets_a_spoken_answer(open_tab: OpenTab, tmp_path: Path) -> None:
+def agent_sound(data_dir: Path) -> int:
+    """The loudest sample of the agent in the newest recording."""
+    path = max(data_dir.glob("calls/*/*/recording.wav"), key=lambda path: path.stat().st_mtime_ns)
+    return int(abs(read_wav(path)[0][:, 1]).max())
+
+
+@pytest.mark.parametrize("webrtc", [False, pytest.param(True, marks=needs_webrtc)], ids=["websocket", "webrtc"])
+async def test_spoken_question_gets_a_spoken_answer(open_tab: OpenTab, tmp_path: Path, webrtc: bool) -> None:
     async with site(tmp_path, ScriptedChatClient([SHORT])) as up:
         tab = await open_tab(address(up), CONNECTING_S, QUESTION, 1.0)
-        await start_talking(tab)
         page = tab.page
-        await expect(page.get_by_test_id("line-caller")).to_contain_text(re.compile("open on saturday", re.I))
+        await start_talking(tab, webrtc=webrtc)
+        await expect(page.get_by_test_id("line-caller")).to_contain_text(re.compile("open on saturday", re.IGNORECASE))
         await expect(page.get_by_test_id("line-agent")).to_contain_text(SHORT)
         await expect(page.get_by_role("log")).to_contain_text(SHORT)
         await expect(page.get_by_role("status")).to_contain_text("Listening")
-        await tab.shot("talk")
-        assert "response.output_audio.delta" in tab.received_types()
+        await tab.shot("talk-webrtc" if webrtc else "talk")
         await tab.button("Hang up").click()
         await expect(page.get_by_role("status")).to_contain_text("Call ended")
-    _, folder = last_call(tmp_path)
-    sound, _ = read_wav(folder / "recording.wav", channels="all")
-    assert abs(sound[:, 1]).max() > 1_000
+    assert agent_sound(tmp_path) > 1_000
+    assert ("response.output_audio.delta" in tab.received_types()) is not webrtc
 
 
-async def test_reply_that_is_cut_shows_what_was_heard_and_what_was_not(open_tab: OpenTab, tmp_path: Path) -> None:
-    async with site(tmp_path, ScriptedChatClient([LONG, SHORT])) as up:
+@pytest.mark.parametrize("webrtc", [False, pytest.param(True, marks=needs_webrtc)], ids=["websocket", "webrtc"])
+async def test_reply_that_is_cut_shows_what_was_heard_and_what_was_not(
+    open_tab: OpenTab, tmp_path: Path, webrtc: bool
+) -> None:
+    llm = ScriptedChatClient([LONG, SHORT])
+    async with site(tmp_path, llm) as up:
         tab = await open_tab(address(up), CONNECTING_S, QUESTION, 4.5, INTERRUPTION, 1.0)
-        await start_talking(tab)
         page = tab.page
+        await start_talking(tab, webrtc=webrtc)
         await expect(page.get_by_test_id("not-heard")).to_contain_text("holidays")
         await expect(page.get_by_test_id("heard")).to_contain_text("On Saturday we open")
         await expect(page.get_by_test_id("line-agent").last).to_contain_text(SHORT)
-        await tab.shot("barge-in")
+        await tab.shot("barge-in-webrtc" if webrtc else "barge-in")
+        remembered = [message.text for message in llm.requests[-1].messages if message.role == "assistant"]
+        assert remembered[-1].startswith("On Saturday we open")
+        assert "holidays" not in remembered[-1]
         truncated = [json.loads(text) for text in tab.sent if "conversation.item.truncate" in text]
-        assert len(truncated) == 1
-        assert 500 < truncated[0]["audio_end_ms"] < 8_000
+        assert len(truncated) == (0 if webrtc else 1)
+        assert all(500 < each["audio_end_ms"] < 8_000 for each in truncated)
+
+
+async def test_person_is_understood(open_tab: OpenTab, tmp_path: Path) -> None:
+    async with site(tmp_path, ScriptedChatClient(["I go."])) as up:
+        tab = await open_tab(address(up), CONNECTING_S, HUMAN / "goforward.wav", 1.0)
+        await start_talking(tab)
+        await expect(tab.page.get_by_test_id("line-caller")).to_contain_text(re.compile("go forward", re.IGNORECASE))
+
+
+async def test_tool_call_is_a_card(open_tab: OpenTab, tmp_path: Path) -> None:
+    @tool
+    def opening_hours(day: str) -> str:
+        """When the clinic is open on a day of the week."""
+        return f"{day}: 9 to 1"
+
+    llm = ScriptedChatClient([Reply(calls=(call("opening_hours", day="Saturday"),)), SHORT])
+    async with site(tmp_path, llm, Agent("desk", tools=[opening_hours])) as up:
+        tab = await open_tab(address(up))
+        await start_talking(tab)
+        await type_text(tab, "When do you open on Saturday?")
+        card = tab.page.get_by_test_id("tool-card")
+        await expect(card).to_contain_text("opening_hours")
+        await expect(card).to_contain_text("Saturday: 9 to 1")
+        await expect(tab.page.get_by_test_id("line-agent")).to_contain_text(SHORT)
+
+
+async def test_call_goes_on_after_a_reload(open_tab: OpenTab, tmp_path: Path) -> None:
+    llm = ScriptedChatClient([SHORT, "Yes, I remember."])
+    async with site(tmp_path, llm) as up:
+        tab = await open_tab(address(up))
+        page = tab.page
+        await start_talking(tab)
+        await type_text(tab, "My name is Ada.")
+        await expect(page.get_by_test_id("line-agent")).to_contain_text(SHORT)
+        await expect(page.get_by_role("status")).to_contain_text("Listening")
+        await page.reload()
+        await tab.shot("reload")
+        await tab.button("Go on").click()
+        await expect(tab.button("Hang up")).to_be_visible()
+        past = page.get_by_role("list", name="Before the connection was made again")
+        await expect(past).to_contain_text("My name is Ada.")
+        await expect(past).to_contain_text(SHORT)
+        await type_text(tab, "Do you know my name?")
+        await expect(page.get_by_test_id("line-agent").last).to_contain_text("Yes, I remember.")
+    said = [message.text for message in llm.requests[-1].messages if message.role != "system"]
+    assert said[:3] == ["My name is Ada.", SHORT, "Do you know my name?"]
+
+
+async def test_no_microphone_is_told_and_typing_works(open_tab: OpenTab, tmp_path: Path) -> None:
+    async with site(tmp_path, ScriptedChatClient([SHORT])) as up:
+        tab = await open_tab(address(up), allowed=False)
+        page = tab.page
+        await start_talking(tab)
+        await expect(page.get_by_role("alert")).to_contain_text(re.compile("microphone", re.IGNORECASE))
+        await expect(tab.button("No microphone")).to_be_disabled()
+        await type_text(tab, "When do you open on Saturday?")
+        await expect(page.get_by_test_id("line-agent")).to_contain_text(SHORT)
+        await tab.shot("no-microphone")
+
+
+async def test_call_can_be_held_with_the_keyboard_alone(open_tab: OpenTab, tmp_path: Path) -> None:
+    async with site(tmp_path, ScriptedChatClient([SHORT])) as up:
+        tab = await open_tab(address(up))
+        page = tab.page
+        await tab.button("Start talking").focus()
+        await page.keyboard.press("Enter")
+        await expect(tab.button("Hang up")).to_be_visible()
+        await page.get_by_role("textbox", name="Type a message").focus()
+        await page.keyboard.type("Hello?")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_test_id("line-agent")).to_contain_text(SHORT)
+        await page.keyboard.press("Tab")
+        if not await tab.button("Hang up").evaluate("each => each === document.activeElement"):
+            await page.keyboard.press("Tab")
+        await expect(tab.button("Hang up")).to_be_focused()
+        await page.keyboard.press("Space")
+        await expect(page.get_by_role("status")).to_contain_text("Call ended")
+
+
+async def test_call_of_the_page_is_listed_with_its_recording(open_tab: OpenTab, tmp_path: Path) -> None:
+    async with site(tmp_path, ScriptedChatClient([SHORT])) as up:
+        tab = await open_tab(address(up), CONNECTING_S, QUESTION, 1.0)
+        page = tab.page
+        await start_talking(tab)
+        await expect(page.get_by_test_id("line-agent")).to_contain_text(SHORT)
+        await expect(page.get_by_role("status")).to_contain_text("Listening")
+        await tab.button("Hang up").click()
+        await page.get_by_role("link", name="See all calls").click()
+        row = page.get_by_role("row").filter(has_text="desk")
+        await expect(row).to_contain_text("user hangup")
+        await row.get_by_role("link").first.click()
+        await expect(page.get_by_test_id("line-caller")).to_contain_text(re.compile("saturday", re.IGNORECASE))
+        await page.get_by_test_id("line-agent").get_by_role("button", name=re.compile("Play from")).click()
+        await expect(tab.button("Pause")).to_be_visible()
+        await expect(page.get_by_test_id("line-agent")).to_have_attribute("data-current", "true")
+        await tab.shot("call-of-the-page")
