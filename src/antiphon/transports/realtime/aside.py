@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
+import structlog
+
 from antiphon.agents.run import Run
 from antiphon.calls.clauses import Clause, ClauseSplitter
 from antiphon.calls.speech import Speech
@@ -12,6 +14,8 @@ from antiphon.errors import AntiphonException
 from antiphon.models.llm.content import FunctionCall
 from antiphon.transports.realtime.responses import Response, is_json_object
 from antiphon.transports.realtime.sound import CALL_AUDIO
+
+_log = structlog.get_logger(__name__)
 
 _PIECE = CALL_AUDIO.frame_bytes(100)
 
@@ -37,6 +41,9 @@ async def answer_aside(response: Response, run: Run, voice: Voice, *, client_too
             await writer.close()
     except AntiphonException as error:
         response.failure = error
+    except Exception:  # Somebody else's code (instructions, a provider) is at fault; the response must end all the same.
+        _log.exception("reply_failed", response_id=response.id)
+        response.failure = AntiphonException("The answer broke off.", code="engine_error")
     response.usage = run.usage
     response.hit_limit = run.finish == "length"
     response.finish_made()

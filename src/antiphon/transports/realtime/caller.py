@@ -51,7 +51,7 @@ class CallersSide:
 
     def __init__(self, channel: Channel, config: SessionConfig, *, keep_bytes: int, max_items: int) -> None:
         self.config = config
-        self.conversation = Conversation(self._turn_over, self.words_known, max_items=max_items)
+        self.conversation = Conversation(self._turn_over, max_items=max_items)
         self._channel = channel
         self._keep_bytes = keep_bytes
         self._decoder = Decoder(config.input_format)
@@ -63,7 +63,7 @@ class CallersSide:
         self._start_ms = 0
         self._is_lost = False  # the recogniser failed on the turn
         self._heard_s = 0.0
-        self._told: list[str] = []
+        self._told = 0  # of the words that the conversation's ``heard`` holds
 
     @property
     def received_ms(self) -> int:
@@ -109,10 +109,11 @@ class CallersSide:
             message = "Error committing input audio buffer: the buffer is empty."
             raise Refusal("input_audio_buffer_commit_empty", message, event_id=event_id)
         entry = self._entry()
-        if self._waits_for_commit:
-            entry.utterance = self.call.utterance
+        number = entry.utterance = self.call.utterance
         self._add(entry, self.conversation.commit(entry))
         self.call.commit()
+        if self.call.utterance == number:  # the pause had asked for the words already
+            entry.utterance = number - 1
 
     def clear(self) -> None:
         """The client throws away what was not committed."""
@@ -139,44 +140,59 @@ class CallersSide:
         if self._announced is None:
             self._announced = new_id("item")
             self._channel.send(events.speech_started(self._announced, self._start_ms))
+            self._tell_words()
 
     def heard(self, words: Heard) -> None:
         """Take final words of the caller; what the client has ended gets its own, the rest belong to the turn."""
         if not words.final:
             return
-        entry = self.conversation.committed_as(words.utterance)
-        if entry is not None:
-            self.words_known(entry, words.text, is_lost=words.failed)
+        entry = self.conversation.committed_with(words.utterance)
+        if entry is None:
+            self._is_lost |= words.failed
+            self.conversation.heard += [words.text] if words.text else []
+            self._tell_words()
             return
-        self._is_lost |= words.failed
-        if self._announced is not None:
-            self._tell_delta(self._announced, words.text)
+        entry.words += [words.text] if words.text else []
+        if entry.utterance == words.utterance:
+            self.words_known(entry, " ".join(entry.words), is_lost=words.failed)
 
-    def _tell_delta(self, item_id: str, text: str) -> None:
-        if self.config.transcription is not None and text:
-            delta = f" {text}" if self._told else text
-            self._told.append(text)
-            self._channel.send(events.transcription_delta(item_id, delta))
+    def _tell_words(self) -> None:
+        if self.config.transcription is None or self._announced is None:
+            return
+        heard = self.conversation.heard
+        for number in range(self._told, len(heard)):
+            delta = f" {heard[number]}" if number else heard[number]
+            self._channel.send(events.transcription_delta(self._announced, delta))
+        self._told = len(heard)
 
     # Turns.
 
     def _turn_over(self, text: str) -> None:
-        """The call has ended a turn; one without words only counts where it was told."""
-        if not text and self._announced is None:
-            return
+        """The call has ended a turn, with new words: those of what the client has committed, and of the rest."""
+        counted = self.conversation.count()
+        for entry in counted:
+            if entry.waits:
+                words = " ".join(entry.words)
+                self.words_known(entry, words or ("" if self._announced else text), is_lost=self._is_lost)
+        if counted:
+            text = " ".join(self.conversation.heard)
+        if text or self._announced is not None:
+            self._add_turn(text)
+
+    def _add_turn(self, text: str) -> None:
         self.announce()
         assert self._announced is not None
         self._channel.send(events.speech_stopped(self._announced, self.received_ms))
         entry = self._entry()
         self._add(entry, self.conversation.add(entry))
-        is_lost, self._is_lost = self._is_lost and not text, False
-        self.words_known(entry, text, is_lost=is_lost)
+        self.words_known(entry, text, is_lost=self._is_lost)
+        self._is_lost = False
 
     def turn_dropped(self) -> None:
         """The caller's sound held no words: an item without any, and no answer."""
-        if not self.conversation.count():
-            self._turn_over("")
+        self._turn_over("" if self._announced is None else " ".join(self.conversation.heard))
         self._is_lost = False
+        self._forget_words()
 
     def _entry(self) -> Entry:
         """The item of the sound so far."""
@@ -189,7 +205,7 @@ class CallersSide:
         is_whole = size <= len(self._buffer)
         audio = bytes(self._buffer[-size:]) if is_whole and size else b""
         item = Item(item_id, "message", role="user", content=(ContentPart("input_audio"),))
-        return Entry(item_id, item, audio=audio)
+        return Entry(item_id, item, audio=audio, words=self.conversation.heard.copy())
 
     def _add(self, entry: Entry, previous: str | None) -> None:
         assert entry.item is not None
@@ -199,7 +215,12 @@ class CallersSide:
         self._channel.send(events.item_done(item, previous))
         self._forget()
 
+    def _forget_words(self) -> None:
+        self.conversation.heard.clear()
+        self._told = 0
+
     def _forget(self) -> None:
+        self._forget_words()
         self._announced = None
         self._start_ms = self.received_ms
         self._buffer.clear()
@@ -247,10 +268,9 @@ class CallersSide:
         assert entry.item is not None
         index = next(n for n, part in enumerate(entry.item.content) if part.type == "input_audio")
         self.conversation.set_words(entry, text)
-        self._told.clear()
         if self.config.transcription is None or self.conversation.find(entry.id) is not entry:
             return
-        if is_lost:
+        if is_lost and not text:
             told = events.transcription_failed(entry.id, code="stt_unavailable", message=_LOST, content_index=index)
         else:
             usage = transcription_usage(round(CALL_AUDIO.seconds(len(entry.audio)), 3))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from antiphon.calls.history import History, ReplyRecord
 from antiphon.calls.speech import Speech
@@ -37,7 +37,8 @@ class Entry:
         sent: Bytes of it that were sent, 24 kHz PCM.
         limit_ms: Where the client has truncated it.
         audio: The user's sound, 24 kHz PCM, where it is kept.
-        utterance: The recogniser's number of that sound, where the client has ended it.
+        utterance: The recogniser's number of the end of that sound, where the client has ended it.
+        words: What is known of it so far.
         waits: Whether the words of the sound are still to come.
     """
 
@@ -49,7 +50,8 @@ class Entry:
     sent: int = 0
     limit_ms: int | None = None
     audio: bytes = b""
-    utterance: int | None = None
+    utterance: int = -1
+    words: list[str] = field(default_factory=list)
     waits: bool = False
 
     @property
@@ -62,17 +64,17 @@ class Conversation(History):
     """What was said and done, in the order of the items.
 
     Args:
-        turn_over: Told the new words of a turn of the caller that the call has ended by itself, if there are any.
-        words_known: Told the words of a turn that the client has ended.
+        turn_over: Told the new words of a turn of the caller that the call has ended, if there are any.
         max_items: The most items that a conversation may hold.
+
+    Attributes:
+        heard: Words of the caller that no item holds yet.
     """
 
-    def __init__(
-        self, turn_over: Callable[[str], None], words_known: Callable[[Entry, str], None], *, max_items: int
-    ) -> None:
+    def __init__(self, turn_over: Callable[[str], None], *, max_items: int) -> None:
         super().__init__()
+        self.heard: list[str] = []
         self._turn_over = turn_over
-        self._words_known = words_known
         self._max_items = max_items
         self._entries: list[Entry] = []
         self._uncounted: list[Entry] = []  # committed by the client, and not ended as a turn by the call yet
@@ -210,26 +212,14 @@ class Conversation(History):
         entry.message = message_of(entry.item)
         self._rebuild()
 
-    def committed_as(self, utterance: int) -> Entry | None:
-        """What the client has committed under this number, and still waits for its words."""
-        return next((entry for entry in self._waiting if entry.utterance == utterance), None)
+    def committed_with(self, utterance: int) -> Entry | None:
+        """What the client has committed with this utterance in it, and still waits for words."""
+        return next((entry for entry in self._uncounted if entry.waits and entry.utterance >= utterance), None)
 
-    @property
-    def _waiting(self) -> list[Entry]:
-        return [entry for entry in self._uncounted if entry.waits]
-
-    def count(self, words: str = "") -> bool:
-        """The call has done with what the client has committed; gives whether there was any.
-
-        Args:
-            words: Those of what still waits for words.
-        """
-        for entry in self._waiting:
-            self._words_known(entry, words)
-            words = ""
-        any_counted = bool(self._uncounted)
-        self._uncounted.clear()
-        return any_counted
+    def count(self) -> list[Entry]:
+        """The call has done with what the client has committed."""
+        counted, self._uncounted = self._uncounted, []
+        return counted
 
     def _rebuild(self) -> None:
         """A system item at the start belongs to the instructions; a later one stays where it was said, as told to us.
@@ -253,15 +243,13 @@ class Conversation(History):
 
     def with_user(self, text: str, fresh: str) -> list[Message]:
         """The messages as they would be with this turn of the caller."""
-        is_known = bool(self._uncounted) and not any(entry in self._entries for entry in self._waiting)
-        if is_known or not fresh:
-            return self.messages.copy()
-        return [*self.messages, Message("user", fresh)]
+        if self._uncounted and not any(entry.waits and entry in self._entries for entry in self._uncounted):
+            fresh = " ".join(self.heard)
+        return [*self.messages, Message("user", fresh)] if fresh else self.messages.copy()
 
     def hear_user(self, text: str, fresh: str) -> None:
         """A turn of the caller is over."""
-        if not self.count(fresh):
-            self._turn_over(fresh)
+        self._turn_over(fresh)
 
     def keep(self, messages: Sequence[Message]) -> None:
         """Put messages in front of the caller's words that wait for an answer."""

@@ -18,6 +18,7 @@ from antiphon.calls.log import CallLog
 from antiphon.calls.log import Entry as LogEntry
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.calls.speech import Speaker
+from antiphon.calls.stall import StallGuard
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.clock import Clock
 from antiphon.models.llm.contract import ChatClient
@@ -433,7 +434,7 @@ class RealtimeSession:
             session=session,
             tools=session.tools({}),
             clock=self._clock,
-            client_for=self._client_for,
+            client_for=lambda agent: StallGuard(self._client_for(agent), self._policy.llm_stall_s),
             instructions=terms.instructions,
             more_tools=terms.tools,
             options=terms.options,
