@@ -243,11 +243,17 @@ class Service:
             self.connections.append(connection)
             self._came.notify_all()
         reading = asyncio.create_task(connection.serve(self._answers))
+        playing = asyncio.ensure_future(script(connection))
         try:
-            await script(connection)
+            # A script that still waits for a client that has gone is over.
+            reading.add_done_callback(lambda _done: playing.cancel())
+            await playing
             await reading
         except ConnectionClosed:
             pass
+        except asyncio.CancelledError:
+            if not reading.done():
+                raise
         finally:
             reading.cancel()
 

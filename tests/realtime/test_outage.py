@@ -384,3 +384,56 @@ async def test_hours_of_outages_leave_one_conversation(clock: VirtualClock) -> N
         while not client.connected:
             await clock.sleep(0.05)
         assert client.metrics.total("reconnections_total") == 30
+
+
+@in_virtual_time
+async def test_change_that_was_refused_is_not_told_to_the_next_connection(clock: VirtualClock) -> None:
+    async def knows_better(connection: Connection) -> None:
+        await connection.greet()
+        await connection.until("session.update")
+        await connection.send("session.updated", session={})
+        for number in range(2, 5):
+            update = await connection.until("session.update", number)
+            if update["session"].get("instructions") == "Bad.":
+                await connection.refuse(update, "invalid_value")
+            else:
+                await connection.send("session.updated", session=update["session"])
+
+    async with (
+        service(knows_better, answers=False) as there,
+        RealtimeClient(there.endpoint(), {"instructions": "First."}, clock=clock) as client,
+    ):
+        for session in ({"instructions": "Bad."}, {"max_output_tokens": 7}, {"instructions": "Late."}):
+            await client.update_session(session)
+        first = there.connections[0]
+        await first.until("session.update", 4)
+        await client.wait_for("session.updated", 5, lambda event: "instructions" in event.part("session"))
+        first.drop()
+        await client.wait_for(CONNECTED, 5)
+        told = there.connections[1].got[0]["session"]
+        assert told == {
+            "type": "realtime",
+            "output_modalities": ["audio"],
+            "instructions": "Late.",
+            "max_output_tokens": 7,
+        }
+
+
+@in_virtual_time
+async def test_history_that_is_not_confirmed_holds_the_conversation_up_once(clock: VirtualClock) -> None:
+    async def configures(connection: Connection) -> None:
+        await connection.greet()
+        await connection.until("session.update")
+        await connection.send("session.updated", session={})
+
+    async with service(configures, answers=False) as there, RealtimeClient(there.endpoint(), clock=clock) as client:
+        first = there.connections[0]
+        for number in range(10):
+            await first.hears(f"u{number}", "Hello?")
+        await first.begins("r1", "a1")
+        await first.says("r1", "a1", "Yes.", bytes(480))
+        await client.wait_for("response.output_audio.delta", 5)
+        first.drop()
+        begun_s = clock.now()
+        await client.wait_for(CONNECTED, 20)
+        assert 5 <= clock.now() - begun_s <= 6

@@ -47,7 +47,8 @@ def test_fatal_words_are_found_as_code_and_as_type(code: str) -> None:
 @pytest.mark.parametrize("code", ["rate_limit_exceeded", "server_error", "inference_rate_limit_exceeded"])
 def test_passing_failures_are_worth_a_repeat(code: str) -> None:
     assert is_repeatable({"code": code})
-    assert not is_repeatable({"code": "content_filter", "type": "invalid_request_error"})
+    assert is_repeatable({"code": None, "type": code})
+    assert not is_repeatable({"code": "content_filter", "type": "server_error"})
 
 
 def test_session_is_renewed_in_a_quiet_moment_of_its_last_minute_or_at_the_last() -> None:

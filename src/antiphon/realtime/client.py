@@ -23,7 +23,7 @@ from antiphon.realtime.reconnect import Backoff
 from antiphon.realtime.renewal import Renewal
 from antiphon.realtime.responses import ResponseLedger
 from antiphon.realtime.sending import Sender
-from antiphon.realtime.session import answers_turns, bytes_per_ms, cancels_on_speech, detects_turns, merged
+from antiphon.realtime.session import Configuration, answers_turns, bytes_per_ms, cancels_on_speech, detects_turns
 from antiphon.realtime.supervisor import RENEWAL, Owner, Supervisor
 from antiphon.realtime.waiting import Condition, Waiters
 from antiphon.wire.realtime.beta import session_to_ga
@@ -87,7 +87,7 @@ class RealtimeClient:
         self._clock = clock or WallClock()
         self.metrics = ClientMetrics()
         self.conversation = ConversationState(self._clock, self.metrics)
-        self._config: dict[str, Any] = merged({"type": "realtime"}, session or {})
+        self._configuration = Configuration(session or {})
         self._session: dict[str, Any] = {}
         self._is_quiet = is_quiet
         self._responses = ResponseLedger(self.metrics)
@@ -258,10 +258,9 @@ class RealtimeClient:
 
     async def update_session(self, session: Mapping[str, Any]) -> str:
         """Change the session; without a connection the change is told to the next one."""
-        self._config = merged(self._config, session)
-        event = self._sender.identified(
-            {"type": "session.update", "session": {**session, "type": self._config["type"]}}
-        )
+        kind = self._configuration.whole["type"]
+        event = self._sender.identified({"type": "session.update", "session": {**session, "type": kind}})
+        self._configuration.ask(event["event_id"], session)
         if self.connected:
             await self.send(event)
         return str(event["event_id"])
@@ -402,8 +401,8 @@ class RealtimeClient:
     async def _configure(self, link: Link) -> None:
         """Tell the whole configuration, once more where it changed meanwhile."""
         told: dict[str, Any] | None = None
-        while told != self._config:
-            told = dict(self._config)
+        while told != self._configuration.whole:
+            told = self._configuration.take()
             # Without it, replayed text could turn a speaking model into a writing one.
             modalities = {key: self._session[key] for key in ("output_modalities",) if key in self._session}
             update = self._sender.identified({"type": "session.update", "session": {**modalities, **told}})
@@ -428,8 +427,13 @@ class RealtimeClient:
         for confirmation in confirmations:
             try:
                 await self._answer(confirmation, ADDED_S)
-            except (RequestRefused, TimeoutError) as error:
-                _log.warning("an item of the history was not taken", error_code=getattr(error, "code", "timeout"))
+            except RequestRefused as error:
+                _log.warning("an item of the history was not taken", error_code=error.code)
+            except TimeoutError:
+                _log.warning("the service does not confirm the history", items=len(confirmations))
+                break
+        for confirmation in confirmations:
+            confirmation.cancel()
 
     def _be_ready(self) -> None:
         again, now_s = self._supervisor.was_connected, self._clock.now()
@@ -513,7 +517,9 @@ class RealtimeClient:
         if event.type in ("session.created", "session.updated"):
             self._session = session_to_ga(event.part("session"))
             self._sender.audio.bytes_per_ms = bytes_per_ms(self._session, "input")
-            if event.type == "session.created":
+            if event.type == "session.updated":
+                self._configuration.agreed()
+            else:
                 self._renewal.begin(self._session.get("expires_at"), self._clock.utc().timestamp())
         elif event.type == "input_audio_buffer.committed":
             self._owes_answer = answers_turns(self._session)
@@ -532,6 +538,7 @@ class RealtimeClient:
         if error is None:
             return
         report(event, error, self.metrics)
+        self._configuration.refused(error.get("event_id"))
         fatal = fatal_error(error)
         if fatal is not None and self._link is not None:
             self._link.end(Ending(False, fatal, fatal.code))

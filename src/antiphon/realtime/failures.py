@@ -18,6 +18,7 @@ BENIGN = frozenset(
         "response_cancel_not_active",
         "input_audio_buffer_commit_empty",
         "item_delete_invalid_item_id",
+        "item_retrieve_invalid_item_id",
         "item_truncate_invalid_item_id",
     }
 )

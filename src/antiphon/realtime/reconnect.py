@@ -37,7 +37,8 @@ def fatal_code(error: Mapping[str, Any]) -> str | None:
 
 def is_repeatable(error: Mapping[str, Any]) -> bool:
     """Whether a response that failed so may go well a second later."""
-    return any(word in REPEATABLE_FAILURES or word.startswith(REPEATABLE_PREFIX) for word in _words(error))
+    word = next(iter(_words(error)), "")  # The code; a type says as much only where there is none.
+    return word in REPEATABLE_FAILURES or word.startswith(REPEATABLE_PREFIX)
 
 
 def _words(error: Mapping[str, Any]) -> list[str]:

@@ -28,6 +28,45 @@ def _merges(key: str, before: Mapping[str, Any], value: Mapping[str, Any]) -> bo
     return key in MERGED or (key == "turn_detection" and value.get("type", before.get("type")) == before.get("type"))
 
 
+class Configuration:
+    """What the session should be: what the service has agreed to, and what it was asked for since.
+
+    Args:
+        session: What it should be from the beginning.
+    """
+
+    def __init__(self, session: Mapping[str, Any]) -> None:
+        self._agreed = merged({"type": "realtime"}, session)
+        self._asked: dict[str, Mapping[str, Any]] = {}
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """All of it."""
+        result = self._agreed
+        for update in self._asked.values():
+            result = merged(result, update)
+        return dict(result)
+
+    def ask(self, event_id: str, update: Mapping[str, Any]) -> None:
+        """A change that an event tells the service."""
+        self._asked[event_id] = update
+
+    def agreed(self) -> None:
+        """The service has taken the change that it was asked for first; it answers in order."""
+        if self._asked:
+            self._agreed = merged(self._agreed, self._asked.pop(next(iter(self._asked))))
+
+    def refused(self, event_id: object) -> None:
+        """The service has refused what an event told it; so would the next connection."""
+        if isinstance(event_id, str):
+            self._asked.pop(event_id, None)
+
+    def take(self) -> dict[str, Any]:
+        """All of it, for a new connection, whose first answer is to all of it."""
+        self._agreed, self._asked = self.whole, {}
+        return dict(self._agreed)
+
+
 def audio_part(session: Mapping[str, Any], side: str) -> Mapping[str, Any]:
     """``audio.input`` or ``audio.output`` of a session; empty where there is none."""
     audio = session.get("audio")
