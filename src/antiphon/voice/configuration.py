@@ -50,7 +50,7 @@ def session_of(
     Raises:
         ConfigurationError: The file of instructions cannot be read.
     """
-    chosen = settings.model_fields_set if settings.provider == "antiphon" else settings.model_fields.keys()
+    chosen = settings.model_fields_set if settings.provider == "antiphon" else type(settings).model_fields.keys()
     sound_in: dict[str, Any] = {"format": dict(_FORMAT)}
     if settings.turn_detection == "none":
         sound_in["turn_detection"] = None

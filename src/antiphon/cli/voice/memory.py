@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from antiphon.errors import ConfigurationError
 from antiphon.settings_voice import load_voice_settings
@@ -31,5 +32,5 @@ def show_memory(path: Path | None) -> None:
     console.print(synopsis or "none", markup=False)
     table = Table("fact", "value", "since", box=None)
     for key, fact in sheet.facts.items():
-        table.add_row(key, fact.value, fact.updated_at.strftime("%Y-%m-%d %H:%M"))
+        table.add_row(Text(key), Text(fact.value), fact.updated_at.strftime("%Y-%m-%d %H:%M"))
     console.print(table if len(sheet) else "No facts.")
