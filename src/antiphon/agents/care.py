@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from antiphon.agents.approval import Approvals
@@ -67,6 +67,11 @@ def direct_answer(
 def left_to_caller(calls: Sequence[FunctionCall], tools: Mapping[str, FunctionTool]) -> set[str]:
     """The ids of the calls whose tools are only declared."""
     return {call.call_id for call in calls if call.name in tools and tools[call.name].is_declared_only}
+
+
+def waits_for(request: ApprovalRequest, tools: bool | Container[str]) -> bool:
+    """Whether a run ends until a person has decided on this: ``tools`` are those whose calls do so, or all or none."""
+    return tools if isinstance(tools, bool) else (request.within or request.call).name in tools
 
 
 async def ask_for_approval(

@@ -9,14 +9,14 @@ or an exception.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.approval import Decision
-from antiphon.agents.care import Acts, ask_for_approval, direct_answer, left_to_caller
+from antiphon.agents.care import Acts, ask_for_approval, direct_answer, left_to_caller, waits_for
 from antiphon.agents.deadline import Deadline, OutOfTime
 from antiphon.agents.decided import PASSED_ON, messages_of_decided, note_questions, start_decided
 from antiphon.agents.handoff import Accepted, own_part, settle_handoffs, team_of
@@ -74,7 +74,7 @@ class Run:
             those that have a result.
         keep_tools: When the run is ended early, calls that run go on to their end. Else they are cancelled.
         team: Agents that handoffs may name, besides those of the session.
-        wait_for_approval: End the run when a call needs a person. Else the model is told that it was passed on.
+        wait_for_approval: Whether a call that needs a person ends the run, or of which tools; else it is passed on.
         trace: Of the turn that this run is part of; the run makes its own where runs are watched.
     """
 
@@ -99,7 +99,7 @@ class Run:
         team: Sequence[Agent] = (),
         decided: Sequence[Decision] = (),
         keep_tools: bool = False,
-        wait_for_approval: bool = True,
+        wait_for_approval: bool | Container[str] = True,
         trace: RunTrace | None = None,
     ) -> None:
         self.agent = agent
@@ -366,7 +366,7 @@ class Run:
         self.requests.append(request)
         if self.trace is not None:
             self.trace.ask(request)
-        if self._wait_for_approval:
+        if waits_for(request, self._wait_for_approval):
             open_ids.add(request.call.call_id)
         else:
             settled[request.call.call_id] = result_of(request.call, "pending", PASSED_ON)
@@ -436,7 +436,7 @@ class Run:
 
     def _is_over(self) -> bool:
         """Whether the run ends with this step's calls; also notes the limits that are met."""
-        if self.requests and self._wait_for_approval:
+        if any(waits_for(request, self._wait_for_approval) for request in self.requests):
             self.finish = "input_required"
         elif self._is_left_to_caller:
             self.finish = "tool_calls"
@@ -462,7 +462,7 @@ class Run:
 
     def _record_results(self, results: Sequence[FunctionResult | None]) -> None:
         """Add one tool message per call, in the calls' order. One that goes on gives its result later."""
-        answered = note_questions(self, results, stay_open=self._wait_for_approval)
+        answered = note_questions(self, results, stay_open=self._wait_for_approval is True)
         for result in answered:
             if result is not None:
                 self._add(tool_message(result))

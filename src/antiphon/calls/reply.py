@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from antiphon.agents.approval import Decision
 from antiphon.agents.run import Run
 from antiphon.calls.clauses import Clause, ClauseSplitter
 from antiphon.calls.speech import Speech
 from antiphon.errors import AntiphonException
 from antiphon.models.llm.content import ToolFinished
-from antiphon.models.llm.contract import ChatOptions
+from antiphon.models.llm.contract import ChatClient, ChatOptions
 from antiphon.models.llm.messages import Message
 from antiphon.tools.tool import FunctionTool
 
 _AHEAD_S = 20.0
 """The voice makes no more sound than this before it is heard: most of a long answer is never listened to."""
+
+
+Fit = Callable[[Sequence[Message], ChatClient], Sequence[Message]]
+"""Gives the part of a conversation that a model is to get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +31,24 @@ class ReplyTerms:
 
     Attributes:
         instructions: In place of the agent's own.
-        tools: Besides the agent's own; one that is only declared ends the reply, and the application gives its result.
+        variables: Values for the agent's own, where they are a template, over those of the session.
+        tools: Besides the agent's own. A call of one that is only declared, or that has to be approved, ends the reply:
+            the application gives its result, or the decision.
         options: What is not None overrules the agent's options.
         is_silent: The reply is written and not spoken.
         context: What it answers, in place of the conversation.
+        decided: Calls that the application has decided on; they run before the model is asked.
+        fit: Makes the conversation short enough for a model, or raises where that must not be done.
     """
 
     instructions: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
     tools: tuple[FunctionTool, ...] = ()
     options: ChatOptions | None = None
     is_silent: bool = False
     context: tuple[Message, ...] | None = None
+    decided: tuple[Decision, ...] = ()
+    fit: Fit | None = None
 
 
 _PLAIN = ReplyTerms()

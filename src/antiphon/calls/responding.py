@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -147,15 +147,18 @@ class Responding:
             self._prefilling = None
 
     async def _instructed(self, terms: ReplyTerms) -> str:
-        return await self._rendered() if terms.instructions is None else terms.instructions
-
-    async def _rendered(self) -> str:
+        if terms.instructions is not None:
+            return terms.instructions
+        if terms.variables:
+            return await self._render(terms.variables)
         if self._instructions is None:
-            session = self._session
-            self._instructions = await instructions_for(
-                self._agent, session_id=session.id, session=session, variables=session.variables
-            )
+            self._instructions = await self._render({})
         return self._instructions
+
+    async def _render(self, variables: Mapping[str, str]) -> str:
+        session = self._session
+        values = {**session.variables, **variables}
+        return await instructions_for(self._agent, session_id=session.id, session=session, variables=values)
 
     def speculate(self, text: str, fresh: str) -> None:
         """Try an answer to words that may be the whole turn."""
@@ -203,6 +206,7 @@ class Responding:
     def note_result(self, call: FunctionCall, result: FunctionResult) -> None:
         """A call has its result, in its turn or after it."""
         self._history.add_result(result)
+        self._watcher.call_finished(result)
         if result.status != "pending":
             self._log.append(executed(call, result))
 
@@ -240,6 +244,8 @@ class Responding:
 
     async def _stream(self, reply: Reply, messages: Sequence[Message]) -> None:
         agent, session = self._agent, self._session
+        if reply.terms.fit is not None:
+            messages = reply.terms.fit(messages, self._client_for(agent))
         context = RunContext(agent, session.id, session.variables, session, messages)
         await tell_before(agent.context_providers, context)
         reply.kept = context.kept
@@ -263,7 +269,7 @@ class Responding:
         while reply.unvoiced:
             await self._clock.sleep(_LOOK_AGAIN_S)
             await self._speak(reply, [])
-        has_answer = reply.has_sound or reply.terms.is_silent or run.finish == "tool_calls"
+        has_answer = reply.has_sound or reply.terms.is_silent or run.finish in ("tool_calls", "input_required")
         if reply.text and not has_answer:
             raise AgentInvalidResponseException("The model had nothing to say.", code="empty_reply")
 
@@ -297,7 +303,8 @@ class Responding:
             fence=reply.committed,
             limits=self._agent.limits or _VOICE_LIMITS,
             keep_tools=True,
-            wait_for_approval=False,
+            decided=reply.terms.decided,
+            wait_for_approval={tool.name for tool in reply.terms.tools},
         )
 
     async def _follow(self, reply: Reply, run: Run, messages: Sequence[Message]) -> None:
@@ -362,10 +369,12 @@ class Responding:
         if filler.type == "filler" and not reply.waits:
             self._say_filler(filler.text)
 
-    async def _approval(self, _reply: Reply, update: AgentResponseUpdate) -> None:
+    async def _approval(self, reply: Reply, update: AgentResponseUpdate) -> None:
+        """A person is asked; the application, which sees its own calls, asks for those itself."""
         request = update.contents[0]
         assert request.type == "approval_request"
-        self._asked(request)
+        if request.call.name not in {tool.name for tool in reply.terms.tools}:
+            self._asked(request)
 
     async def _handed_off(self, reply: Reply, update: AgentResponseUpdate) -> None:
         """Another agent goes on, in a speech and a voice of its own."""

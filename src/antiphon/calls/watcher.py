@@ -8,7 +8,7 @@ from typing import Protocol
 from antiphon.calls.floor import Heard
 from antiphon.calls.reply import Reply
 from antiphon.calls.speech import Speech
-from antiphon.models.llm.content import FunctionCall
+from antiphon.models.llm.content import FunctionCall, FunctionResult
 
 
 class ReplyWatcher(Protocol):
@@ -24,6 +24,10 @@ class ReplyWatcher(Protocol):
 
     def reply_calls(self, reply: Reply, calls: Sequence[FunctionCall]) -> None:
         """The model asks for tools."""
+        ...
+
+    def call_finished(self, result: FunctionResult) -> None:
+        """A call of a reply has its result, also after the reply."""
         ...
 
     def reply_made(self, reply: Reply) -> None:
@@ -57,6 +61,9 @@ class Unwatched:
         """Nobody asks."""
 
     def reply_calls(self, reply: Reply, calls: Sequence[FunctionCall]) -> None:
+        """Nobody asks."""
+
+    def call_finished(self, result: FunctionResult) -> None:
         """Nobody asks."""
 
     def reply_made(self, reply: Reply) -> None:

@@ -98,7 +98,11 @@ def _made(tool: Tool, name: str, options: Options, mode: ApprovalMode, call: Cal
         approval_mode=mode,
         timeout_s=options.timeout_s,
         kind="mcp",
-        metadata={"server": options.name, "tool": tool.name},
+        metadata={
+            "server": options.name,
+            "tool": tool.name,
+            "annotations": tool.annotations.model_dump(by_alias=True, exclude_none=True) if tool.annotations else {},
+        },
     )
 
 

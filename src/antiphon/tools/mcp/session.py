@@ -143,13 +143,17 @@ class Session:
             raise
 
     async def aclose(self) -> None:
-        """End the connection and wait until nothing of it is left."""
+        """End the connection and wait until nothing of it is left. Who stops waiting tears it down."""
         if self._task.done() or self.elsewhere:
             return  # a loop that ends takes the connection with it
         self.end()
         if not self._ready.done():
             self._task.cancel()
-        _, late = await asyncio.wait({self._task}, timeout=_CLOSE_S)
+        try:
+            _, late = await asyncio.wait({self._task}, timeout=_CLOSE_S)
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
         if late:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_CLOSE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 
 import structlog
@@ -12,6 +13,7 @@ from antiphon.calls.speech import Speech
 from antiphon.calls.voice import Voice
 from antiphon.errors import AntiphonException
 from antiphon.models.llm.content import FunctionCall
+from antiphon.tools.tool import FunctionTool
 from antiphon.transports.realtime.responses import Response, is_json_object
 from antiphon.transports.realtime.sound import CALL_AUDIO
 
@@ -20,14 +22,14 @@ _log = structlog.get_logger(__name__)
 _PIECE = CALL_AUDIO.frame_bytes(100)
 
 
-async def answer_aside(response: Response, run: Run, voice: Voice, *, client_tools: frozenset[str]) -> None:
+async def answer_aside(response: Response, run: Run, voice: Voice, *, tools: Sequence[FunctionTool]) -> None:
     """Make a response to its end; it always ends with ``response.done``.
 
     Args:
         response: Begun.
         run: The agent's loop for it.
         voice: Speaks it where it is to be spoken.
-        client_tools: Names of the functions that the client runs.
+        tools: What the model may call beside the agent's own: the client's functions, and tools of MCP servers.
     """
     try:
         async with aclosing(run.updates()) as updates:
@@ -37,11 +39,15 @@ async def answer_aside(response: Response, run: Run, voice: Voice, *, client_too
                 if content.type == "text":
                     await writer.write(update.text)
                 elif content.type == "function_call":
-                    _call(response, [each for each in update.contents if isinstance(each, FunctionCall)], client_tools)
+                    _call(response, [each for each in update.contents if isinstance(each, FunctionCall)], tools)
+                elif content.type == "tool_finished":
+                    response.call_finished(content.result)
             await writer.close()
     except AntiphonException as error:
         response.failure = error
-    except Exception:  # Somebody else's code (instructions, a provider) is at fault; the response must end all the same.
+    except (
+        Exception
+    ):  # Somebody else's code (instructions, a provider) is at fault; the response must end all the same.
         _log.exception("reply_failed", response_id=response.id)
         response.failure = AntiphonException("The answer broke off.", code="engine_error")
     response.usage = run.usage
@@ -49,9 +55,14 @@ async def answer_aside(response: Response, run: Run, voice: Voice, *, client_too
     response.finish_made()
 
 
-def _call(response: Response, calls: list[FunctionCall], client_tools: frozenset[str]) -> None:
+def _call(response: Response, calls: list[FunctionCall], tools: Sequence[FunctionTool]) -> None:
     for call in calls:
-        if call.name in client_tools and is_json_object(call.arguments):
+        tool = next((each for each in tools if each.name == call.name), None)
+        if tool is None:
+            continue
+        if tool.kind == "mcp":
+            response.call_mcp(call, tool)
+        elif is_json_object(call.arguments):
             response.call(call)
 
 

@@ -59,6 +59,14 @@ class Entry:
         """Length of the sound that was sent, rounded up."""
         return -(-self.sent // PCM_BYTES_PER_MS)
 
+    @property
+    def call_ids(self) -> frozenset[str]:
+        """The calls that the model reads here, or whose result it does."""
+        if self.message is None:
+            return frozenset()
+        answered = () if self.message.result is None else (self.message.result.call_id,)
+        return frozenset((*answered, *(call.call_id for call in self.message.calls)))
+
 
 class Conversation(History):
     """What was said and done, in the order of the items.
@@ -153,11 +161,9 @@ class Conversation(History):
         self._entries.remove(entry)
         if entry.number:
             self._gone.add(entry.number)
-        call_id = entry.item.call_id if entry.item is not None else None
-        if call_id is not None:
-            for other in self._entries:
-                if other.item is not None and other.item.call_id == call_id:
-                    other.message = None
+        for other in self._entries:
+            if not entry.call_ids.isdisjoint(other.call_ids):
+                other.message = None
         self._rebuild()
 
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> int:
@@ -261,16 +267,17 @@ class Conversation(History):
         self._rebuild()
 
     def call_tools(self, calls: Sequence[FunctionCall], author: str = "") -> None:
-        """Calls that the client does not see; the others stand here already."""
-        shown = {entry.item.call_id for entry in self._entries if entry.item is not None and entry.item.call_id}
-        hidden = [call for call in calls if call.call_id not in shown]
+        """Calls that the client does not see, or does not run: their results follow."""
+        items = {call_id: entry.item for entry in self._entries if entry.item for call_id in entry.call_ids}
+        hidden = [call for call in calls if call.call_id not in items]
+        self._open_calls |= {call.call_id for call in calls if call.call_id in items and _is_mcp(items[call.call_id])}
         if hidden:
             self._entries.append(Entry("", message=Message("assistant", hidden, author_name=author or None)))
             self._open_calls |= {call.call_id for call in hidden}
             self._rebuild()
 
     def add_result(self, result: FunctionResult) -> None:
-        """The result of a call of the agent's own tools."""
+        """The result of a call that was not the client's to run."""
         if result.call_id in self._open_calls:
             self._open_calls.remove(result.call_id)
             self._entries.append(Entry("", message=tool_message(result)))
@@ -282,16 +289,33 @@ class Conversation(History):
         if record.speech in self._gone:
             return
         author = record.author or None
-        message = Message("assistant", record.heard, author_name=author, interrupted=record.interrupted)
         entry = next((entry for entry in self._entries if entry.number == record.speech), None)
+        heard = record.heard
+        if entry is not None and entry.speech is None:
+            entry, heard = self._last_written(record)
+        message = Message("assistant", heard, author_name=author, interrupted=record.interrupted) if heard else None
         if entry is None:
-            if record.heard:
+            if message is not None:
                 self._entries.append(Entry("", message=message))
         elif entry.limit_ms is not None:
             self._cut(entry)
         else:
-            entry.message = message if record.heard else None
+            entry.message = message
         self._rebuild()
+
+    def _last_written(self, record: ReplyRecord) -> tuple[Entry, str]:
+        """The last piece of a written reply and its words; each call in the midst of a reply begins another one."""
+        *pieces, last = [entry for entry in self._entries if entry.number == record.speech]
+        words = record.heard
+        for piece in pieces:
+            assert piece.item is not None
+            piece.message = message_of(piece.item)
+            words = words.removeprefix(piece.message.text.strip() if piece.message else "").strip()
+        return last, words
+
+
+def _is_mcp(item: Item) -> bool:
+    return item.type in ("mcp_call", "mcp_approval_request")
 
 
 def message_of(item: Item) -> Message | None:

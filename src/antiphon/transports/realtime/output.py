@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from antiphon.calls.speech import Speech
-from antiphon.models.llm.content import FunctionCall
+from antiphon.models.llm.content import FunctionCall, FunctionResult
 from antiphon.models.llm.messages import Message
 from antiphon.transports.realtime.channel import Channel
 from antiphon.transports.realtime.conversation import Conversation, Entry
@@ -165,6 +165,78 @@ class Written(Output):
         part = part_object(ContentPart("output_text", text=text))
         self._send(events.content_part_done(self._response_id, self.id, part, **at))
         self._done(self._change(status=status, content=(ContentPart("output_text", text=text),)))
+
+
+class McpAsked(Output):
+    """A call of an MCP server's tool that the client has to approve."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        conversation: Conversation | None,
+        *,
+        call: FunctionCall,
+        name: str,
+        extra: Mapping[str, Any],
+        **of: Any,
+    ) -> None:
+        item = Item(new_id("mcpr"), "mcp_approval_request", name=name, arguments=call.arguments, extra=extra)
+        super().__init__(channel, conversation, entry=Entry(item.id, item, Message("assistant", call)), **of)
+        self._done(item)
+
+    def finish(self, status: Status) -> None:
+        """It is done already."""
+
+
+class McpCalled(Output):
+    """A call of an MCP server's tool: it runs here.
+
+    Attributes:
+        call_id: The model's id of it.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        conversation: Conversation | None,
+        *,
+        call: FunctionCall,
+        name: str,
+        extra: Mapping[str, Any],
+        **of: Any,
+    ) -> None:
+        item = Item(new_id("mcp"), "mcp_call", status="in_progress", name=name, arguments="", extra=extra)
+        super().__init__(channel, conversation, entry=Entry(item.id, item, Message("assistant", call)), **of)
+        self.call_id = call.call_id
+        self._change(arguments=call.arguments)
+        at = {"output_index": self._index}
+        self._send(events.mcp_arguments_delta(self._response_id, self.id, call.arguments, **at))
+        self._send(events.mcp_arguments_done(self._response_id, self.id, call.arguments, **at))
+        self._send(events.mcp_call(self.id, "in_progress", **at))
+
+    def answer(self, result: FunctionResult) -> None:
+        """Close it with what came of it."""
+        if result.status == "ok":
+            self._change(output=result.text, status="completed")
+        else:
+            self._fail(result.text)
+        self._end("completed" if result.status == "ok" else "failed")
+
+    def finish(self, status: Status) -> None:
+        """Close it, unless it is closed; what comes of it is for the model only."""
+        if not self.is_done:
+            self._fail("The response ended before the tool did.")
+            self._end("failed")
+
+    def _fail(self, message: str) -> None:
+        assert self.entry.item is not None
+        error = {"type": "tool_execution_error", "message": message}
+        self._change(status="incomplete", extra={**self.entry.item.extra, "error": error})
+
+    def _end(self, state: events.McpState) -> None:
+        assert self.entry.item is not None
+        self._send(events.mcp_call(self.id, state, output_index=self._index))
+        self._done(self.entry.item)
 
 
 class Called(Output):

@@ -17,10 +17,11 @@ from antiphon.calls.floor import Heard
 from antiphon.calls.reply import Reply
 from antiphon.calls.speech import Speech
 from antiphon.errors import AntiphonException
-from antiphon.models.llm.content import FunctionCall, Usage
+from antiphon.models.llm.content import FunctionCall, FunctionResult, Usage
+from antiphon.tools.tool import FunctionTool
 from antiphon.transports.realtime.channel import Channel
 from antiphon.transports.realtime.conversation import Conversation, Entry
-from antiphon.transports.realtime.output import Called, Output, Spoken, Status, Written
+from antiphon.transports.realtime.output import Called, McpAsked, McpCalled, Output, Spoken, Status, Written
 from antiphon.transports.realtime.playback import Playback
 from antiphon.transports.realtime.sound import CALL_AUDIO
 from antiphon.wire.realtime import events
@@ -111,6 +112,33 @@ class Response:
         """Ask the client to run a function."""
         self._finish_outputs("completed")
         self._outputs.append(Called(self._channel, self._conversation, call=call, **self._of()))
+
+    def call_mcp(self, call: FunctionCall, tool: FunctionTool) -> None:
+        """Tell of a call of an MCP server's tool, which runs unless the client has to approve it."""
+        self._finish_outputs("completed")
+        if not is_json_object(call.arguments):
+            call = msgspec.structs.replace(call, arguments="{}")  # the model is told what was wrong
+        kind = McpCalled if tool.approval_mode == "never_require" else McpAsked
+        self._add_mcp(kind, call, name=tool.metadata["tool"], extra={"server_label": tool.metadata["label"]})
+
+    def run_approved(self, call: FunctionCall) -> None:
+        """Tell that a call runs which the client has approved."""
+        assert self._conversation is not None
+        asked = next((entry for entry in self._conversation if call.call_id in entry.call_ids), None)
+        if asked is None or asked.item is None or asked.item.name is None:
+            return  # the client has deleted it
+        asked.message = None  # the call takes its place
+        extra = {"approval_request_id": asked.id, **asked.item.extra}
+        self._add_mcp(McpCalled, call, name=asked.item.name, extra=extra)
+
+    def _add_mcp(self, kind: type[McpCalled | McpAsked], call: FunctionCall, **item: Any) -> None:
+        self._outputs.append(kind(self._channel, self._conversation, call=call, **item, **self._of()))
+
+    def call_finished(self, result: FunctionResult) -> None:
+        """Tell what came of a call of an MCP server's tool."""
+        for output in self._outputs:
+            if isinstance(output, McpCalled) and output.call_id == result.call_id and not output.is_done:
+                output.answer(result)
 
     def _finish_outputs(self, status: Status) -> None:
         for output in self._outputs:
@@ -267,6 +295,9 @@ class Responses:
     def reply_began(self, reply: Reply) -> None:
         """A reply is sure."""
         response = self._begin(reply)
+        for decision in reply.terms.decided:
+            if decision.result is None:
+                response.run_approved(decision.call)
         if reply.terms.is_silent and reply.speech.generated:
             response.write(reply.speech.number, reply.speech.generated)
 
@@ -277,15 +308,18 @@ class Responses:
             response.write(reply.speech.number, text)
 
     def reply_calls(self, reply: Reply, calls: Sequence[FunctionCall]) -> None:
-        """The client is asked to run its functions; the agent's own run here and are not told."""
+        """The client is asked to run its functions; the agent's own tools run here and are not told."""
         response = self.active
         if response is None or response.reply is not reply:
             return
-        names = {tool.name for tool in reply.terms.tools}
+        tools = {tool.name: tool for tool in reply.terms.tools}
         for call in calls:
-            if call.name not in names:
+            tool = tools.get(call.name)
+            if tool is None:
                 continue
-            if is_json_object(call.arguments):
+            if tool.kind == "mcp":
+                response.call_mcp(call, tool)
+            elif is_json_object(call.arguments):
                 response.call(call)
             else:
                 _log.warning(
@@ -293,6 +327,11 @@ class Responses:
                 )
                 message = "The model called a function with arguments that are no JSON object."
                 response.failure = AntiphonException(message, code="invalid_function_arguments")
+
+    def call_finished(self, result: FunctionResult) -> None:
+        """A tool has run."""
+        if self.active is not None:
+            self.active.call_finished(result)
 
     def reply_made(self, reply: Reply) -> None:
         """Nothing more is written of a reply; it is done when its sound is sent."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.approval import Decision
+from antiphon.agents.compaction.tokens import TokenCounter
 from antiphon.agents.run import Run
 from antiphon.agents.session import AgentSession
 from antiphon.calls.call import Call, CallModels
@@ -17,10 +19,12 @@ from antiphon.calls.events import SessionEnded, UserSpeechStarted
 from antiphon.calls.log import CallLog
 from antiphon.calls.log import Entry as LogEntry
 from antiphon.calls.policy import CallPolicy, TurnPolicy
+from antiphon.calls.reply import ReplyTerms
 from antiphon.calls.speech import Speaker
 from antiphon.calls.stall import StallGuard
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.clock import Clock
+from antiphon.errors import AntiphonException
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.messages import Message
 from antiphon.transports.realtime import manners
@@ -30,9 +34,11 @@ from antiphon.transports.realtime.channel import Channel
 from antiphon.transports.realtime.conversation import Conversation, Entry, base64_of, message_of
 from antiphon.transports.realtime.inlet import Inlet
 from antiphon.transports.realtime.line import Player, RealtimeLine
+from antiphon.transports.realtime.mcp import McpServers, check_answer, decisions
 from antiphon.transports.realtime.responses import Response, Responses
 from antiphon.transports.realtime.sound import CALL_AUDIO, Decoder, Encoder
-from antiphon.transports.realtime.terms import reply_terms
+from antiphon.transports.realtime.terms import check_prompt, reply_terms
+from antiphon.transports.realtime.truncation import fit_by
 from antiphon.wire.realtime import events
 from antiphon.wire.realtime.client_events import (
     AudioClear,
@@ -184,6 +190,7 @@ class RealtimeSession:
                 call = tasks.create_task(self._call.run(), name=f"{self.id} call")
                 await asyncio.sleep(0)  # The call is up after its first step.
                 ready()
+                self._mcp.replace(self.config.tools)
                 ended = await call
                 self._tasks = None
                 for task in self._working:
@@ -194,6 +201,7 @@ class RealtimeSession:
             watch()
             if self._idle_timer is not None:
                 self._idle_timer.cancel()
+            await self._mcp.aclose()
         return ended
 
     def introduce(self, send: Callable[[Mapping[str, Any]], None]) -> None:
@@ -294,8 +302,10 @@ class RealtimeSession:
         config, _ = merged(
             self.config, event.session, strict=self._limits.strict, voice_locked=self.responses.has_spoken
         )
+        check_prompt(config.prompt, self.agent.name, "session.prompt")
         self._apply(config, is_silent=False)
         self._channel.send(events.session_updated(self._object()))
+        self._mcp.replace(config.tools)
 
     def _apply(self, config: SessionConfig, *, is_silent: bool) -> None:
         self.config = self._caller.config = config
@@ -304,9 +314,24 @@ class RealtimeSession:
         if adopted != self._adopted:
             self._adopted = adopted
             self._call.adopt(turn, detects=adopted[1], threshold=adopted[2])
-        terms = reply_terms(response_config(config, {}), agent_instructions=config.default_instructions)
+        self._go_by(config)
+
+    def _go_by(self, config: SessionConfig) -> None:
+        terms = self._terms(response_config(config, {}))
         voice = self._call.agent.voice if config.voice == config.default_voice else config.voice
         self._call.go_by(terms, voice=voice, speed=config.speed)
+
+    def _terms(
+        self, config: ResponseConfig, *, context: list[Message] | None = None, decided: Sequence[Decision] = ()
+    ) -> ReplyTerms:
+        return reply_terms(
+            config,
+            agent_instructions=self.config.default_instructions,
+            context=context,
+            mcp=self._mcp.tools_of(config.tools),
+            decided=decided,
+            fit=fit_by(self.config.truncation, config, counter=self._counter),
+        )
 
     def _object(self) -> dict[str, Any]:
         return session_object(self.config, session_id=self.id, expires_at=self._expires_at)
@@ -324,6 +349,7 @@ class RealtimeSession:
 
     def _create_item(self, event: ItemCreate) -> None:
         item = read_item(event.item, strict=self._limits.strict)
+        check_answer(item, self.conversation)
         entry = self.conversation.create(item, event.previous_item_id)
         entry.audio = Decoder(self.config.input_format).feed(entry.audio)
         assert entry.item is not None
@@ -375,33 +401,43 @@ class RealtimeSession:
         if self.config.kind == "transcription":
             raise invalid_value("Cannot create a response on a transcription session", "type")
         config = response_config(self.config, event.response, strict=self._limits.strict)
+        check_prompt(config.prompt, self.agent.name, "response.prompt")
         context = None if config.input is None else self._context(config.input)
         if config.conversation == "none":
-            self._answer_aside(config, context)
+            if len(self._asides) >= _ASIDES:
+                message = f"{_ASIDES} responses beside the conversation run: wait for one."
+                raise Refusal("too_many_responses", message)
+            self._answer_aside(config, context, self._listing(config))
             return
         if self.responses.active is not None or self._asked is not None:
             message = "Conversation already has an active response in progress: wait until it is done."
             raise Refusal("conversation_already_has_active_response", message)
+        listing = self._listing(config)
         self._asked = config
         self._someone_acts()
-        if self._transcribing:
-            self._spawn(self._respond_after(tuple(self._transcribing), config, context))
+        if self._transcribing or listing:
+            self._spawn(self._respond_after((*self._transcribing, *listing), config, context))
         else:
             self._respond(config, context)
 
     async def _respond_after(
-        self, words: tuple[asyncio.Task[None], ...], config: ResponseConfig, context: list[Message] | None
+        self, work: tuple[asyncio.Task[None], ...], config: ResponseConfig, context: list[Message] | None
     ) -> None:
-        """The words of sound that the client has put into the conversation are still being recognised."""
-        await asyncio.wait(words)
+        """Words of sound in the conversation are still being recognised, or the response's own tools be listed."""
+        await asyncio.wait(work)
         if self._asked is config:
             self._respond(config, context)
 
     def _respond(self, config: ResponseConfig, context: list[Message] | None) -> None:
-        terms = reply_terms(config, agent_instructions=self.config.default_instructions, context=context)
+        decided = decisions(self.conversation, self._call.session.approvals, now=self._clock.utc())
+        terms = self._terms(config, context=context, decided=decided)
         if terms.is_silent:
             self._apply(self.config, is_silent=True)
         self._call.respond(terms)
+
+    def _listing(self, config: ResponseConfig) -> list[asyncio.Task[None]]:
+        """What a response waits for that brings MCP servers of its own: their tools."""
+        return [] if config.tools == self.config.tools else self._mcp.add(config.tools)
 
     def _next_config(self) -> ResponseConfig:
         config, self._asked = self._asked, None
@@ -422,21 +458,41 @@ class RealtimeSession:
                 messages.append(message)
         return messages
 
-    def _answer_aside(self, config: ResponseConfig, context: list[Message] | None) -> None:
-        if len(self._asides) >= _ASIDES:
-            raise Refusal("too_many_responses", f"{_ASIDES} responses beside the conversation run: wait for one.")
-        terms = reply_terms(config, agent_instructions=self.config.default_instructions)
+    def _answer_aside(
+        self, config: ResponseConfig, context: list[Message] | None, listing: list[asyncio.Task[None]]
+    ) -> None:
+        messages = self.conversation.messages.copy() if context is None else context
+        response = Response(self._channel, config, conversation=None, conversation_id=None)
+        task = self._spawn(self._make_aside(response, messages, listing))
+        self._asides[response.id] = response, task
+        task.add_done_callback(lambda _: self._asides.pop(response.id, None))
+
+    async def _make_aside(self, response: Response, messages: list[Message], listing: list[asyncio.Task[None]]) -> None:
+        if listing:
+            await asyncio.wait(listing)
+        config = response.config
+        terms = self._terms(config)
+        # What the client would have to approve is not offered: it has no way to answer.
+        tools = [tool for tool in terms.tools if tool.approval_mode == "never_require"]
         agent = self._call.agent
+        if terms.fit is not None:
+            try:
+                messages = list(terms.fit(messages, self._client_for(agent)))
+            except AntiphonException as error:
+                response.failure = error
+                response.finish_made()
+                return
         session = AgentSession(variables=self._call.session.variables, clock=self._clock)
         run = Run(
             agent,
-            self.conversation.messages.copy() if context is None else context,
+            messages,
             session=session,
             tools=session.tools({}),
             clock=self._clock,
             client_for=lambda agent: StallGuard(self._client_for(agent), self._policy.llm_stall_s),
             instructions=terms.instructions,
-            more_tools=terms.tools,
+            variables=terms.variables,
+            more_tools=tools,
             options=terms.options,
         )
         voice = Voice(
@@ -447,11 +503,7 @@ class RealtimeSession:
             timeout_s=self._policy.tts_timeout_s,
             phrase_timeout_s=self._policy.tts_timeout_s,
         )
-        response = Response(self._channel, config, conversation=None, conversation_id=None)
-        work = answer_aside(response, run, voice, client_tools=frozenset(tool.name for tool in terms.tools))
-        task = self._spawn(work)
-        self._asides[response.id] = response, task
-        task.add_done_callback(lambda _: self._asides.pop(response.id, None))
+        await answer_aside(response, run, voice, tools=tools)
 
     def _speaker_of(self, config: ResponseConfig) -> Speaker:
         agent = self._call.agent

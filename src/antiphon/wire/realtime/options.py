@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -22,7 +23,16 @@ MAX_SCHEMA = 65_536
 MAX_NAME = 512
 """Longest name, URL's label or other short text, in characters."""
 
+MAX_URL = 8_192
+"""Longest URL of a server, in characters."""
+
+MAX_SERVERS = 16
+"""MCP servers of a session or a response."""
+
 _PCM_HZ = 24_000
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_OWN_HEADERS = frozenset({"connection", "content-length", "content-type", "host", "te", "transfer-encoding", "upgrade"})
 _SECRET_KEYS = frozenset({"authorization", "headers"})
 
 
@@ -126,10 +136,16 @@ def read_tools(fields: Fields, name: str = "tools") -> tuple[dict[str, Any], ...
     if not isinstance(values, list) or len(values) > MAX_TOOLS:
         raise fields.refuse(name, f"must be a list of at most {MAX_TOOLS} tools")
     path = fields.where(name)
-    return tuple(
+    tools = tuple(
         _read_tool(Fields(value, f"{path}[{index}]", strict=fields.strict, parent=fields))
         for index, value in enumerate(values)
     )
+    labels = [tool["server_label"] for tool in tools if tool["type"] == "mcp"]
+    if len(labels) > MAX_SERVERS:
+        raise fields.refuse(name, f"must hold at most {MAX_SERVERS} MCP servers")
+    if len(set(labels)) < len(labels):
+        raise fields.refuse(name, "must give each MCP server a server_label of its own")
+    return tools
 
 
 def tool_objects(tools: tuple[Mapping[str, Any], ...]) -> list[dict[str, Any]]:
@@ -163,8 +179,8 @@ def _read_mcp(fields: Fields) -> dict[str, Any]:
             raise fields.refuse(name, "is not served here: give the server's URL as server_url")
     server: dict[str, Any] = {
         "server_label": fields.needed_text("server_label", limit=MAX_NAME),
-        "server_url": fields.needed_text("server_url"),
-        "authorization": fields.text("authorization"),
+        "server_url": _read_url(fields),
+        "authorization": _read_authorization(fields),
         "headers": _read_headers(fields),
         "server_description": fields.text("server_description"),
         "allowed_tools": _read_allowed(fields),
@@ -175,10 +191,30 @@ def _read_mcp(fields: Fields) -> dict[str, Any]:
     return {key: value for key, value in server.items() if value is not None}
 
 
+def _read_url(fields: Fields) -> str:
+    url = fields.needed_text("server_url", limit=MAX_URL)
+    if not url.startswith(("http://", "https://")):
+        raise fields.refuse("server_url", "must begin with https:// or http://")
+    return url
+
+
+def _read_authorization(fields: Fields) -> str | None:
+    token = fields.text("authorization")
+    if token is not None and not _HEADER_VALUE.fullmatch(token):
+        raise fields.refuse("authorization", "must be printable ASCII, as HTTP headers have it")
+    return token
+
+
 def _read_headers(fields: Fields) -> dict[str, str] | None:
     headers = fields.mapping("headers")
-    if headers is not None and not all(isinstance(value, str) for value in headers.values()):
-        raise fields.refuse("headers", "must hold texts")
+    if headers is None:
+        return None
+    for name, value in headers.items():
+        # What cannot be sent would be told in a log, by whoever refuses to send it.
+        if not _HEADER_NAME.fullmatch(name) or not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise fields.refuse("headers", "must hold names and printable ASCII texts as HTTP headers have them")
+        if name.lower() in _OWN_HEADERS:
+            raise fields.refuse("headers", f"must not hold {name.lower()}, which the connection sets itself")
     return headers
 
 
