@@ -142,6 +142,10 @@ class RealtimeSession:
         keep_bytes = limits.retrieve_bytes * 3 // 4
         self._caller = CallersSide(channel, config, keep_bytes=keep_bytes, max_items=limits.max_items)
         self.conversation: Conversation = self._caller.conversation
+        self._mcp = McpServers(
+            channel, self.conversation, clock=clock, spawn=self._spawn, listed=lambda: self._go_by(self.config)
+        )
+        self._counter = TokenCounter()
         self.responses = Responses(
             channel,
             self.conversation,
