@@ -132,6 +132,11 @@ class RtcClient:
         """All that was heard, 24 kHz."""
         return np.frombuffer(bytes(self._sound), np.int16)
 
+    def vanish(self) -> None:
+        """Be off the network, without a word."""
+        for protocol in self._connection.getSenders()[0].transport.transport._connection._protocols:
+            protocol.transport.abort()
+
     async def close(self) -> None:
         await self._connection.close()
         for task in self._tasks:

@@ -443,3 +443,12 @@ async def test_an_event_that_a_client_cannot_take_is_told_to_be_too_large(serve:
         error = await client.until("error")
         assert error["error"]["code"] == "event_too_large"
         assert "sideband" in error["error"]["message"]
+
+
+async def test_a_client_that_vanishes_ends_the_call(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.2)  # Six checks unanswered: 30 s outside of this test.
+    async with serve() as up, rtc_call(up) as client:
+        client.vanish()
+        async with asyncio.timeout(5):
+            await until(lambda: up.board.admission.live == 0)
+        assert up.board.metrics.calls_ended["user_hangup"] == 1
