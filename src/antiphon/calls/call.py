@@ -339,6 +339,11 @@ class Call:
         return self._floor.phase in _THE_CALLERS
 
     @property
+    def caller_pauses(self) -> bool:
+        """Whether the caller may have ended the turn, which is not decided yet."""
+        return self._floor.phase is Phase.PAUSING
+
+    @property
     def agent_is_silent(self) -> bool:
         """Whether nothing of the agent is owed or heard."""
         return self._floor.phase in _THE_CALLERS or self._floor.phase is Phase.IDLE

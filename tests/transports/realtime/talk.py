@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import wraps
+from inspect import Signature, signature
 from typing import Any
 
 from antiphon.agents.agent import Agent
@@ -37,10 +39,25 @@ from antiphon.wire.realtime.codec import RealtimeCodec
 from antiphon.wire.realtime.session import SessionConfig, merged
 from tests.transports.realtime.order import Order
 
+Scenario = Callable[..., Coroutine[Any, Any, None]]
+
 PIECE_S = 0.1
 SPEECH = sine(220, 100, rate_hz=24_000, amplitude=0.3).tobytes()
 SILENCE = bytes(4_800)
 SAY = "Hello there."
+
+
+def virtually(scenario: Scenario) -> Callable[..., None]:
+    """Make a test of a scenario that gets a virtual clock as its first argument."""
+
+    @wraps(scenario)
+    def test(**given: Any) -> None:
+        clock = VirtualClock()
+        clock.run(scenario(clock, **given))
+
+    parameters = list(signature(scenario).parameters.values())[1:]
+    test.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return test
 
 
 @dataclass
@@ -190,7 +207,7 @@ class Client:
     async def until(self, type_: str, count: int = 1) -> dict[str, Any]:
         """Wait for the n-th event of a type."""
         async with asyncio.timeout(120):
-            while len(self.events(type_)) < count:  # noqa: ASYNC110
+            while len(self.events(type_)) < count:
                 await self.clock.sleep(0.01)
         return self.events(type_)[count - 1]
 

@@ -44,8 +44,12 @@ DETECTIONS: tuple[dict[str, Any] | None, ...] = (
     None,
 )
 
+ASKED: tuple[dict[str, Any], ...] = ({}, {}, {"output_modalities": ["text"]}, {"instructions": "Be brief."})
+ASKED_ASIDE: tuple[dict[str, Any], ...] = ({}, {"output_modalities": ["text"]}, {"input": []})
+CHANGES: tuple[dict[str, Any], ...] = ({"instructions": "Be kind."}, {"tools": []}, {"tools": [ORDER]}, {"tools": 3})
 
-def model(random: Random) -> ScriptedChatClient:
+
+def model(random: Random, clock: VirtualClock) -> ScriptedChatClient:
     """Answers, calls and faults in a random order that the seed fixes."""
 
     def reply(_messages: Any, options: Any) -> Reply:
@@ -70,7 +74,7 @@ def model(random: Random) -> ScriptedChatClient:
             finish_reason="length" if random.random() < 0.1 and not calls else None,
         )
 
-    return ScriptedChatClient(reply)
+    return ScriptedChatClient(reply, clock=clock)
 
 
 def some(random: Random, faults: list[str]) -> dict[int, Any]:
@@ -132,10 +136,10 @@ class Talk:
         self.client.write("And on Sundays?", previous_item_id=after)
 
     async def ask(self) -> None:
-        self.client.ask(**self.random.choice([{}, {}, {"output_modalities": ["text"]}, {"instructions": "Be brief."}]))
+        self.client.ask(**self.random.choice(ASKED))
 
     async def ask_aside(self) -> None:
-        self.client.ask(conversation="none", **self.random.choice([{}, {"output_modalities": ["text"]}, {"input": []}]))
+        self.client.ask(conversation="none", **self.random.choice(ASKED_ASIDE))
 
     async def cancel(self) -> None:
         self.client.send("response.cancel")
@@ -157,8 +161,7 @@ class Talk:
         self.client.send("conversation.item.truncate", item_id=self.any_item(), content_index=0, audio_end_ms=end_ms)
 
     async def update(self) -> None:
-        change = self.random.choice([{"instructions": "Be kind."}, {"tools": []}, {"tools": [ORDER]}, {"tools": 3}])
-        self.client.update(**change)
+        self.client.update(**self.random.choice(CHANGES))
 
     async def listen(self) -> None:
         self.client.listen_by(self.random.choice(DETECTIONS))
@@ -199,10 +202,8 @@ def talk(seed: int) -> None:
             faults=some(random, ["fail", "break", "stall", "empty"]),
             clock=clock,
         )
-        llm = model(random)
-        llm._clock = clock
         agent = Agent("desk", "Help.", tools=[FunctionTool(look)])
-        async with talking(clock, agent=agent, stt=stt, llm=llm, tts=tts) as client:
+        async with talking(clock, agent=agent, stt=stt, llm=model(random, clock), tts=tts) as client:
             await Talk(client, random).run(random.randint(4, 14))
             client.check()
 

@@ -158,7 +158,14 @@ class RealtimeSession:
             over=self._response_over,
         )
         self.line = RealtimeLine(self.responses.play, self._hang_up, player=player)
-        self._inlet = Inlet(self._handle, decode=self._caller.decode, hear=self._hear, spawn=self._spawn, clock=clock)
+        self._inlet = Inlet(
+            self._handle,
+            decode=self._caller.decode,
+            hear=self._hear,
+            pauses=lambda: self._call.caller_pauses,
+            spawn=self._spawn,
+            clock=clock,
+        )
         self._asked: ResponseConfig | None = None  # of the response that was asked for and has not begun
         self._asides: dict[str, tuple[Response, asyncio.Task[None]]] = {}
         self._working: set[asyncio.Task[None]] = set()
