@@ -229,8 +229,10 @@ async def test_a_sideband_may_come_first_and_go_while_the_call_goes_on(serve: Se
     async with serve() as up, rtc_client(up, label="something else") as client:
         await client.dial()
         async with sideband(up, client) as side:
-            client.channel = client.open_channel()
             assert json.loads(await side.recv())["type"] == "session.created"
+            await side.send(json.dumps({"type": "session.update", "session": {"instructions": "Hm."}}))
+            client.channel = client.open_channel()
+            assert (await next_of(side, "session.updated"))["session"]["instructions"] == "Hm."
         await client.until("conversation.created")
         client.send("response.create")
         await client.until("output_audio_buffer.stopped")
@@ -275,9 +277,12 @@ async def test_a_client_that_goes_ends_the_call(serve: Serve) -> None:
 async def test_a_call_that_was_never_connected_can_be_hung_up(serve: Serve) -> None:
     async with serve() as up, rtc_client(up, label="something else") as client:
         await client.dial()
-        assert (await post(up, f"{client.location}/hangup")).status_code == 200
-        async with asyncio.timeout(2):
-            await until(lambda: up.board.admission.live == 0)
+        async with sideband(up, client) as side:
+            await next_of(side, "conversation.created")
+            assert (await post(up, f"{client.location}/hangup")).status_code == 200
+            async with asyncio.timeout(2):
+                assert await close_code(side) == 1000
+                await until(lambda: up.board.admission.live == 0)
 
 
 async def test_draining_ends_calls_with_a_reason(serve: Serve) -> None:

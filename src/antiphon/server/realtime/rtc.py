@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CONNECT_S = 30.0
 """A client that has not connected this long after our answer will not."""
 _MOST_SIDEBANDS = 8
+_OVER = "the call is over"
 _ITEM_BYTES = 8_192
 """Of a retrieved item, what is not its sound."""
 
@@ -76,9 +77,9 @@ class RtcCall:
         self.channel.serve(self._realtime)
         self._end = DataEnd(self.channel, peer, codec, takes_own_events=opening.is_ours)
         self.channel.join(self._end)
+        self._waiting: list[Sideband] = []  # until it is up
         self._is_up = False
         self._is_hung_up = False
-        self._settled = asyncio.Event()  # it is up, or will never be
 
     async def run(self) -> None:
         """Be the call until it is over."""
@@ -89,8 +90,9 @@ class RtcCall:
                 listening.cancel()
         finally:
             self.is_over = True
-            self._settled.set()
             self.channel.close()
+            for end in self._waiting:
+                end.close(1000, _OVER)
             await self._peer.aclose()
             await self._board.close_session(self._session)
 
@@ -109,7 +111,9 @@ class RtcCall:
 
     def _ready(self) -> None:
         self._is_up = True
-        self._settled.set()
+        for end in self._waiting:
+            self._admit(end)
+        self._waiting.clear()
         self._peer.attach(self._realtime.hear, self._end.take)
         if self._is_hung_up:
             self._realtime.hang_up()
@@ -128,22 +132,29 @@ class RtcCall:
         Raises:
             RealtimeFault: There are enough.
         """
-        if self.channel.ends > _MOST_SIDEBANDS:
+        if self.channel.ends + len(self._waiting) > _MOST_SIDEBANDS:
             raise RealtimeFault(429, "rate_limit_exceeded", f"{_MOST_SIDEBANDS} sidebands are on this call: end one.")
 
     async def look_on(self, channel: SocketChannel, *, takes_own_events: bool) -> None:
         """Let another connection listen and ask, until it or the call ends.
 
+        What it asks before the client has connected waits for that.
+
         Args:
             channel: Accepted and not yet attached.
             takes_own_events: Whether it knows Antiphon.
         """
-        await self._settled.wait()
         if self.is_over:
-            channel.close(1000, "the call is over")
+            channel.close(1000, _OVER)
             return
         end = Sideband(self.channel, channel, takes_own_events=takes_own_events)
         self._realtime.introduce(end.send)
-        self.channel.join(end)
-        channel.attach(end)
+        if self._is_up:
+            self._admit(end)
+        else:
+            self._waiting.append(end)
         await end.over.wait()
+
+    def _admit(self, end: Sideband) -> None:
+        self.channel.join(end)
+        end.attach()

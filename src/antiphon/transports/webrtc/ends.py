@@ -77,6 +77,10 @@ class Sideband:
         self._call = call
         self._channel = channel
 
+    def attach(self) -> None:
+        """Carry out what it asks for, from the first event that came."""
+        self._channel.attach(self)
+
     def send(self, event: Mapping[str, Any]) -> None:
         """Send a server event."""
         self._channel.send(event)
