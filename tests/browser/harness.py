@@ -29,6 +29,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).resolve().parents[2]
 CALLERS = ROOT / "src" / "antiphon" / "demo" / "callers"
 HUMAN = ROOT / "tests" / "data" / "human"
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 ARTIFACTS = Path(os.environ.get("ANTIPHON_ARTIFACTS") or Path(__file__).parent / ".artifacts")
 WEIGHTS = ("silero-vad", "moonshine-tiny-encoder", "moonshine-tiny-decoder", "moonshine-tokenizer")
 """What the server of these tests hears with."""
@@ -36,7 +37,7 @@ WEIGHTS = ("silero-vad", "moonshine-tiny-encoder", "moonshine-tiny-decoder", "mo
 MICROPHONE_HZ = 48_000
 DESKTOP = (1280, 800)
 PHONE = (375, 812)
-WAIT_MS = 10_000
+WAIT_MS = 15_000
 """How long a page may take to show something."""
 
 
@@ -169,3 +170,22 @@ async def new_tab(browser: Browser, *, size: tuple[int, int], dark: bool) -> Tab
     tab = Tab(await context.new_page())
     tab.watch()
     return tab
+
+
+async def violations(tab: Tab) -> list[str]:
+    """What axe-core finds on the page as it is now; the tab was opened with ``script=AXE``."""
+    return [str(each) for each in await tab.page.evaluate(_RUN_AXE)]
+
+
+_RUN_AXE = """async () => {
+    const ending = document.getAnimations().filter((each) => each.effect.getComputedTiming().endTime !== Infinity);
+    await Promise.all(ending.map((each) => each.finished.catch(() => null)));
+    const runOnly = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"];
+    const { violations } = await axe.run(document, { runOnly });
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
+}"""
+
+
+async def sideways(tab: Tab) -> int:
+    """Pixels that the page is too wide, and what makes it so is in the picture."""
+    return int(await tab.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))

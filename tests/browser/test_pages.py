@@ -18,10 +18,9 @@ from antiphon.server.run import Running, running
 from antiphon.settings import Settings
 from antiphon.tools.tool import tool
 from tests.browser.conftest import OpenTab
-from tests.browser.harness import PHONE, ROOT, Tab, address
+from tests.browser.harness import AXE, PHONE, Tab, address, sideways, violations
 from tests.server.harness import close_code, next_event, phone, scripted_models, start_stream, until
 
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 GREETING = "Harbor Dental, good morning. How can I help you?"
 PAGES = ["/", "/calls", "/agents"]
 
@@ -160,17 +159,15 @@ async def test_server_with_a_key_asks_for_it_once(open_tab: OpenTab, tmp_path: P
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_pages_are_accessible(open_tab: OpenTab, tmp_path: Path, path: str, dark: bool) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: run `make console`")
     async with site(tmp_path) as up:
         await one_call(up, "CA1")
         tab = await open_tab(address(up, path), script=AXE, dark=dark)
         await _settled(tab, path)
-        assert await _violations(tab) == []
+        assert await violations(tab) == []
         if path == "/calls":
             await tab.page.get_by_role("row").filter(has_text="front-desk").get_by_role("link").first.click()
             await expect(tab.page.get_by_test_id("line-agent")).to_be_visible()
-            assert await _violations(tab) == []
+            assert await violations(tab) == []
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -179,11 +176,11 @@ async def test_phone_needs_no_scrolling_sideways(open_tab: OpenTab, tmp_path: Pa
         await one_call(up, "CA1")
         tab = await open_tab(address(up, path), size=PHONE)
         await _settled(tab, path)
-        assert await _sideways(tab) <= 0
+        assert await sideways(tab) <= 0
         if path == "/calls":
             await tab.page.locator("tbody tr").get_by_role("link").first.click()
             await expect(tab.page.get_by_test_id("line-agent")).to_be_visible()
-            assert await _sideways(tab) <= 0
+            assert await sideways(tab) <= 0
 
 
 async def test_keyboard_alone_leads_through_the_pages(open_tab: OpenTab, tmp_path: Path) -> None:
@@ -225,21 +222,3 @@ async def _settled(tab: Tab, path: str = "/") -> None:
     }
     await expect(shown[path]).to_be_visible()
     await expect(shown[path]).to_be_enabled()
-
-
-async def _violations(tab: Tab) -> list[str]:
-    return [str(each) for each in await tab.page.evaluate(_RUN_AXE)]
-
-
-_RUN_AXE = """async () => {
-    const ending = document.getAnimations().filter((each) => each.effect.getComputedTiming().endTime !== Infinity);
-    await Promise.all(ending.map((each) => each.finished.catch(() => null)));
-    const runOnly = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"];
-    const { violations } = await axe.run(document, { runOnly });
-    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
-}"""
-
-
-async def _sideways(tab: Tab) -> int:
-    """Pixels that the page is too wide, and what makes it so is in the picture."""
-    return int(await tab.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))

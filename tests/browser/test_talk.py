@@ -15,7 +15,7 @@ from antiphon.audio.wav import read_wav
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
 from antiphon.tools.tool import tool
 from tests.browser.conftest import OpenTab
-from tests.browser.harness import CALLERS, HUMAN, WEIGHTS, Tab, address, site
+from tests.browser.harness import AXE, CALLERS, HUMAN, PHONE, WEIGHTS, Tab, address, sideways, site, violations
 
 pytestmark = pytest.mark.models(*WEIGHTS)
 needs_webrtc = pytest.mark.skipif(
@@ -45,6 +45,7 @@ async def start_talking(tab: Tab, *, webrtc: bool = False) -> None:
 async def type_text(tab: Tab, text: str) -> None:
     """Say something by the keyboard."""
     await tab.page.get_by_role("textbox", name="Type a message").fill(text)
+    await expect(tab.button("Send")).to_be_enabled()  # Not before the call is up.
     await tab.page.keyboard.press("Enter")
 
 
@@ -159,6 +160,7 @@ async def test_call_can_be_held_with_the_keyboard_alone(open_tab: OpenTab, tmp_p
         await expect(tab.button("Hang up")).to_be_visible()
         await page.get_by_role("textbox", name="Type a message").focus()
         await page.keyboard.type("Hello?")
+        await expect(tab.button("Send")).to_be_enabled()
         await page.keyboard.press("Enter")
         await expect(page.get_by_test_id("line-agent")).to_contain_text(SHORT)
         await page.keyboard.press("Tab")
@@ -177,7 +179,9 @@ async def test_call_of_the_page_is_listed_with_its_recording(open_tab: OpenTab, 
         await expect(page.get_by_test_id("line-agent")).to_contain_text(SHORT)
         await expect(page.get_by_role("status")).to_contain_text("Listening")
         await tab.button("Hang up").click()
-        await page.get_by_role("link", name="See all calls").click()
+        await page.get_by_role("link", name="Play it back").click()
+        await expect(page.get_by_test_id("line-caller")).to_be_visible()
+        await page.get_by_role("navigation").get_by_role("link", name="Calls").click()
         row = page.get_by_role("row").filter(has_text="desk")
         await expect(row).to_contain_text("user hangup")
         await row.get_by_role("link").first.click()
@@ -186,3 +190,31 @@ async def test_call_of_the_page_is_listed_with_its_recording(open_tab: OpenTab, 
         await expect(tab.button("Pause")).to_be_visible()
         await expect(page.get_by_test_id("line-agent")).to_have_attribute("data-current", "true")
         await tab.shot("call-of-the-page")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_conversation_is_accessible(open_tab: OpenTab, tmp_path: Path, dark: bool) -> None:
+    async with site(tmp_path, ScriptedChatClient([SHORT])) as up:
+        tab = await open_tab(address(up), script=AXE, dark=dark)
+        await start_talking(tab)
+        await type_text(tab, "When do you open on Saturday?")
+        await expect(tab.page.get_by_test_id("line-agent")).to_contain_text(SHORT)
+        await expect(tab.page.get_by_role("status")).to_contain_text("Listening")
+        assert await violations(tab) == []
+        await tab.button("Hang up").click()
+        await expect(tab.page.get_by_role("status")).to_contain_text("Call ended")
+        assert await violations(tab) == []
+
+
+async def test_conversation_fits_a_phone(open_tab: OpenTab, tmp_path: Path) -> None:
+    async with site(tmp_path, ScriptedChatClient([LONG])) as up:
+        tab = await open_tab(address(up), size=PHONE)
+        await start_talking(tab)
+        await type_text(tab, "When do you open on Saturday?")
+        await expect(tab.page.get_by_test_id("line-agent")).to_contain_text("holidays")
+        await expect(tab.button("Hang up")).to_be_in_viewport()
+        assert await sideways(tab) <= 0
+        await tab.shot("talk-phone")
+        await tab.page.get_by_role("tab", name="Timeline and latency").click()
+        await expect(tab.page.get_by_role("heading", name="Timeline")).to_be_visible()
+        assert await sideways(tab) <= 0

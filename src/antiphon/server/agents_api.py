@@ -31,7 +31,7 @@ async def server(request: Request, response: Response) -> dict[str, Any]:
         "version": __version__,
         "ready": not board.waiting_for,
         "models": models.names() if models is not None else {},
-        "is_embedded_llm": "embedded" in board.settings.llm.split("|") and board.settings.models == "default",
+        "is_embedded_llm": models is not None and models.llm.name.startswith("embedded/"),
         "webrtc": HAS_WEBRTC,
         "calls_live": board.admission.live,
         "slots": board.admission.max_calls,
