@@ -37,6 +37,7 @@ class Talk:
         self.llm = llm
         self._socket = socket
         self._came = asyncio.Condition()
+        self._asked = 0
 
     async def read(self) -> None:
         """Keep what comes, until the end."""
@@ -44,6 +45,10 @@ class Talk:
             async with self._came:
                 self.events.append(json.loads(frame))
                 self._came.notify_all()
+
+    async def close(self) -> None:
+        """Go away."""
+        await self._socket.close()
 
     async def send(self, kind: str, **fields: Any) -> None:
         """Send an event."""
@@ -64,10 +69,17 @@ class Talk:
         """Write a turn and have it answered; gives the response that is done."""
         if text:
             await self.say(text)
-        number = len(self.of("response.done")) + 1
-        await self.send("response.create", response=response)
-        done: dict[str, Any] = (await self.until("response.done", number))["response"]
-        return done
+        self._asked += 1
+        mark = {"asked": str(self._asked)}
+        await self.send("response.create", response={**response, "metadata": mark})
+        async with asyncio.timeout(20), self._came:
+            await self._came.wait_for(lambda: any(done["metadata"] == mark for done in self.done))
+        return next(done for done in self.done if done["metadata"] == mark)
+
+    @property
+    def done(self) -> list[dict[str, Any]]:
+        """The responses that are done."""
+        return [event["response"] for event in self.of("response.done")]
 
     async def until(self, kind: str, number: int = 1) -> dict[str, Any]:
         """Wait for the n-th event of a type."""
@@ -93,7 +105,7 @@ class Talk:
 def _text(message: Message) -> str:
     if message.result is not None:
         return message.result.text
-    return message.text or " ".join(f"{each.name}({each.arguments})" for each in message.calls)
+    return " ".join([message.text.strip(), *(f"{each.name}({each.arguments})" for each in message.calls)]).strip()
 
 
 def adding(messages: Sequence[Message], options: ChatOptions) -> str | Reply:
@@ -122,6 +134,10 @@ async def talking(
         async with connect(url, additional_headers=HEADERS, compression=None, proxy=None) as socket:
             talk = Talk(socket, llm)
             reading = asyncio.create_task(talk.read())
-            await talk.until("conversation.created")
-            yield talk
-        await reading
+            try:
+                await talk.until("conversation.created")
+                yield talk
+                await socket.close()
+                await reading
+            finally:
+                reading.cancel()

@@ -261,7 +261,8 @@ class Client:
 def _text(message: Message) -> str:
     if message.result is not None:
         return message.result.text
-    return message.text or " ".join(f"{call.name}({call.arguments})" for call in message.calls)
+    calls = (f"{call.name}({call.arguments})" for call in message.calls)
+    return " ".join(text for text in (message.text.strip(), *calls) if text)
 
 
 @asynccontextmanager

@@ -105,6 +105,8 @@ class CallersSide:
         Raises:
             Refusal: There is no sound to commit.
         """
+        if self._waits_for_commit:
+            self.hear(self._decoder.rest())
         if not self._buffered:
             message = "Error committing input audio buffer: the buffer is empty."
             raise Refusal("input_audio_buffer_commit_empty", message, event_id=event_id)

@@ -313,6 +313,8 @@ class Responses:
         if response is None or response.reply is not reply:
             return
         tools = {tool.name: tool for tool in reply.terms.tools}
+        if not tools.keys().isdisjoint(call.name for call in calls) and not reply.terms.is_silent:
+            self._begin_words(response, reply.speech)
         for call in calls:
             tool = tools.get(call.name)
             if tool is None:
@@ -327,6 +329,11 @@ class Responses:
                 )
                 message = "The model called a function with arguments that are no JSON object."
                 response.failure = AntiphonException(message, code="invalid_function_arguments")
+
+    def _begin_words(self, response: Response, speech: Speech) -> None:
+        """The words in front of a call stand in front of it, also where their sound is still being made."""
+        if speech.generated.strip() and response.spoken(speech) is None:
+            response.speak(speech)
 
     def call_finished(self, result: FunctionResult) -> None:
         """A tool has run."""

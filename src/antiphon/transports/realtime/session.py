@@ -362,7 +362,8 @@ class RealtimeSession:
         item = read_item(event.item, strict=self._limits.strict)
         check_answer(item, self.conversation)
         entry = self.conversation.create(item, event.previous_item_id)
-        entry.audio = Decoder(self.config.input_format).feed(entry.audio)
+        decoder = Decoder(self.config.input_format)
+        entry.audio = decoder.feed(entry.audio) + decoder.rest()
         assert entry.item is not None
         previous = self.conversation.before(entry)
         shown = item_object(entry.item)

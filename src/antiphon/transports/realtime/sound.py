@@ -42,6 +42,12 @@ class Decoder:
             return payload
         return self._resampler.feed(to_pcm(payload, self._audio)).tobytes()
 
+    def rest(self) -> bytes:
+        """What was held back: a turn ends here, and what follows is another sound."""
+        if self._audio is CALL_AUDIO:
+            return b""
+        return self._resampler.feed(np.zeros(0, np.int16), last=True).tobytes()
+
 
 class Encoder:
     """The call's bytes of one answer into the client's.
