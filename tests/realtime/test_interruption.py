@@ -110,6 +110,37 @@ async def test_more_than_came_is_never_told_as_heard() -> None:
         assert sent(connection) == [{"type": "conversation.item.truncate", "item_id": "a1", "audio_end_ms": 1_000}]
 
 
+async def test_answer_that_waits_behind_the_one_that_plays_is_cut_too() -> None:
+    async with answering(cancels=False, done=True) as (client, connection):
+        await connection.begins("r2", "a2")
+        await connection.says("r2", "a2", "And then", SECOND)
+        await client.wait_for("response.output_audio.delta", 5, lambda event: event.item_id == "a2")
+        for item_id, played_ms in (("a1", 1_000), ("a2", 0), ("a1", 1_000)):
+            await client.interrupt(item_id, played_ms)
+        await settled(client, connection)
+        assert sent(connection) == [
+            {"type": "response.cancel", "response_id": "r2"},
+            {"type": "conversation.item.delete", "item_id": "a2"},
+        ]
+        assert [turn.text for turn in client.conversation.turns][1:] == ["Once upon a time", ""]
+
+
+async def test_answers_of_one_response_are_cut_once_each() -> None:
+    async with answering(cancels=True) as (client, connection):
+        item = {"id": "a2", "type": "message", "role": "assistant", "content": []}
+        await connection.send("response.output_item.added", response_id="r1", output_index=1, item=item)
+        await connection.says("r1", "a2", "The end", SECOND)
+        await client.wait_for("response.output_audio.delta", 5)
+        for item_id, played_ms in (("a1", 500), ("a2", 0), ("a1", 700)):
+            await client.interrupt(item_id, played_ms)
+        await settled(client, connection)
+        assert sent(connection) == [
+            {"type": "conversation.item.truncate", "item_id": "a1", "audio_end_ms": 500},
+            {"type": "conversation.item.delete", "item_id": "a2"},
+        ]
+        assert [turn.text for turn in client.conversation.turns][1:] == ["Once", ""]
+
+
 async def test_answer_without_an_item_yet_is_only_cancelled() -> None:
     async with answering(cancels=False, done=True) as (client, connection):
         await connection.begins("r2")

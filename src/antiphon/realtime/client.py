@@ -337,24 +337,41 @@ class RealtimeClient:
             played_ms: What was played of it.
         """
         active, received_ms = self._responses.active, self.received_ms(item_id)
-        response = self._responses.of(item_id) if item_id else active
-        is_made = response is not None and response is active
-        if not is_made and played_ms >= received_ms:
+        if active is None and played_ms >= received_ms:
             return
-        heard_ms = min(played_ms, received_ms)
-        self.drop(response_id=response.response_id if response else "", item_id=item_id)
-        self.conversation.interrupted(item_id, heard_ms=heard_ms, generated_ms=received_ms)
-        if response is None or response.status == "lost":
-            return  # This connection was told the answer as text.
+        self.drop(response_id=active.response_id if active else "", item_id=item_id)
+        heard = self._cut(item_id, played_ms)
+        for each, heard_ms in heard.items():
+            self.conversation.interrupted(each, heard_ms=heard_ms, generated_ms=self.received_ms(each))
         try:
-            if is_made and not cancels_on_speech(self._session):
-                await self.cancel_response(response.response_id)
-            if heard_ms > 0:
-                await self.truncate_item(item_id, heard_ms)
-            elif item_id:
-                await self.delete_item(item_id)
+            if active is not None and not active.cancel_sent and not cancels_on_speech(self._session):
+                active.cancel_sent = True
+                await self.cancel_response(active.response_id)
+            for each, heard_ms in heard.items():
+                await self._tell_heard(each, heard_ms)
         except NotConnected:
             pass  # The next connection is told what was heard, and has no answer to cancel.
+
+    async def _tell_heard(self, item_id: str, heard_ms: float) -> None:
+        """Tell the service what was heard of an answer."""
+        response = self._responses.of(item_id)
+        if response is None or response.status != "lost":  # A new connection was told the answer as text.
+            await (self.truncate_item(item_id, heard_ms) if heard_ms > 0 else self.delete_item(item_id))
+
+    def _cut(self, item_id: str, played_ms: float) -> dict[str, float]:
+        """What was heard of each answer that a break-in cuts, each once: the one that played, and those behind it."""
+        active, received_ms = self._responses.active, self.received_ms(item_id)
+        made = [each for each in (active.item_ids if active else ()) if self.conversation.turn(each) is not None]
+        heard = dict.fromkeys(made, 0.0)
+        if item_id in made or (item_id and played_ms < received_ms):
+            heard = {item_id: min(played_ms, received_ms), **{each: 0.0 for each in made if each != item_id}}
+        for each in list(heard):
+            response = self._responses.of(each)
+            if response is not None and each in response.cut:
+                del heard[each]
+            elif response is not None:
+                response.cut.add(each)
+        return heard
 
     def received_ms(self, item_id: str) -> float:
         """Length of the sound that came for an item."""

@@ -32,6 +32,8 @@ class ResponseState:
         received_bytes: Sound that came, by item.
         has_called: Whether it has called a function: the function's output is what is answered next.
         cancelled: Whether nobody wants the rest of it.
+        cancel_sent: Whether the service was told so.
+        cut: Items that a break-in has cut.
     """
 
     response_id: str
@@ -45,6 +47,8 @@ class ResponseState:
     received_bytes: dict[str, int] = field(default_factory=dict)
     has_called: bool = False
     cancelled: bool = False
+    cancel_sent: bool = False
+    cut: set[str] = field(default_factory=set)
 
     @property
     def is_active(self) -> bool:
