@@ -327,12 +327,12 @@ type PhaseStep = { seq: number; at: number; phase: FloorPhase };
 /** The floor as the voices tell it: a call that is followed as it goes on comes without the decisions. */
 function impliedPhases(entries: readonly Entry[]): PhaseStep[] {
   let isVoiced = false;
-  let isSpeaking = false;
+  const speaking = new Set<number>();
   let isAnswering = false;
   let isTurnOpen = false;
   const phase = (): FloorPhase => {
-    if (isVoiced) return isSpeaking ? "overlap" : "hearing";
-    if (isSpeaking) return "speaking";
+    if (isVoiced) return speaking.size ? "overlap" : "hearing";
+    if (speaking.size) return "speaking";
     if (isAnswering) return "thinking";
     return isTurnOpen ? "pausing" : "idle";
   };
@@ -352,15 +352,15 @@ function impliedPhases(entries: readonly Entry[]): PhaseStep[] {
         isTurnOpen = entry.is_interruption;
         break;
       case "agent.speech_started":
-        isSpeaking = true;
+        speaking.add(entry.speech);
         isAnswering = false;
         break;
       case "agent.speech_completed":
       case "agent.speech_interrupted":
-        isSpeaking = false;
+        speaking.delete(entry.speech);
         break;
       case "session.ended":
-        isVoiced = isSpeaking = isAnswering = isTurnOpen = false;
+        isVoiced = isAnswering = isTurnOpen = false;
     }
     return { seq: entry.seq, at: entry.at, phase: phase() };
   });

@@ -3,7 +3,7 @@ import type { Meters } from "../realtime/live";
 
 const BAR_PX = 3;
 const GAP_PX = 2;
-const BARS_PER_S = 25;
+const BARS_PER_S = 20;
 
 /** The two voices as they sound: the caller above the line, the agent below it, the newest at the right. */
 export function Duet({ meters, isActive }: { meters: Meters; isActive: boolean }) {

@@ -1,4 +1,4 @@
-import { MicOff, Timer, Wifi } from "lucide-react";
+import { Timer, TriangleAlert, Wifi } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { ServerInfo } from "../../api/types";
 import type { Line } from "../../call/conversation";
@@ -16,7 +16,7 @@ import { Tabs } from "../../ui/tabs";
 import { Dock } from "./dock";
 import { EmbeddedNote, GoOn } from "./lobby";
 
-const CLOCK_MS = 100;
+const CLOCK_MS = 200;
 /** Until the length of a speech is known, it is taken to go on at this rate. */
 const CHARACTERS_PER_S = 15;
 
@@ -118,7 +118,7 @@ function CallNotice({ state }: { state: LiveState }) {
     <>
       {state.notice && (
         <p className="banner warn" role="alert">
-          <MicOff size={16} aria-hidden /> <span className="grow">{state.notice}</span>
+          <TriangleAlert size={16} aria-hidden /> <span className="grow">{state.notice}</span>
         </p>
       )}
       {state.status === "lost" && <GoOn />}

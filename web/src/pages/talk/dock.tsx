@@ -13,9 +13,7 @@ export function Dock() {
   if (state.status === "ended" || state.status === "lost") {
     return (
       <div className="dock over">
-        <Link href={recordOf(state.entries)} className="button">
-          <Play size={15} aria-hidden /> Play it back
-        </Link>
+        <RecordLink entries={state.entries} />
         <button type="button" className="button primary" onClick={() => call.reset()}>
           <PhoneCall size={16} aria-hidden /> New call
         </button>
@@ -61,16 +59,21 @@ export function Dock() {
   );
 }
 
-/** Where the call can be looked at: calls are kept by day and call id. */
-function recordOf(entries: readonly Entry[]): string {
+/** To the call's record: calls are kept by day and call id. */
+function RecordLink({ entries }: { entries: readonly Entry[] }) {
   const started = only(entries, "session.started").at(-1);
-  return started ? `/calls/${started.started_at.slice(0, 10)}.${started.call_id}` : "/calls";
+  if (!started) return null;
+  return (
+    <Link href={`/calls/${started.started_at.slice(0, 10)}.${started.call_id}`} className="button">
+      <Play size={15} aria-hidden /> Play it back
+    </Link>
+  );
 }
 
 function MuteButton() {
   const { call, state } = useLiveCall();
   const isHeard = state.hasMicrophone && !state.isMuted;
-  const level = usePolled(() => call.meters.caller, 60, isHeard);
+  const level = usePolled(() => call.meters.caller, 100, isHeard);
   const name = state.isMuted ? "Unmute" : "Mute";
   return (
     <button

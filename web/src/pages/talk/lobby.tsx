@@ -1,4 +1,4 @@
-import { Info, Keyboard, Mic, MicOff, RotateCcw, Sparkles } from "lucide-react";
+import { Info, Keyboard, Mic, RotateCcw, Sparkles, TriangleAlert } from "lucide-react";
 import { useState } from "react";
 import type { Query } from "../../api/hooks";
 import type { AgentInfo, ServerInfo } from "../../api/types";
@@ -32,7 +32,7 @@ export function Lobby({ server, agents, wanted, notice }: Props) {
         <GoOn />
         {notice && (
           <p className="banner warn" role="alert">
-            <MicOff size={16} aria-hidden /> <span className="grow">{notice}</span>
+            <TriangleAlert size={16} aria-hidden /> <span className="grow">{notice}</span>
           </p>
         )}
         <header className="lobby-head">
