@@ -60,7 +60,7 @@ class RtcClient:
         location: The call's address, when it was answered.
     """
 
-    def __init__(self, up: Running, *, codecs: Sequence[str] = (), label: str = "oai-events") -> None:
+    def __init__(self, up: Running, *, codecs: Sequence[str] = (), label: str | None = "oai-events") -> None:
         self.got: list[dict[str, Any]] = []
         self.microphone = Microphone()
         self.location = ""
@@ -75,7 +75,7 @@ class RtcClient:
             preferred = [RTCRtpCodecCapability(f"audio/{name}", 8_000, 1) for name in codecs]
             self._connection.getTransceivers()[0].setCodecPreferences(preferred)
         self._connection.on("track", self._track)
-        self.channel = self.open_channel(label)
+        self.channel = self.open_channel(label) if label is not None else None
 
     def open_channel(self, label: str = "oai-events") -> RTCDataChannel:
         channel = self._connection.createDataChannel(label)
@@ -113,6 +113,7 @@ class RtcClient:
         return [event for event in self.got if event["type"] == kind]
 
     def send(self, kind: str, **fields: Any) -> None:
+        assert self.channel is not None
         self.channel.send(json.dumps({"type": kind, **fields}))
 
     async def until(self, kind: str, number: int = 1) -> dict[str, Any]:

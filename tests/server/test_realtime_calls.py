@@ -238,6 +238,16 @@ async def test_a_sideband_may_come_first_and_go_while_the_call_goes_on(serve: Se
         await client.until("output_audio_buffer.stopped")
 
 
+async def test_a_call_without_a_data_channel_is_steered_by_its_sideband(serve: Serve) -> None:
+    async with serve() as up, rtc_client(up, label=None) as client:
+        await client.dial()
+        async with sideband(up, client) as side:
+            await next_of(side, "conversation.created")
+            await side.send(json.dumps({"type": "response.create"}))
+            await next_of(side, "output_audio_buffer.stopped")
+            await until(lambda: voiced_s(client.sound) > 0.45)
+
+
 async def test_too_many_sidebands_are_refused(serve: Serve) -> None:
     async with serve() as up, rtc_call(up) as client:
         sides = [await sideband(up, client) for _ in range(8)]
@@ -454,6 +464,6 @@ async def test_a_client_that_vanishes_ends_the_call(serve: Serve, monkeypatch: p
     monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.2)  # Six checks unanswered: 30 s outside of this test.
     async with serve() as up, rtc_call(up) as client:
         client.vanish()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await until(lambda: up.board.admission.live == 0)
         assert up.board.metrics.calls_ended["user_hangup"] == 1

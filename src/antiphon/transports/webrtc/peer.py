@@ -147,6 +147,7 @@ class Peer:
             _log.warning("peer_cut_off", reason="backlog", unsent=channel.bufferedAmount)
             self._lose()
             return
+        self._traffic.frames_out += 1
         channel.send(text)
 
     async def aclose(self) -> None:
@@ -181,7 +182,11 @@ class Peer:
     def _message(self, message: str | bytes) -> None:
         self._traffic.frames_in += 1
         if self._on_message is not None:
-            self._on_message(message)
+            try:
+                self._on_message(message)
+            except Exception:  # The root of all that a message sets off: it costs this connection and no other.
+                _log.exception("peer_message_failed")
+                self._lose()
         elif len(self._early_messages) < _EARLY_MESSAGES:
             self._early_messages.append(message)
         else:
