@@ -14,11 +14,12 @@ from antiphon.logs import Log
 from antiphon.realtime.conversation import ConversationState
 from antiphon.realtime.dispatch import EventDispatcher, Handler
 from antiphon.realtime.endpoint import Endpoint
-from antiphon.realtime.errors import NotConnected, RequestRefused, UnreadableEvent
+from antiphon.realtime.errors import NotConnected, UnreadableEvent
 from antiphon.realtime.failures import REPEAT_AFTER_S, FailedResponses, error_in, fatal_error, report
 from antiphon.realtime.incoming import REQUIRED, ServerEvent, read_event
 from antiphon.realtime.link import Ending, Link
 from antiphon.realtime.metrics import ClientMetrics
+from antiphon.realtime.opening import Opening, answer
 from antiphon.realtime.reconnect import Backoff
 from antiphon.realtime.renewal import Renewal
 from antiphon.realtime.responses import ResponseLedger
@@ -28,10 +29,6 @@ from antiphon.realtime.supervisor import RENEWAL, Owner, Supervisor
 from antiphon.realtime.waiting import Condition, Waiters
 from antiphon.wire.realtime.beta import session_to_ga
 
-REPLY_S = 10.0
-"""Longest wait for the session's beginning, and for the answer to its configuration."""
-ADDED_S = 5.0
-"""Longest wait for the confirmation of replayed items."""
 CLOSE_S = 2.0
 TICK_S = 0.25
 """How often is looked after what waits: retries, missing words, the session's end."""
@@ -93,6 +90,7 @@ class RealtimeClient:
         self._responses = ResponseLedger(self.metrics)
         self._sender = Sender(endpoint.dialect, self.metrics, self._clock)
         self._waiters = Waiters()
+        self._opening = Opening(self._sender, self._waiters, self._configuration, self.conversation, set())
         self._failed = FailedResponses()
         self._renewal = Renewal()
         self._dispatcher = EventDispatcher(self.metrics, self._responses.is_late)
@@ -109,7 +107,6 @@ class RealtimeClient:
         self._running: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
         self._failure: AntiphonException | None = None
-        self._replayed: set[str] = set()
         self._lost_at_s: float | None = None
         self._owes_answer = False
         self._ask_again: Mapping[str, Any] | None = None
@@ -210,7 +207,7 @@ class RealtimeClient:
             TimeoutError: None came.
             NotConnected: The connection was lost; one who waits for the client's own events goes on waiting.
         """
-        return await self._answer(self._waiters.expect(types, where), timeout_s)
+        return await answer(self._waiters.expect(types, where), timeout_s)
 
     async def request(
         self,
@@ -240,7 +237,7 @@ class RealtimeClient:
         except BaseException:
             future.cancel()
             raise
-        return await self._answer(future, timeout_s)
+        return await answer(future, timeout_s)
 
     async def send(self, event: Mapping[str, Any]) -> str:
         """Send any client event, in the current shape. New items and responses may wait for a connection.
@@ -340,7 +337,11 @@ class RealtimeClient:
         if active is None and played_ms >= received_ms:
             return
         self.drop(response_id=active.response_id if active else "", item_id=item_id)
-        heard = self._cut(item_id, played_ms)
+        made = [each for each in (active.item_ids if active else ()) if self.conversation.turn(each) is not None]
+        heard = dict.fromkeys(made, 0.0)
+        if item_id in made or played_ms < received_ms:
+            heard = {item_id: min(played_ms, received_ms)} | {each: 0.0 for each in made if each != item_id}
+        heard = {each: heard_ms for each, heard_ms in heard.items() if self._responses.cut(each)}
         for each, heard_ms in heard.items():
             self.conversation.interrupted(each, heard_ms=heard_ms, generated_ms=self.received_ms(each))
         try:
@@ -357,21 +358,6 @@ class RealtimeClient:
         response = self._responses.of(item_id)
         if response is None or response.status != "lost":  # A new connection was told the answer as text.
             await (self.truncate_item(item_id, heard_ms) if heard_ms > 0 else self.delete_item(item_id))
-
-    def _cut(self, item_id: str, played_ms: float) -> dict[str, float]:
-        """What was heard of each answer that a break-in cuts, each once: the one that played, and those behind it."""
-        active, received_ms = self._responses.active, self.received_ms(item_id)
-        made = [each for each in (active.item_ids if active else ()) if self.conversation.turn(each) is not None]
-        heard = dict.fromkeys(made, 0.0)
-        if item_id in made or (item_id and played_ms < received_ms):
-            heard = {item_id: min(played_ms, received_ms), **{each: 0.0 for each in made if each != item_id}}
-        for each in list(heard):
-            response = self._responses.of(each)
-            if response is not None and each in response.cut:
-                del heard[each]
-            elif response is not None:
-                response.cut.add(each)
-        return heard
 
     def received_ms(self, item_id: str) -> float:
         """Length of the sound that came for an item."""
@@ -403,9 +389,7 @@ class RealtimeClient:
     async def _serve(self, link: Link) -> None:
         """Prepare a connection, then look after what waits for as long as it lasts."""
         self._link = link
-        await self._answer(self._waiters.expect("session.created"), REPLY_S)
-        await self._configure(link)
-        await self._replay(link)
+        await self._opening.run(link, self._session)
         if self._ask_again is not None:
             self._sender.post(self._ask_again)
             self._ask_again = None
@@ -414,43 +398,6 @@ class RealtimeClient:
         while True:
             await self._clock.sleep(TICK_S)
             self._tick(link)
-
-    async def _configure(self, link: Link) -> None:
-        """Tell the whole configuration, once more where it changed meanwhile."""
-        told: dict[str, Any] | None = None
-        while told != self._configuration.whole:
-            told = self._configuration.take()
-            # Without it, replayed text could turn a speaking model into a writing one.
-            modalities = {key: self._session[key] for key in ("output_modalities",) if key in self._session}
-            update = self._sender.identified({"type": "session.update", "session": {**modalities, **told}})
-            updated = self._waiters.expect("session.updated", event_id=update["event_id"])
-            await self._sender.transmit(link, update)
-            await self._answer(updated, REPLY_S)
-
-    async def _replay(self, link: Link) -> None:
-        """Tell the history, item by item; every one is confirmed."""
-        confirmations = []
-        for item in self.conversation.history():
-            self._replayed.add(item["id"])
-            event = self._sender.identified({"type": "conversation.item.create", "item": item})
-            confirmations.append(
-                self._waiters.expect(
-                    "conversation.item.added",
-                    lambda added, item_id=item["id"]: added.item_id == item_id,  # type: ignore[misc]
-                    event_id=event["event_id"],
-                )
-            )
-            await self._sender.transmit(link, event)
-        for confirmation in confirmations:
-            try:
-                await self._answer(confirmation, ADDED_S)
-            except RequestRefused as error:
-                _log.warning("an item of the history was not taken", error_code=error.code)
-            except TimeoutError:
-                _log.warning("the service does not confirm the history", items=len(confirmations))
-                break
-        for confirmation in confirmations:
-            confirmation.cancel()
 
     def _be_ready(self) -> None:
         again, now_s = self._supervisor.was_connected, self._clock.now()
@@ -471,7 +418,7 @@ class RealtimeClient:
         self._keep_answer()
         self._sender.disconnected()
         self.conversation.disconnected()
-        self._replayed.clear()
+        self._opening.replayed.clear()
         self._link = None
         self._waiters.fail(NotConnected("The Realtime connection was lost; it is being made again."))
         self.metrics.set("connected", 0)
@@ -522,7 +469,8 @@ class RealtimeClient:
             _log.exception("an event of the Realtime service could not be followed", event_type=event.type)
         self._waiters.take(event)
         if not (
-            event.item_id in self._replayed and event.type in ("conversation.item.added", "conversation.item.done")
+            event.item_id in self._opening.replayed
+            and event.type in ("conversation.item.added", "conversation.item.done")
         ):
             self._dispatcher.put(event)
 
@@ -543,7 +491,7 @@ class RealtimeClient:
         elif event.type == "response.created":
             self._owes_answer = False
         elif event.type == "conversation.item.deleted":
-            self._replayed.discard(event.item_id)
+            self._opening.replayed.discard(event.item_id)
         elif event.type in ("error", "response.done"):
             self._follow_error(event)
 
@@ -573,7 +521,3 @@ class RealtimeClient:
         quiet = quiet and (self._is_quiet is None or self._is_quiet())
         if self._renewal.is_due(self._clock.utc().timestamp(), quiet=quiet):
             link.end(Ending(True, None, RENEWAL))
-
-    async def _answer(self, future: asyncio.Future[ServerEvent], timeout_s: float) -> ServerEvent:
-        async with asyncio.timeout(timeout_s):
-            return await future

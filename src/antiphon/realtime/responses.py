@@ -118,6 +118,15 @@ class ResponseLedger:
             if gone:
                 self._late[gone] = now_s + LATE_S
 
+    def cut(self, item_id: str) -> bool:
+        """A break-in cuts an item; False: one has before."""
+        response = self._by_item.get(item_id)
+        if response is None:
+            return True
+        is_first = item_id not in response.cut
+        response.cut.add(item_id)
+        return is_first
+
     def is_late(self, event: ServerEvent) -> bool:
         """Whether it is a delta of what nobody wants any more."""
         if not self._late or event.type not in OUTPUT_DELTAS:
