@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,24 @@ import pytest
 
 from antiphon.models.llm.scripted import Reply, call
 from antiphon.telemetry import setup_logging
-from tests.tools.mcp.harness import http_server
+from tests.tools.mcp.harness import REFERENCE, http_server
 from tests.transports.realtime.mcp_client import Talk, talking
 
 
+@pytest.fixture(scope="module")
+def reference() -> Iterator[int]:
+    """The port of a server in a process of its own."""
+    with subprocess.Popen([sys.executable, str(REFERENCE), "http"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+        process.kill()
+
+
 @pytest.fixture
-async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    """A reference server that this process may reach."""
-    async with http_server() as (number, _):
-        monkeypatch.setenv("ANTIPHON_URL_ALLOW_HOSTS", f"127.0.0.1:{number}")
-        yield number
+def port(reference: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The port of a server that this process may reach."""
+    monkeypatch.setenv("ANTIPHON_URL_ALLOW_HOSTS", f"127.0.0.1:{reference}")
+    return reference
 
 
 def sums(port: int, **options: Any) -> dict[str, Any]:
@@ -269,7 +279,7 @@ async def test_a_response_waits_for_the_tools_that_it_brings(tmp_path: Path, por
 
 async def test_an_answer_beside_the_conversation_calls_what_needs_no_approval(tmp_path: Path, port: int) -> None:
     content = [{"type": "input_text", "text": "Add 2 and 3."}]
-    aside = {"conversation": "none", "input": [{"type": "message", "role": "user", "content": content}]}
+    aside: dict[str, Any] = {"conversation": "none", "input": [{"type": "message", "role": "user", "content": content}]}
     async with talking(tmp_path) as talk:
         await talk.use(sums(port))
         await talk.until("mcp_list_tools.completed")
@@ -386,13 +396,14 @@ async def test_the_connections_end_with_the_session(tmp_path: Path, port: int) -
 async def test_a_server_that_never_answers_does_not_keep_the_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def silent(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        await asyncio.Event().wait()
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1_000):
+            pass
+        writer.close()
 
     monkeypatch.setenv("ANTIPHON_URL_ALLOW_HOSTS", "127.0.0.1")
-    listener = await asyncio.start_server(silent, "127.0.0.1", 0)
     before = asyncio.all_tasks()
-    async with talking(tmp_path) as talk:
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as listener, talking(tmp_path) as talk:
         await talk.use(sums(listener.sockets[0].getsockname()[1]))
         await talk.until("mcp_list_tools.in_progress")
         assert (await talk.ask("Add 2 and 3."))["output"][0]["content"][0]["text"] == "I cannot add."
@@ -401,4 +412,3 @@ async def test_a_server_that_never_answers_does_not_keep_the_session(
         while any(task.get_name() == "mcp-sums" for task in asyncio.all_tasks() - before):
             assert asyncio.get_running_loop().time() - closed_at < 2
             await asyncio.sleep(0.01)
-    listener.close()

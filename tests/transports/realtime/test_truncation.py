@@ -21,7 +21,7 @@ WORDS = "w" * 396  # 99 tokens, and 4 of the message
 
 def turns(count: int) -> list[Message]:
     """Turns of 206 tokens: a question and an answer."""
-    return [Message(role, f"{n} {WORDS}"[:396]) for n in range(count) for role in ("user", "assistant")]  # type: ignore[arg-type]
+    return [Message(role, f"{n} {WORDS}"[:396]) for n in range(count) for role in ("user", "assistant")]
 
 
 def cut(messages: list[Message], rule: Any, max_tokens: int) -> list[Message]:
