@@ -92,7 +92,7 @@ class RtcClient:
         request = {"headers": HEADERS, **request}
         if "files" not in request and "content" not in request:
             request["content"] = await self.offer()
-            request["headers"] = {"Content-Type": "application/sdp", **request["headers"]}
+            request["headers"] = {**request["headers"], "Content-Type": "application/sdp"}
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._up.port}") as http:
             response = await http.post(path, **request)
         if response.status_code == 201:

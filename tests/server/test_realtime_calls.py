@@ -467,3 +467,33 @@ async def test_a_client_that_vanishes_ends_the_call(serve: Serve, monkeypatch: p
         async with asyncio.timeout(10):
             await until(lambda: up.board.admission.live == 0)
         assert up.board.metrics.calls_ended["user_hangup"] == 1
+
+
+async def test_a_call_that_lasts_too_long_is_told_so_before_it_ends(serve: Serve) -> None:
+    async with serve(realtime_max_session_s=1.5) as up, rtc_call(up) as client, sideband(up, client) as side:
+        assert (await client.until("error"))["error"]["code"] == "session_expired"
+        assert await close_code(side) == 1001
+        async with asyncio.timeout(2):
+            await client.closed.wait()
+            await until(lambda: up.board.admission.live == 0)
+
+
+async def test_each_listener_has_its_own_dialect(serve: Serve) -> None:
+    async with serve() as up, rtc_client(up) as client:
+        await client.dial(headers={"OpenAI-Beta": "realtime=v1", **HEADERS})
+        await client.until("conversation.created")
+        async with sideband(up, client) as side:
+            await next_of(side, "conversation.created")
+            client.send("response.create")
+            await client.until("response.audio_transcript.done")
+            await next_of(side, "response.output_audio_transcript.done")
+
+
+async def test_the_log_goes_to_listeners_that_know_antiphon_alone(serve: Serve) -> None:
+    async with serve() as up, rtc_call(up) as client:
+        async with phone(up, f"/v1/realtime?call_id={client.call_id}&antiphon=1") as side:
+            await next_of(side, "conversation.created")
+            client.send("response.create")
+            assert (await next_of(side, "antiphon.event"))["entry"]["type"].startswith("agent.")
+            await client.until("output_audio_buffer.stopped")
+        assert not any(kind.startswith("antiphon.") for kind in client.types)
