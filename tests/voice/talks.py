@@ -71,18 +71,23 @@ async def arrived(talk: Talk) -> None:
         await asyncio.sleep(0)
 
 
-async def user_said(talk: Talk, item_id: str, words: str) -> None:
-    # A summary stands first; what comes next stands behind the last item.
+def summary_first(talk: Talk) -> None:
+    """What comes next stands behind the last item, not behind a summary that was put first."""
     talk.line.items.sort(key=lambda known: not known.startswith("sum_"))
+
+
+async def user_said(talk: Talk, item_id: str, words: str) -> None:
+    summary_first(talk)
     await talk.line.hears(item_id, words)
     await arrived(talk)
 
 
-async def answered(talk: Talk, number: int, words: str, *, tokens: int = 0) -> None:
-    """A written-down answer without sound."""
+async def answered(talk: Talk, number: int, words: str, *, tokens: int = 0, sound: bytes = b"") -> None:
+    """A whole answer, at once."""
+    summary_first(talk)
     response_id, item_id = f"r{number}", f"a{number}"
     await talk.line.begins(response_id, item_id)
-    await talk.line.says(response_id, item_id, words)
+    await talk.line.says(response_id, item_id, words, sound)
     where = {"response_id": response_id, "item_id": item_id, "output_index": 0, "content_index": 0}
     await talk.line.send("response.output_audio_transcript.done", **where, transcript=words)
     await talk.line.ends(response_id, usage={"total_tokens": tokens} if tokens else None)
