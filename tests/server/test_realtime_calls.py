@@ -344,6 +344,14 @@ async def test_the_older_address_takes_an_offer_too(serve: Serve) -> None:
         await client.until("session.created")
 
 
+async def test_an_offer_may_come_before_its_candidates(serve: Serve) -> None:
+    async with serve() as up, rtc_client(up) as client:
+        offer = re.sub(r"a=candidate.*\r\n", "", await client.offer())
+        response = await client.dial(content=offer, headers={"Content-Type": "application/sdp", **HEADERS})
+        assert "a=candidate" in response.text
+        await client.until("session.created")
+
+
 async def test_a_client_secret_opens_a_call_and_reaches_no_other(serve: Serve) -> None:
     async with serve() as up, rtc_call(up) as other, rtc_client(up) as client:
         session = {"type": "realtime", "model": "desk", "instructions": "Whisper."}
