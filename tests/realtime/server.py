@@ -99,7 +99,7 @@ class Connection:
 
     async def add(self, item: dict[str, Any], previous: str | None) -> None:
         """Put an item into the conversation and tell it."""
-        self.items.append(item["id"])
+        self.items.insert(self.items.index(previous) + 1 if previous in self.items else 0, item["id"])
         await self.send("conversation.item.added", item=item, previous_item_id=previous)
         if not self._beta:
             await self.send("conversation.item.done", item=item, previous_item_id=previous)
@@ -183,11 +183,11 @@ class Connection:
             session = event["session"] if self._beta else merged(SESSION, event["session"])
             await self.send("session.updated", session=session)
         elif event["type"] == "conversation.item.create":
-            previous = self.items[-1] if self.items else None
-            if event.get("previous_item_id") == "root":
-                previous = None
-            await self.add(event["item"], previous)
+            previous = event.get("previous_item_id") or (self.items[-1] if self.items else None)
+            await self.add(event["item"], None if previous == "root" else previous)
         elif event["type"] == "conversation.item.delete":
+            if event["item_id"] in self.items:
+                self.items.remove(event["item_id"])
             await self.send("conversation.item.deleted", item_id=event["item_id"])
 
 
