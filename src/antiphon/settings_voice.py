@@ -52,7 +52,7 @@ class VoiceClientSettings(BaseSettings):
         audio_backend: ``sounddevice``, ``null`` (silence) or ``file``.
         input_file, output_file: WAVs in the place of microphone and loudspeaker, for ``file``.
         jitter_ms: Sound that is held before an answer starts.
-        mic_queue_chunks, send_queue_chunks: Longest queues on the way in.
+        mic_queue_chunks: Longest queue on the way in; the socket takes from it as fast as it can.
         player_max_s: Longest sound that is held for playout.
         drop_policy: Which chunk of a full queue goes.
         turn_detection: ``none`` is push to talk.
@@ -105,7 +105,6 @@ class VoiceClientSettings(BaseSettings):
     output_file: Path | None = None
     jitter_ms: int = Field(default=120, ge=20, le=500)
     mic_queue_chunks: int = Field(default=32, ge=1, le=10_000)
-    send_queue_chunks: int = Field(default=64, ge=1, le=10_000)
     player_max_s: float = Field(default=120.0, gt=0, le=3600)
     drop_policy: Literal["oldest", "newest"] = "oldest"
     turn_detection: Literal["semantic_vad", "server_vad", "none"] = "semantic_vad"

@@ -114,6 +114,28 @@ async def test_a_service_that_does_not_cancel_is_told_to(clock: VirtualClock) ->
 
 
 @in_virtual_time
+async def test_an_answer_of_which_nothing_came_is_cancelled(clock: VirtualClock) -> None:
+    async with talking(clock, without_cancel) as talk:
+        detection = {"type": "server_vad", "interrupt_response": False}
+        await talk.line.send("session.updated", session={"audio": {"input": {"turn_detection": detection}}})
+        await talk.line.begins("r1")
+        await arrived(talk)
+        await talk.line.send("input_audio_buffer.speech_started", audio_start_ms=0, item_id="u2")
+        await arrived(talk)
+        assert [event["response_id"] for event in talk.line.of(CANCEL)] == ["r1"]
+        assert not talk.line.of(TRUNCATE) + talk.line.of(DELETE)
+
+
+@in_virtual_time
+async def test_too_much_sound_is_an_error_and_not_silent(clock: VirtualClock) -> None:
+    async with talking(clock, player_max_s=1) as talk:
+        await answering(talk, clock, ms=1500, for_s=0.1)
+        metrics = talk.program.client.metrics
+        assert metrics.total("errors_total", category="audio", code="player_full") == 1
+        assert metrics.total("audio_frames_dropped_total", direction="out", reason="queue_full") == 1
+
+
+@in_virtual_time
 async def test_breaking_in_before_the_first_sample_deletes_the_item(clock: VirtualClock) -> None:
     async with talking(clock) as talk:
         await answering(talk, clock, ms=40, for_s=0.02)

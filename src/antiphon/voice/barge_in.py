@@ -9,6 +9,7 @@ from antiphon.clock import Clock, WallClock
 from antiphon.logs import Log
 from antiphon.realtime.client import RealtimeClient
 from antiphon.realtime.incoming import ServerEvent
+from antiphon.realtime.session import cancels_on_speech
 from antiphon.transports.local.mic import Level
 from antiphon.transports.local.player import AudioPlayer
 
@@ -50,9 +51,13 @@ class BargeInController:
 
     async def speech_started(self, event: ServerEvent) -> None:
         """Handle the service's event."""
-        if self._mode == "server":
-            self.cut(since_s=event.at_s)
+        if self._mode != "server":
+            return
+        active = self._client.response_active
+        if self.cut(since_s=event.at_s):
             await self.tell()
+        elif active and not cancels_on_speech(self._client.session):
+            await self._client.cancel_response(active)  # It is being made, and nothing of it has come.
 
     def level(self, level: Level) -> bool:
         """Take the level of a chunk; whether playout was cut, and ``tell`` is owed."""

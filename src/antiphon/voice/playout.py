@@ -7,9 +7,12 @@ import asyncio
 import numpy as np
 
 from antiphon.clock import Clock
+from antiphon.logs import Log
 from antiphon.realtime.client import RealtimeClient
 from antiphon.realtime.incoming import AUDIO_DELTA, ServerEvent
 from antiphon.transports.local.player import AudioPlayer, PlayerEventKind
+
+_log = Log(__name__)
 
 EVENTS = (AUDIO_DELTA, "response.output_audio.done", "response.done")
 
@@ -32,6 +35,7 @@ class AnswerPlayout:
         self._loop = loop
         self._clock = clock
         self._items: dict[str, list[str]] = {}
+        self._overflown = ""
         client.on(EVENTS, self._take)
 
     def on_player_event(self, kind: PlayerEventKind, item_id: str) -> None:
@@ -60,3 +64,6 @@ class AnswerPlayout:
         elif kind == "overflow":
             metrics.count("audio_frames_dropped_total", direction="out", reason="queue_full")
             metrics.count("errors_total", category="audio", code="player_full")
+            if item_id != self._overflown:  # Once for each answer: deltas come 25 times a second.
+                self._overflown = item_id
+                _log.error("playout is full, sound is dropped", error_category="audio", item_id=item_id)

@@ -30,13 +30,13 @@ class ToolRegistry:
     """Functions by name; what ``FunctionCalls`` of the Realtime client runs.
 
     Args:
-        tools: To begin with.
+        tools: To begin with; plain functions too.
 
     Raises:
         ConfigurationError: Two have the same name.
     """
 
-    def __init__(self, tools: Iterable[FunctionTool] = ()) -> None:
+    def __init__(self, tools: Iterable[FunctionTool | Callable[..., Any]] = ()) -> None:
         self._tools: dict[str, FunctionTool] = {}
         for each in tools:
             self.add(each)

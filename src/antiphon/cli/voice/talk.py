@@ -71,15 +71,24 @@ def run_voice(target: str | None, flags: Mapping[str, Any], options: RunOptions)
             raise ConfigurationError("A file of agents is served by Antiphon: leave --provider out, or the file.")
         given["provider"] = "antiphon"
     settings = load_voice_settings(**given)
-    setup_logging(
-        settings.log_level if options.verbose else "error", "json" if settings.log_format == "json" else "console"
-    )
+    is_json = settings.log_format == "json"
+    # The conversation has the screen for itself unless somebody wants the log.
+    wants_log = options.verbose or is_json or "log_level" in settings.model_fields_set
+    setup_logging(settings.log_level if wants_log else "error", "json" if is_json else "console")
     if options.verbose:
         for name, value in settings.shown():
             typer.echo(f"{name}={value}", err=True)
     sound = None if options.is_text else sound_of(settings)
-    serves = settings.provider == "antiphon" and "openai_base_url" not in settings.model_fields_set
-    asyncio.run(_talk(settings, sound, Path(target) if target and not is_address else None, options, serves=serves))
+    agents = Path(target) if target is not None and not is_address else None
+    is_elsewhere = is_address or flags.get("openai_base_url") is not None or _names_a_server(settings, flags)
+    serves = settings.provider == "antiphon" and (agents is not None or not is_elsewhere)
+    asyncio.run(_talk(settings, sound, agents, options, serves=serves))
+
+
+def _names_a_server(settings: VoiceClientSettings, flags: Mapping[str, Any]) -> bool:
+    """Whether the environment names an Antiphon server; an address alone may be meant for language models."""
+    is_chosen = flags.get("provider") is None and "provider" in settings.model_fields_set
+    return is_chosen and "openai_base_url" in settings.model_fields_set
 
 
 def sound_of(settings: VoiceClientSettings) -> Sound:
@@ -169,7 +178,11 @@ async def served(
         if models is not None and models.llm.notice:
             typer.echo(models.llm.notice, err=True)
         name = settings.realtime_model if "realtime_model" in settings.model_fields_set else book.agents[0].name
-        there = {"openai_base_url": f"http://127.0.0.1:{up.port}/v1?antiphon=1", "realtime_model": name}
+        there = {
+            "openai_base_url": f"http://127.0.0.1:{up.port}/v1?antiphon=1",
+            "realtime_model": name,
+            "openai_api_key": None,
+        }
         yield settings.model_copy(update=there)
 
 
