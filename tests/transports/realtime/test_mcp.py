@@ -381,16 +381,35 @@ async def test_the_key_opens_the_server_and_is_told_to_nobody(
 # The end.
 
 
+async def ended(before: set[asyncio.Task[Any]]) -> float:
+    """Seconds until nothing is left of a session and its servers."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while any(task.get_name().startswith(("mcp-", "sess_")) for task in asyncio.all_tasks() - before):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    return loop.time() - began
+
+
 async def test_the_connections_end_with_the_session(tmp_path: Path, port: int) -> None:
+    before = asyncio.all_tasks()
+    async with talking(tmp_path) as talk:
+        await talk.use(sums(port))
+        await talk.until("mcp_list_tools.completed")
+        assert any(task.get_name() == "mcp-sums" for task in asyncio.all_tasks() - before)
+        await talk.close()
+        assert await ended(before) < 2
+
+
+async def test_a_call_that_goes_on_does_not_keep_the_session(tmp_path: Path, port: int) -> None:
     before = asyncio.all_tasks()
     async with talking(tmp_path, calling("sums_slow")) as talk:
         await talk.use(sums(port, allowed_tools=["slow"], require_approval="never"))
         await talk.until("mcp_list_tools.completed")
-        assert any(task.get_name() == "mcp-sums" for task in asyncio.all_tasks() - before)
-    started = asyncio.get_running_loop().time()
-    while any(task.get_name() == "mcp-sums" for task in asyncio.all_tasks() - before):
-        assert asyncio.get_running_loop().time() - started < 2
-        await asyncio.sleep(0.01)
+        await talk.say("Go.")
+        await talk.send("response.create")
+        await talk.until("response.mcp_call.in_progress")
+        await talk.close()
+        assert await ended(before) < 2
 
 
 async def test_a_server_that_never_answers_does_not_keep_the_session(
@@ -408,7 +427,4 @@ async def test_a_server_that_never_answers_does_not_keep_the_session(
         await talk.until("mcp_list_tools.in_progress")
         assert (await talk.ask("Add 2 and 3."))["output"][0]["content"][0]["text"] == "I cannot add."
         await talk.close()
-        closed_at = asyncio.get_running_loop().time()
-        while any(task.get_name() == "mcp-sums" for task in asyncio.all_tasks() - before):
-            assert asyncio.get_running_loop().time() - closed_at < 2
-            await asyncio.sleep(0.01)
+        assert await ended(before) < 2

@@ -63,6 +63,7 @@ _log = structlog.get_logger(__name__)
 
 _ASIDES = 4
 _IDLE_FIRINGS = 2
+_LAST_CALLS_S = 1.0
 _CLOSE_CODES: Mapping[str, int] = {"drained": 1012, "error": 1011}
 
 
@@ -178,6 +179,7 @@ class RealtimeSession:
         self._tasks: asyncio.TaskGroup | None = None
         self._call: Call
         self._is_ending = False
+        self._over = asyncio.Event()
 
     # The life of a session.
 
@@ -202,6 +204,7 @@ class RealtimeSession:
                 await asyncio.sleep(0)  # The call is up after its first step.
                 ready()
                 self._mcp.replace(self.config.tools)
+                self._spawn(self._close_servers())
                 ended = await call
                 self._tasks = None
                 for task in self._working:
@@ -247,7 +250,14 @@ class RealtimeSession:
         """The server ends."""
         self._call.end("drained")
 
+    async def _close_servers(self) -> None:
+        """Calls that still run when the call is over have a moment to end."""
+        await self._over.wait()
+        await self._clock.sleep(_LAST_CALLS_S)
+        await self._mcp.aclose()
+
     def _hang_up(self, reason: str) -> None:
+        self._over.set()
         code = _CLOSE_CODES.get(reason, 1000)
         self._channel.close(code, reason)
 
