@@ -233,6 +233,16 @@ async def test_a_tone_tells_of_an_outage_of_three_seconds(clock: VirtualClock) -
 
 
 @in_virtual_time
+async def test_what_came_before_an_outage_plays_to_its_end(clock: VirtualClock) -> None:
+    async with talking(clock) as talk:
+        await answering(talk, clock, ms=180, for_s=0)
+        talk.line.drop()
+        await clock.sleep(1.0)
+        assert talk.program.player.playout("a1").played_ms == 180
+        assert not talk.program.player.is_playing
+
+
+@in_virtual_time
 async def test_speak_first_asks_for_an_answer_at_once(clock: VirtualClock) -> None:
     async with talking(clock, speak_first=True) as talk:
         await arrived(talk)

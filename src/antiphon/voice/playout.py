@@ -14,7 +14,7 @@ from antiphon.transports.local.player import AudioPlayer, PlayerEventKind
 
 _log = Log(__name__)
 
-EVENTS = (AUDIO_DELTA, "response.output_audio.done", "response.done")
+EVENTS = (AUDIO_DELTA, "response.output_audio.done", "response.done", "client.disconnected")
 
 
 class AnswerPlayout:
@@ -51,9 +51,15 @@ class AnswerPlayout:
             self._player.push(event.item_id, np.frombuffer(event.audio[: len(event.audio) // 2 * 2], "<i2"))
         elif event.type == "response.output_audio.done":
             self._player.complete(event.item_id)
-        else:
-            for item_id in self._items.pop(event.response_id, []):
-                self._player.complete(item_id)
+        elif event.type == "response.done":
+            self._complete(event.response_id)
+        else:  # Nothing more will come of what was being said: it plays to its end.
+            for response_id in list(self._items):
+                self._complete(response_id)
+
+    def _complete(self, response_id: str) -> None:
+        for item_id in self._items.pop(response_id, []):
+            self._player.complete(item_id)
 
     def _note(self, kind: PlayerEventKind, item_id: str, latency_s: float) -> None:
         metrics = self._client.metrics

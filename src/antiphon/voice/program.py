@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.audio.tones import sine
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import IntegrationInitializationError
 from antiphon.logs import Log
@@ -38,12 +37,10 @@ from antiphon.voice.rolling_summary import RollingSummary
 from antiphon.voice.summaries import NullSummarizer, Summarizer, SummaryPolicy
 from antiphon.voice.summarizers import summarizer_of
 from antiphon.voice.tools import ToolRegistry, built_in_tools
+from antiphon.voice.watch import Watch
 
 FADE_S = 0.05
 """From the end of playout to the end of the socket: what is inside the device is heard out."""
-OUTAGE_TONE_S = 3.0
-OUTAGE_TONE_HZ = 440.0
-LOOK_S = 1.0
 SETTLE_S = 0.05
 MIN_COMMIT_MS = 100
 """Services refuse shorter turns."""
@@ -70,7 +67,6 @@ class VoiceProgram:
         language: Of the user.
         history: Shows turns without personal data.
         partial: What the user is saying, as far as the service tells, by item.
-        is_ready: Set while the conversation goes on.
     """
 
     def __init__(
@@ -85,7 +81,6 @@ class VoiceProgram:
     ) -> None:
         self.settings = settings
         self.partial: dict[str, str] = {}
-        self.is_ready = asyncio.Event()
         self.facts = FactsSheet()
         self._sound = sound
         self._clock = clock or WallClock()
@@ -98,7 +93,9 @@ class VoiceProgram:
             MemoryStore(settings.memory_path, redact=redactor_for(kinds).redact) if settings.memory_path else None
         )
         self._keeper: MemoryKeeper | None = None
-        self._far = FarEnd(RATE_HZ) if sound is not None and settings.echo_mode == "duplex" else None
+        # Only a real loudspeaker is heard by a real microphone.
+        has_echo = settings.audio_backend == "sounddevice" and settings.echo_mode == "duplex"
+        self._far = FarEnd(RATE_HZ) if sound is not None and has_echo else None
         self.player = AudioPlayer(
             jitter_ms=settings.jitter_ms, max_s=settings.player_max_s, on_event=self._on_player_event
         )
@@ -118,12 +115,10 @@ class VoiceProgram:
         self.history = PrivateHistory(
             self.client, self._redactor, screen=redactor_for(kinds), log_transcripts=settings.transcript_log
         )
+        self._watch = Watch(self.client, self.mic, self.player, chunk_ms=settings.chunk_ms, clock=self._clock)
         self._playout: AnswerPlayout | None = None
-        self._counted: dict[tuple[str, str], int] = {}
         self._unanswered_ms = 0
         self._cut = asyncio.Event()
-        self._offline_since_s: float | None = None
-        self._tones = 0
 
     def stop(self) -> None:
         """Let ``stopped`` return."""
@@ -188,7 +183,6 @@ class VoiceProgram:
             async with beside(self._work(summary), "voice"):
                 if self.settings.speak_first:
                     await self.client.create_response()
-                self.is_ready.set()
                 yield self
 
     async def commit(self) -> None:
@@ -255,7 +249,6 @@ class VoiceProgram:
         self.client.on("input_audio_buffer.speech_started", self.barge_in.speech_started)
         self.client.on("conversation.item.input_audio_transcription.delta", self._user_says)
         self.client.on("conversation.item.input_audio_transcription.completed", self._user_said)
-        self.client.on(("client.disconnected", "client.connected"), self._connection)
 
     def _user_says(self, event: ServerEvent) -> None:
         self.partial = {event.item_id: self.partial.get(event.item_id, "") + str(event.body.get("delta") or "")}
@@ -263,9 +256,6 @@ class VoiceProgram:
     def _user_said(self, event: ServerEvent) -> None:
         self.partial.pop(event.item_id, None)
         self.language.heard(str(event.body["transcript"]))
-
-    def _connection(self, event: ServerEvent) -> None:
-        self._offline_since_s = event.at_s if event.type == "client.disconnected" else None
 
     async def _load_memory(self) -> str:
         if self._store is None:
@@ -314,7 +304,7 @@ class VoiceProgram:
             tasks.create_task(self._until_closed(), name="connection")
             tasks.create_task(self.calls.run(), name="functions")
             tasks.create_task(summary.run(), name="summaries")
-            tasks.create_task(self._look_after(), name="voice numbers")
+            tasks.create_task(self._watch.run(), name="watch")
             if self._sound is not None:
                 tasks.create_task(self._send_microphone(), name="microphone")
                 tasks.create_task(self._tell_cuts(), name="barge-in")
@@ -338,35 +328,6 @@ class VoiceProgram:
             self._cut.clear()
             await self.barge_in.tell()
 
-    async def _look_after(self) -> None:
-        """Count what was lost, say so once a second, and let the user hear that the line is down."""
-        while True:
-            await self._clock.sleep(LOOK_S)
-            self._count_lost("in", "queue_full", self.mic.dropped["queue_full"])
-            self._count_lost("in", "stale", self.mic.dropped["stale"])
-            self._count_lost("out", "cancelled", self.player.dropped["cancelled"])
-            since_s = self._offline_since_s
-            if since_s is not None and self._clock.now() - since_s >= OUTAGE_TONE_S:
-                self._offline_since_s = None
-                self._play_tone()
-
-    def _count_lost(self, direction: str, reason: str, samples: int) -> None:
-        """Count whole chunks that were lost since the last look."""
-        counted = self._counted.get((direction, reason), 0)
-        chunks = samples // (RATE_HZ * self.settings.chunk_ms // 1000) - counted
-        if chunks <= 0:
-            return
-        self._counted[direction, reason] = counted + chunks
-        self.client.metrics.count("audio_frames_dropped_total", chunks, direction=direction, reason=reason)
-        if reason == "queue_full":
-            _log.warning("audio dropped", dropped_frames=chunks, queue_depth=self.mic.depth)
-
-    def _play_tone(self) -> None:
-        self._tones += 1
-        tone = f"outage-tone-{self._tones}"
-        self.player.push(tone, sine(OUTAGE_TONE_HZ, 200, rate_hz=RATE_HZ, amplitude=0.1))
-        self.player.complete(tone)
-
     async def _end(self) -> None:
         """Microphone first, then playout, then the socket, then what is to be kept."""
         self._stop.set()
@@ -376,6 +337,7 @@ class VoiceProgram:
             await self._clock.sleep(FADE_S)
         await self.client.close()
         self.history.redact()
+        self._watch.count()
         if self._keeper is not None:
             await self._keeper.save()
         metrics = self.client.metrics

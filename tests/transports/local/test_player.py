@@ -179,14 +179,6 @@ def test_too_much_sound_is_dropped_counted_and_told() -> None:
     assert player.held_ms == 900
 
 
-def test_dropping_an_item_before_its_first_delta_keeps_it_silent() -> None:
-    player = AudioPlayer(jitter_ms=20)
-    player.drop("a")
-    player.push("a", sound(500))
-    assert not player.pull(CHUNK).any()
-    assert not player.is_playing
-
-
 def test_a_lost_end_of_an_item_does_not_hold_up_the_next() -> None:
     player = AudioPlayer(jitter_ms=120)
     player.push("a", sound(200))
@@ -200,7 +192,6 @@ STEPS = st.lists(
         st.tuples(st.just("push"), st.sampled_from("abc"), st.integers(0, 3000)),
         st.tuples(st.just("complete"), st.sampled_from("abc"), st.just(0)),
         st.tuples(st.just("flush"), st.just(""), st.just(0)),
-        st.tuples(st.just("drop"), st.sampled_from("abc"), st.just(0)),
         st.tuples(st.just("pull"), st.just(""), st.integers(1, 4000)),
     ),
     max_size=40,
@@ -220,10 +211,8 @@ def test_every_sample_is_played_held_or_dropped(steps: list[tuple[str, str, int]
             heard += np.count_nonzero(player.pull(count))
         elif step == "complete":
             player.complete(item_id)
-        elif step == "flush":
-            player.flush()
         else:
-            player.drop(item_id)
+            player.flush()
         for known in "abc":
             state = player.playout(known)
             assert 0 <= state.played_ms <= state.received_ms

@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.errors import IntegrationInitializationError
+from antiphon.transports.local.errors import AudioDeviceError
 
 MAX_FAR_S = 0.5
 
@@ -59,16 +59,15 @@ class EchoCanceller:
         delay_ms: Between handing a sample to the loudspeaker and hearing it in the microphone, as a first guess.
 
     Raises:
-        IntegrationInitializationError: The package is missing.
+        AudioDeviceError: The package is missing.
     """
 
     def __init__(self, far: FarEnd, rate_hz: int, *, delay_ms: int = 0) -> None:
         try:
             from pywebrtc_audio import AudioProcessor
         except ImportError:
-            raise IntegrationInitializationError(
+            raise AudioDeviceError(
                 'Echo cancellation needs pywebrtc-audio: run `pip install "antiphon[local]"`, or set ECHO_MODE=half.',
-                provider="pywebrtc-audio",
             ) from None
         self._far = far
         # The package's own EchoCanceller takes 16, 32 and 48 kHz only.

@@ -178,14 +178,6 @@ class AudioPlayer:
                 self._forget(item)
             return cut
 
-    def drop(self, item_id: str) -> None:
-        """Take no more sound of this item, even if none has come yet."""
-        with self._lock:
-            item = self._items.get(item_id) or self._add(item_id)
-            if item in self._queue:
-                self._forget(item)
-            item.was_flushed = True
-
     def playout(self, item_id: str) -> Playout:
         """How far an item is; zeros for one that is not known."""
         with self._lock:
