@@ -8,8 +8,9 @@ BIN := .venv/bin
 WORKERS ?= 2
 ARGS ?=
 PEERS := pipecat livekit agents
+CLIENTS := openai agents pipecat livekit
 
-.PHONY: help setup environment models demo serve console test test-web test-browser lint format bench bench-agents bench-peers requirements clean
+.PHONY: help setup environment models demo serve console test test-web test-browser test-clients lint format bench bench-agents bench-peers requirements clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,12 @@ test-browser: console ## the page in a browser that speaks: Chromium must be the
 	@$(MAKE) --no-print-directory models
 	@$(BIN)/python -m pytest tests/browser --tb=native $(ARGS)
 
+test-clients: setup ## the OpenAI, Agents, Pipecat and LiveKit clients, unmodified, against our server (ARGS="--only openai")
+	@for client in $(CLIENTS); do \
+	    PYTHON="$(PYTHON)" sh scripts/environment.sh tests/clients/.envs/$$client tests/clients/requirements/$$client.txt || exit; \
+	done
+	@$(BIN)/python -m tests.clients.run $(ARGS)
+
 lint: environment ## formatter, linter, types and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -77,6 +84,7 @@ requirements: environment ## resolve the dependencies anew, with hashes
 	$(COMPILE) pyproject.toml --extra dev --extra bench -c requirements/run.txt -o requirements/dev.txt
 	$(COMPILE) requirements/node.in -o requirements/node.txt
 	for peer in $(PEERS); do $(COMPILE) benchmarks/requirements/$$peer.in -o benchmarks/requirements/$$peer.txt; done
+	for client in $(CLIENTS); do $(COMPILE) tests/clients/requirements/$$client.in -o tests/clients/requirements/$$client.txt; done
 
 clean: ## remove caches and build output; the environment stays
 	rm -rf build dist src/antiphon/console/dist web/node_modules/.antiphon-built .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
