@@ -25,8 +25,9 @@ export function App() {
 }
 
 function Pages() {
-  const server = useQuery("server", serverInfo, SERVER_EVERY_MS);
   const { state } = useLiveCall();
+  // Asked again when the call begins or ends: it changes how many are live.
+  const server = useQuery(`server/${state.status}`, serverInfo, SERVER_EVERY_MS);
   const info = server.error ? null : server.data;
   return (
     <Shell server={info} isTalking={state.status === "live"}>

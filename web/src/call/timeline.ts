@@ -351,6 +351,9 @@ function impliedPhases(entries: readonly Entry[]): PhaseStep[] {
       case "user.backchannel":
         isTurnOpen = entry.is_interruption;
         break;
+      case "agent.speech_created":
+        isAnswering ||= entry.kind === "reply";
+        break;
       case "agent.speech_started":
         speaking.add(entry.speech);
         isAnswering = false;
