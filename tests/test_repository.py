@@ -92,7 +92,7 @@ def test_every_requirement_has_hashes() -> None:
     assert {path.stem for path in files} >= {"run", "dev", "node", "openai"}
     for path in files:
         for requirement in path.read_text().replace("\\\n", "").splitlines():
-            assert re.match(r"[A-Za-z0-9_.-]+(?:\[[a-z0-9,-]+\])?==\S+.* --hash=sha256:[0-9a-f]{64}", requirement), (
+            assert re.match(r"[A-Za-z0-9_.-]+(?:\[[a-z0-9, -]+\])?==\S+.* --hash=sha256:[0-9a-f]{64}", requirement), (
                 path.name,
                 requirement,
             )
