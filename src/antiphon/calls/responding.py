@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.care import waits_for
 from antiphon.agents.context import RunContext, tell_after, tell_before
 from antiphon.agents.handoff import handoff_tool_names
 from antiphon.agents.history import build_request
@@ -304,7 +305,7 @@ class Responding:
             limits=self._agent.limits or _VOICE_LIMITS,
             keep_tools=True,
             decided=reply.terms.decided,
-            wait_for_approval={tool.name for tool in reply.terms.tools},
+            wait_for_approval=_names(reply.terms),
         )
 
     async def _follow(self, reply: Reply, run: Run, messages: Sequence[Message]) -> None:
@@ -373,7 +374,7 @@ class Responding:
         """A person is asked; the application, which sees its own calls, asks for those itself."""
         request = update.contents[0]
         assert request.type == "approval_request"
-        if request.call.name not in {tool.name for tool in reply.terms.tools}:
+        if not waits_for(request, _names(reply.terms)):
             self._asked(request)
 
     async def _handed_off(self, reply: Reply, update: AgentResponseUpdate) -> None:
@@ -412,6 +413,11 @@ class Responding:
             await self._voice.speak(speech, clause)
             if reply.first_sound_at is None:
                 reply.first_sound_at = self._clock.now()
+
+
+def _names(terms: ReplyTerms) -> set[str]:
+    """The tools of the application."""
+    return {tool.name for tool in terms.tools}
 
 
 def executed(call: FunctionCall, result: FunctionResult) -> events.ToolExecuted:

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from antiphon.agents.agent import Agent
 from antiphon.models.llm.scripted import Reply, call
 from antiphon.telemetry import setup_logging
+from antiphon.tools.tool import tool
 from tests.tools.mcp.harness import REFERENCE, http_server
 from tests.transports.realtime.mcp_client import Talk, talking
 
@@ -165,6 +167,26 @@ async def test_a_call_that_waits_is_no_answer_and_can_be_decided_later(tmp_path:
         await answer(talk, request["id"], approve=True)  # a second answer changes nothing
         await talk.ask("Thanks.")
         assert len(talk.of("response.mcp_call.in_progress")) == 1
+
+
+async def test_an_approval_runs_no_tool_of_the_agent(tmp_path: Path, port: int) -> None:
+    ran: list[int] = []
+
+    async def sums_add(a: int, b: int) -> str:
+        ran.append(a + b)
+        return "paid"
+
+    agent = Agent("desk", "Help.", tools=[tool(sums_add, approval_mode="always_require")])
+    async with talking(tmp_path, agent=agent) as talk:
+        request = await approval_asked(talk, port)
+        await answer(talk, request["id"], approve=True)
+        assert (await talk.ask())["output"][0]["output"] == "5"
+        request = (await talk.ask("Add 2 and 3."))["output"][0]
+        await talk.use()  # the server is gone, and the agent's own tool has the name
+        await answer(talk, request["id"], approve=True)
+        done = await talk.ask()
+        assert done["output"][0]["content"][0]["text"] == "It is The server of this tool is no longer there.."
+        assert ran == []
 
 
 async def test_an_answer_to_no_request_is_refused(tmp_path: Path, port: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from antiphon.agents.approval import Approvals, Decision
 from antiphon.clock import Clock
 from antiphon.errors import AntiphonException
 from antiphon.models.llm.content import ApprovalResponse
+from antiphon.tools.invoke import result_of
 from antiphon.tools.mcp import MCPStreamableHTTPTool, MCPTool
 from antiphon.tools.tool import FunctionTool
 from antiphon.transports.realtime.channel import Channel
@@ -271,12 +272,16 @@ def check_answer(item: Item, conversation: Conversation) -> None:
         )
 
 
-def decisions(conversation: Conversation, approvals: Approvals, *, now: datetime) -> tuple[Decision, ...]:
+def decisions(
+    conversation: Conversation, approvals: Approvals, tools: Iterable[FunctionTool], *, now: datetime
+) -> tuple[Decision, ...]:
     """What the client has decided on calls that wait for it; these are no longer open then.
 
     Args:
         conversation: Holds the requests and the answers.
         approvals: Those that are open.
+        tools: Those of MCP servers that the response may call. What is approved runs one of these or nothing: the
+            agent's own tools may have the same names, and are not the client's to approve.
         now: For requests that expire.
     """
     waiting = {request.call.call_id: request for request in approvals.open.values()}
@@ -290,4 +295,10 @@ def decisions(conversation: Conversation, approvals: Approvals, *, now: datetime
             if (request := waiting.pop(call_id, None)) is not None:
                 reason = item.extra.get("reason", "")
                 answers.append(request.approve() if item.extra["approve"] else request.reject(reason))
-    return tuple(approvals.take_all(answers, now=now))
+    names = {tool.name for tool in tools}
+    return tuple(_bound(decision, names) for decision in approvals.take_all(answers, now=now))
+
+
+def _bound(decision: Decision, names: Collection[str]) -> Decision:
+    gone = result_of(decision.call, "error", "The server of this tool is no longer there.")
+    return replace(decision, agent="", result=decision.result or (None if decision.call.name in names else gone))

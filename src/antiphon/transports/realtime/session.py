@@ -451,7 +451,8 @@ class RealtimeSession:
             self._respond(config, context)
 
     def _respond(self, config: ResponseConfig, context: list[Message] | None) -> None:
-        decided = decisions(self.conversation, self._call.session.approvals, now=self._clock.utc())
+        tools, approvals = self._mcp.tools_of(config.tools), self._call.session.approvals
+        decided = decisions(self.conversation, approvals, tools, now=self._clock.utc())
         terms = self._terms(config, context=context, decided=decided)
         if terms.is_silent:
             self._apply(self.config, is_silent=True)
