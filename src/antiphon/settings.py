@@ -61,6 +61,7 @@ class Settings(BaseSettings):
         realtime_retrieve_audio_bytes: Largest base64 audio of a retrieved item.
         realtime_max_items: Most items of a conversation.
         realtime_max_sessions: Most sessions at once; 0 leaves it to ``max_calls``.
+        webrtc_ice_servers: STUN and TURN servers, with commas: ``stun:HOST:PORT``, ``turn:USER:PASSWORD@HOST:PORT``.
         log_level, log_format: Of the program's log on stderr.
         model_mirror: A folder or URL that has the weights, asked first.
         twilio_auth_token, plivo_auth_token: With which the carrier signs its requests.
@@ -113,6 +114,7 @@ class Settings(BaseSettings):
     realtime_retrieve_audio_bytes: int = Field(default=700_000, ge=0)
     realtime_max_items: int = Field(default=2000, ge=10)
     realtime_max_sessions: int = Field(default=0, ge=0)
+    webrtc_ice_servers: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     model_mirror: str | None = None
@@ -150,7 +152,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(PREFIX + "OTEL_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
     )
 
-    @field_validator("api_keys", "yaml_env_allow", "url_allow_hosts", mode="before")
+    @field_validator("api_keys", "webrtc_ice_servers", "yaml_env_allow", "url_allow_hosts", mode="before")
     @classmethod
     def _split_keys(cls, value: Any) -> Any:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value

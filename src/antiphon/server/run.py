@@ -167,6 +167,7 @@ def make_board(book: AgentBook, settings: Settings, *, keep_files: bool = True) 
     """
     check_openness(settings.host, dev=settings.dev)
     _check_data_dir(settings.data_dir)
+    _check_ice_servers(settings)
     keys = [key.get_secret_value() for key in settings.api_keys]
     has_carrier = settings.twilio_auth_token is not None or settings.plivo_auth_token is not None
     if not settings.dev and not keys and not has_carrier and not is_loopback(settings.host):
@@ -227,6 +228,18 @@ def _uvicorn_config(board: Switchboard) -> uvicorn.Config:
         timeout_graceful_shutdown=5,
         forwarded_allow_ips="127.0.0.1",
     )
+
+
+def _check_ice_servers(settings: Settings) -> None:
+    if not settings.webrtc_ice_servers:
+        return
+    try:
+        from antiphon.transports.webrtc.ice import ice_servers
+    except ImportError as exc:
+        raise ConfigurationError(
+            "ANTIPHON_WEBRTC_ICE_SERVERS is set, and WebRTC is not installed: pip install 'antiphon[webrtc]'."
+        ) from exc
+    ice_servers([address.get_secret_value() for address in settings.webrtc_ice_servers])
 
 
 def _check_data_dir(folder: Path) -> None:

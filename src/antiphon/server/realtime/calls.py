@@ -153,7 +153,13 @@ async def _open(board: Switchboard, request: Request, opening: Opening, text: st
     take_slot(board)
     session = board.open_session(RTC_CARRIER, agent_name=opening.agent.name, authorized=True)
     max_unsent = board.settings.realtime_max_send_bytes
-    peer = Peer(offer, clock=board.clock, traffic=board.metrics.traffic, max_unsent=max_unsent)
+    peer = Peer(
+        offer,
+        clock=board.clock,
+        traffic=board.metrics.traffic,
+        max_unsent=max_unsent,
+        helpers=[address.get_secret_value() for address in board.settings.webrtc_ice_servers],
+    )
     secret = secret_of(board, request)
     try:
         answer = await peer.answer()

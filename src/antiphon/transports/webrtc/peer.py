@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiortc import (
@@ -21,12 +21,15 @@ from av import AudioFrame
 from antiphon.clock import Clock
 from antiphon.telemetry import Traffic
 from antiphon.transports.realtime.sound import CALL_AUDIO
+from antiphon.transports.webrtc.ice import ice_servers
 from antiphon.transports.webrtc.media import Ear, SpokenTrack
 from antiphon.transports.webrtc.offer import Offer
 from antiphon.wire.realtime.refusal import Refusal
 
 EVENTS_CHANNEL = "oai-events"
 _ANSWER_S = 2.0
+_GATHER_S = 8.0
+"""The same where servers are asked for our address."""
 _LINGER_S = 0.4
 """At the end, for what is on its way to the client: its last events and the last sound."""
 _CLOSE_S = 1.0
@@ -49,6 +52,7 @@ class Peer:
         offer: The client's.
         clock: Sets the pace of the sound.
         traffic: Counts the frames of all connections.
+        helpers: STUN and TURN servers, as ``ice_servers`` takes them.
         max_unsent: A client that leaves more bytes of events than this untaken is cut off.
 
     Attributes:
@@ -59,7 +63,9 @@ class Peer:
         dropped: Messages and bytes of sound that came before ``attach`` and were too many to keep.
     """
 
-    def __init__(self, offer: Offer, *, clock: Clock, traffic: Traffic, max_unsent: int) -> None:
+    def __init__(
+        self, offer: Offer, *, clock: Clock, traffic: Traffic, max_unsent: int, helpers: Sequence[str] = ()
+    ) -> None:
         self.player = SpokenTrack(clock)
         self.opened = asyncio.Event()
         self.is_lost = False
@@ -76,8 +82,12 @@ class Peer:
         self._early_messages: deque[str | bytes] = deque()
         self._on_sound: OnSound | None = None
         self._on_message: OnMessage | None = None
-        # No server is asked for our address: the machine's own ones are offered.
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        # Unless told otherwise no server is asked for our address: the machine's own ones are offered.
+        servers = ice_servers(helpers)
+        self._answer_s = _ANSWER_S if not servers else _GATHER_S
+        self._connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
         self._connection.on("datachannel", self._channel_opened)
         self._connection.on("connectionstatechange", self._state_changed)
 
@@ -89,7 +99,7 @@ class Peer:
         """
         connection = self._connection
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 await connection.setRemoteDescription(RTCSessionDescription(self._offer.sdp, "offer"))
                 sender = connection.addTrack(self.player)
                 for transceiver in connection.getTransceivers():
