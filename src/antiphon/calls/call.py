@@ -334,6 +334,11 @@ class Call:
         return self._session
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing is said or heard any more."""
+        return self._over.is_set()
+
+    @property
     def caller_has_floor(self) -> bool:
         """Whether it is the caller's turn, which has begun."""
         return self._floor.phase in _THE_CALLERS

@@ -120,6 +120,7 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
         self._quota = PHONE_LIMITS.messages
         self._quota_since = self.loop.time()
         super().connection_made(transport)
+        self.conn.debug = False  # The library would log all headers, with the keys in them, and all frames.
 
     def handle_connect(self, event: Request) -> None:
         """The upgrade request is here: offer the short way to the application."""

@@ -16,6 +16,8 @@ _PLAYED_FRAME_MS = 20
 _UTTERANCE_S = 0.2
 """Silence after which the recogniser is asked; the turn may go on."""
 _PATIENT_S = 30.0
+_ENDING_S = 5.0
+"""A server that ends does not wait longer than some seconds more for what is being said."""
 _ENDLESS = 1_000_000
 _EAGERNESS: dict[str, tuple[float, float, float]] = {
     "low": (0.6, 2.0, 8.0),
@@ -35,7 +37,7 @@ def call_policy(base: CallPolicy, *, max_s: float, is_played: bool = False) -> C
         is_played: The server plays the sound itself.
     """
     lead_s, frame_ms = (_PLAYED_LEAD_S, _PLAYED_FRAME_MS) if is_played else (LEAD_S, FRAME_MS)
-    return replace(base, lead_s=lead_s, frame_ms=frame_ms, max_call_s=max_s)
+    return replace(base, lead_s=lead_s, frame_ms=frame_ms, max_call_s=max_s, limit_goodbye="")
 
 
 def turn_policy(base: TurnPolicy, config: SessionConfig, *, is_silent: bool = False) -> TurnPolicy:
@@ -50,6 +52,7 @@ def turn_policy(base: TurnPolicy, config: SessionConfig, *, is_silent: bool = Fa
     common = replace(
         base,
         idle_s=0.0,
+        ending_s=min(base.ending_s, _ENDING_S),
         max_lost_turns=_ENDLESS,
         max_dead_air_s=_PATIENT_S if is_silent or config.modality == "text" else base.max_dead_air_s,
         answers=config.kind == "realtime" and detection is not None and detection.create_response,

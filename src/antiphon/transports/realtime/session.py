@@ -558,7 +558,7 @@ class RealtimeSession:
 
     def _why_stopped(self) -> str | None:
         """Why the call cut what it said; None where the answer was given up."""
-        if self._cancelling or self._is_ending:
+        if self._cancelling or self._is_ending or self._call.is_over:
             return "client_cancelled"
         if self._call.caller_has_floor:
             self._caller.announce()
