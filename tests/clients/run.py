@@ -29,6 +29,7 @@ from antiphon.audio.resample import resample
 from antiphon.audio.wav import read_wav
 from tests.clients.proxy import SMALLEST, proxy
 from tests.clients.snippets import programs
+from tests.tools.mcp.harness import REFERENCE
 
 HERE = Path(__file__).parent
 RUNS = HERE / ".runs"
@@ -76,7 +77,7 @@ async def main() -> int:
     events = args.events or (["all"] if args.scenario else ["all", "smallest"])
     parts = [Part(library, chosen) for chosen in events for library in args.only]
     turn = asyncio.Semaphore(AT_ONCE)
-    async with asyncio.TaskGroup() as group:
+    async with _mcp_server(), asyncio.TaskGroup() as group:
         running = [group.create_task(_run(part, args.scenario, turn)) for part in parts]
     lines = [line for task in running for line in task.result()] + await _validate()
     if not args.scenario:
@@ -162,6 +163,23 @@ async def _server(part: Part) -> AsyncIterator[str]:
             except TimeoutError:
                 serving.kill()
                 await serving.wait()
+
+
+@asynccontextmanager
+async def _mcp_server() -> AsyncIterator[None]:
+    """An MCP server that the servers under test may reach; its address is in the environment."""
+    with (RUNS / "mcp.log").open("wb") as log:
+        program = [sys.executable, str(REFERENCE), "http"]
+        serving = await asyncio.create_subprocess_exec(*program, stdout=PIPE, stderr=log)
+        assert serving.stdout is not None
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                host = f"127.0.0.1:{int(await serving.stdout.readline())}"
+            os.environ |= {"CLIENTS_MCP": f"http://{host}/mcp", "ANTIPHON_URL_ALLOW_HOSTS": host}
+            yield
+        finally:
+            serving.kill()
+            await serving.wait()
 
 
 async def _validate() -> list[str]:

@@ -31,6 +31,8 @@ WS_URL = f"ws://127.0.0.1:{PORT}/v1"
 HTTP_URL = f"http://127.0.0.1:{PORT}/v1"
 SERVER_URL = os.environ["CLIENTS_SERVER"]
 """The server itself, for REST."""
+MCP_URL = os.environ["CLIENTS_MCP"]
+"""An MCP server that adds numbers."""
 IS_WHOLE = os.environ["CLIENTS_EVENTS"] == "all"
 """Whether all server events pass, or only the smallest set."""
 

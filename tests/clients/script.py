@@ -34,6 +34,10 @@ WEATHER = "sunny at 23 degrees"
 ASK_PRICE = "How much is a cleaning?"
 PRICE = "80 euros"
 
+ASK_SUM = "Add 2 and 3."
+SUM_SERVER = "sums"
+SUM_TOOL = "sums_add"
+
 TELL_NAME = "My name is Ottilie."
 ASK_NAME = "What is my name?"
 NAME = "Ottilie"

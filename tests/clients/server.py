@@ -45,6 +45,8 @@ def reply(messages: Sequence[Message], options: ChatOptions) -> str | Reply:
         return Reply(script.STORY, token_s=script.STORY_TOKEN_S)
     if said == script.ASK_WEATHER and any(tool.name == script.WEATHER_TOOL for tool in options.tools):
         return Reply(calls=(call(script.WEATHER_TOOL, city=script.WEATHER_CITY),))
+    if said == script.ASK_SUM:
+        return Reply(calls=(call(script.SUM_TOOL, a=2, b=3),))
     if said == script.ASK_PRICE:
         return Reply(calls=(call("price_of", treatment="cleaning"),))
     if script.ASK_NAME in said:

@@ -16,6 +16,7 @@ from tests.clients.scenario import (
     FILES,
     HTTP_URL,
     IS_WHOLE,
+    MCP_URL,
     SERVER_URL,
     WS_URL,
     check_heard,
@@ -299,6 +300,40 @@ async def reconnect() -> None:
         assert held.transcript() == f"Your name is {script.NAME}."
 
 
+async def mcp() -> None:
+    """An MCP server of the client's: its tools are listed, a call runs at once, another one waits for the client."""
+    async with talk() as held:
+        server: Any = {
+            "type": "mcp",
+            "server_label": script.SUM_SERVER,
+            "server_url": MCP_URL,
+            "allowed_tools": ["add"],
+        }
+        session: Any = {"type": "realtime", "output_modalities": ["text"]}
+        await held.connection.session.update(session={**session, "tools": [{**server, "require_approval": "never"}]})
+        await until(lambda: held.of("mcp_list_tools.completed"), what="list of tools")
+        await held.say(script.ASK_SUM)
+        called, message = held.of("response.done")[-1].response.output
+        assert (called.type, called.name, called.output) == ("mcp_call", "add", "5")
+        assert message.content[0].text == "I found this out: 5."
+        assert held.of("response.mcp_call.completed")[0].item_id == called.id
+
+        await held.connection.session.update(session={**session, "tools": [server]})
+        await until(lambda: len(held.of("mcp_list_tools.completed")) == 2, what="second list of tools")
+        await held.say(script.ASK_SUM)
+        asked = held.of("response.done")[-1].response.output[-1]
+        assert (asked.type, asked.name, asked.arguments.replace(" ", "")) == (
+            "mcp_approval_request",
+            "add",
+            '{"a":2,"b":3}',
+        )
+        answer: Any = {"type": "mcp_approval_response", "approval_request_id": asked.id, "approve": True}
+        await held.connection.conversation.item.create(item=answer)
+        await held.connection.response.create()
+        await until(lambda: len(held.of("response.done")) == 3, what="answer with the sum")
+        assert held.transcript() == "I found this out: 5."
+
+
 async def errors() -> None:
     """What cannot be done is told with the code that clients match on, and the conversation goes on."""
     async with talk(faults=True) as held:
@@ -447,6 +482,7 @@ WHOLE = {
     "reconnect": reconnect,
     "manual": manual,
     "aside": aside,
+    "mcp": mcp,
     "errors": errors,
     "transcribe": transcribe,
     "azure": azure,

@@ -47,6 +47,17 @@ _CALL_STAGES = (
     "output_item.done",
     "conversation.item.done",
 )
+_MCP_STAGES = (
+    "output_item.added",
+    "conversation.item.added",
+    "mcp_call_arguments.done",
+    "mcp_call.in_progress",
+    "mcp_call.completed",
+    "mcp_call.failed",
+    "output_item.done",
+    "conversation.item.done",
+)
+_STAGES = {"message": _MESSAGE_STAGES, "function_call": _CALL_STAGES}
 _GROWS_AFTER = {
     "output_audio.delta": ("content_part.added",),
     "output_audio_transcript.delta": ("content_part.added", "output_audio.done"),
@@ -152,7 +163,8 @@ class Connection:
                     raise Disorder("its audio was not committed")
                 self.turn = None
             self.added.add(item["id"])
-            if not self._advance(item["id"], kind) and item["status"] == "in_progress":
+            is_listing = item["type"] == "mcp_list_tools"  # It belongs to no response.
+            if not self._advance(item["id"], kind) and item["status"] == "in_progress" and not is_listing:
                 raise Disorder("no response has announced it")
         elif kind == "conversation.item.done":
             if event["item"]["id"] not in self.added:
@@ -165,6 +177,9 @@ class Connection:
             self.transcribed.add(event["item_id"])
 
     def _check_output(self, kind: str, event: Event) -> None:
+        if kind.startswith("mcp_call."):
+            self._advance(event["item_id"], kind)
+            return
         response = event["response_id"]
         if response in self.over:
             raise Disorder("its response is done")
@@ -209,7 +224,7 @@ class Connection:
         for outputs in self.responses.values():
             if item_id in outputs:
                 output = outputs[item_id]
-                stages = _CALL_STAGES if output.kind == "function_call" else _MESSAGE_STAGES
+                stages = _STAGES.get(output.kind, _MCP_STAGES)
                 if stages.index(kind) <= stages.index(output.stage):
                     raise Disorder(f"{output.stage} came before it")
                 output.stage = kind
