@@ -205,7 +205,8 @@ class VoiceProgram:
             chunk_ms=settings.chunk_ms,
             queue_chunks=settings.mic_queue_chunks,
             drop_policy=settings.drop_policy,
-            cleaner=EchoCanceller(self._far, RATE_HZ) if self._far is not None else None,
+            cleaner=EchoCanceller(RATE_HZ) if self._far is not None else None,
+            far=self._far,
             is_muted=lambda: settings.echo_mode == "half" and self.player.is_playing,
             on_level=self._on_level,
         )

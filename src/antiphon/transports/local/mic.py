@@ -14,19 +14,22 @@ from numpy.typing import NDArray
 from antiphon.audio.level import dbfs, peak, rms
 from antiphon.audio.resample import Resampler
 from antiphon.audio.wav import mono
+from antiphon.transports.local.echo import FarEnd
 
 RATE_HZ = 24_000
 RING_BLOCKS = 256
 """Device blocks that wait for the loop: at 10 ms each, two and a half seconds."""
 
+NOTHING: NDArray[np.int16] = np.zeros(0, np.int16)
+
 DropPolicy = Literal["oldest", "newest"]
 
 
 class Cleaner(Protocol):
-    """Takes something out of the microphone's sound, such as the echo."""
+    """Takes the loudspeaker's sound out of the microphone's."""
 
-    def process(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-        """As many samples as came; shape (n,)."""
+    def process(self, near: NDArray[np.int16], far: NDArray[np.int16]) -> NDArray[np.int16]:
+        """What is left of ``near``; all have shape (n,)."""
         ...
 
 
@@ -52,7 +55,8 @@ class MicStreamer:
         chunk_ms: Length of a chunk.
         queue_chunks: Chunks that wait for ``get``; then ``drop_policy`` decides which one goes.
         drop_policy: ``oldest`` or ``newest``.
-        cleaner: Takes the echo out.
+        cleaner: Takes the echo out; it needs ``far``.
+        far: What the loudspeaker plays.
         is_muted: Asked for each chunk; a muted chunk is silence, so that the service's clock goes on.
         on_level: Told the level of each chunk.
 
@@ -70,6 +74,7 @@ class MicStreamer:
         queue_chunks: int = 32,
         drop_policy: DropPolicy = "oldest",
         cleaner: Cleaner | None = None,
+        far: FarEnd | None = None,
         is_muted: Callable[[], bool] = lambda: False,
         on_level: Callable[[Level], None] = lambda level: None,
     ) -> None:
@@ -83,12 +88,14 @@ class MicStreamer:
         self._queue_chunks = queue_chunks
         self._drop_policy = drop_policy
         self._cleaner = cleaner
+        self._far = far
         self._is_muted = is_muted
         self._on_level = on_level
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
         self._resampler = Resampler(RATE_HZ, RATE_HZ)
-        self._ring: deque[tuple[NDArray[np.int16], int]] = deque()
+        self._ring: deque[tuple[NDArray[np.int16], int, NDArray[np.int16]]] = deque()
+        self._far_rest = np.zeros(0, np.int16)
         self._lost = 0
         self._rest = np.zeros(0, np.int16)
 
@@ -109,18 +116,27 @@ class MicStreamer:
         if len(self._ring) >= RING_BLOCKS:
             self._lost += round(len(block) * RATE_HZ / rate_hz)
             return
-        self._ring.append((block.copy(), rate_hz))
+        samples = round(len(block) * RATE_HZ / rate_hz)
+        # Now, not on the loop: the loop may be late, and the two would no longer belong together.
+        self._ring.append((block.copy(), rate_hz, NOTHING if self._far is None else self._far.take(samples)))
         if len(self._ring) == 1:
             loop.call_soon_threadsafe(self._drain)
 
-    def take_block(self, block: NDArray[np.int16], rate_hz: int) -> None:
-        """Take a block on the loop: shape (n,) or (n, channels)."""
+    def take_block(self, block: NDArray[np.int16], rate_hz: int, far: NDArray[np.int16] = NOTHING) -> None:
+        """Take a block on the loop.
+
+        Args:
+            block: Shape (n,) or (n, channels).
+            rate_hz: Of the block.
+            far: What the loudspeaker got meanwhile, at 24 kHz.
+        """
         if self._resampler.from_hz != rate_hz:
             self._resampler = Resampler(rate_hz, RATE_HZ)
         self._rest = np.concatenate((self._rest, self._resampler.feed(mono(block))))
+        self._far_rest = np.concatenate((self._far_rest, far))
         while len(self._rest) >= self._chunk:
             chunk, self._rest = self._rest[: self._chunk], self._rest[self._chunk :]
-            self._add(chunk)
+            self._add(self._cleaned(chunk))
 
     def end(self) -> None:
         """Nothing more will come: ``get`` gives what waits, then None."""
@@ -153,10 +169,14 @@ class MicStreamer:
             self.take_block(*self._ring[0])
             self._ring.popleft()
 
+    def _cleaned(self, chunk: NDArray[np.int16]) -> NDArray[np.int16]:
+        if self._cleaner is None:
+            return chunk
+        far, self._far_rest = self._far_rest[: len(chunk)], self._far_rest[len(chunk) :]
+        return self._cleaner.process(chunk, np.pad(far, (0, len(chunk) - len(far))))
+
     def _add(self, chunk: NDArray[np.int16]) -> None:
         self.captured += len(chunk)
-        if self._cleaner is not None:
-            chunk = self._cleaner.process(chunk)
         self.level = level_of(chunk)
         self._on_level(self.level)
         if self._is_muted():
