@@ -12,8 +12,6 @@ import structlog
 from antiphon.agents.agent import Agent
 from antiphon.agents.approval import Decision
 from antiphon.agents.compaction.tokens import TokenCounter
-from antiphon.agents.run import Run
-from antiphon.agents.session import AgentSession
 from antiphon.calls.call import Call, CallModels
 from antiphon.calls.events import SessionEnded, UserSpeechStarted
 from antiphon.calls.log import CallLog
@@ -22,20 +20,18 @@ from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.calls.reply import ReplyTerms
 from antiphon.calls.speech import Speaker
 from antiphon.calls.stall import StallGuard
-from antiphon.calls.voice import Phrases, Voice
 from antiphon.clock import Clock
-from antiphon.errors import AntiphonException
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.messages import Message
 from antiphon.transports.realtime import manners
-from antiphon.transports.realtime.aside import answer_aside
+from antiphon.transports.realtime.aside import Asides
 from antiphon.transports.realtime.caller import CallersSide
 from antiphon.transports.realtime.channel import Channel
 from antiphon.transports.realtime.conversation import Conversation, Entry, base64_of, message_of
 from antiphon.transports.realtime.inlet import Inlet
 from antiphon.transports.realtime.line import Player, RealtimeLine
 from antiphon.transports.realtime.mcp import McpServers, check_answer, decisions
-from antiphon.transports.realtime.responses import Response, Responses
+from antiphon.transports.realtime.responses import Responses
 from antiphon.transports.realtime.sound import CALL_AUDIO, Decoder, Encoder
 from antiphon.transports.realtime.terms import check_prompt, reply_terms
 from antiphon.transports.realtime.truncation import fit_by
@@ -61,7 +57,6 @@ from antiphon.wire.realtime.session import ServerVad, SessionConfig, merged, ses
 
 _log = structlog.get_logger(__name__)
 
-_ASIDES = 4
 _IDLE_FIRINGS = 2
 _LAST_CALLS_S = 1.0
 _CLOSE_CODES: Mapping[str, int] = {"drained": 1012, "error": 1011}
@@ -168,7 +163,6 @@ class RealtimeSession:
             clock=clock,
         )
         self._asked: ResponseConfig | None = None  # of the response that was asked for and has not begun
-        self._asides: dict[str, tuple[Response, asyncio.Task[None]]] = {}
         self._working: set[asyncio.Task[None]] = set()
         self._transcribing: set[asyncio.Task[None]] = set()
         self._cancelling = False
@@ -178,6 +172,7 @@ class RealtimeSession:
         self._last_event_at = clock.now()
         self._tasks: asyncio.TaskGroup | None = None
         self._call: Call
+        self._asides: Asides
         self._is_ending = False
         self._over = asyncio.Event()
 
@@ -192,6 +187,16 @@ class RealtimeSession:
         """
         self._call, log = open_call(self, self.line, self._policy)
         self._caller.call = self._call
+        self._asides = Asides(
+            self._channel,
+            self._call,
+            self._models.tts,
+            client_for=lambda agent: StallGuard(self._client_for(agent), self._policy.llm_stall_s),
+            terms=self._terms,
+            tts_timeout_s=self._policy.tts_timeout_s,
+            clock=self._clock,
+            spawn=self._spawn,
+        )
         self._apply(self.config, is_silent=False)
         log.subscribe(self._read)
         self.introduce(self._channel.send)
@@ -426,10 +431,9 @@ class RealtimeSession:
         check_prompt(config.prompt, self.agent.name, "response.prompt")
         context = None if config.input is None else self._context(config.input)
         if config.conversation == "none":
-            if len(self._asides) >= _ASIDES:
-                message = f"{_ASIDES} responses beside the conversation run: wait for one."
-                raise Refusal("too_many_responses", message)
-            self._answer_aside(config, context, self._listing(config))
+            self._asides.check_room()
+            messages = self.conversation.messages.copy() if context is None else context
+            self._asides.begin(config, messages, speaker=self._speaker_of(config), listing=self._listing(config))
             return
         if self.responses.active is not None or self._asked is not None:
             message = "Conversation already has an active response in progress: wait until it is done."
@@ -481,64 +485,13 @@ class RealtimeSession:
                 messages.append(message)
         return messages
 
-    def _answer_aside(
-        self, config: ResponseConfig, context: list[Message] | None, listing: list[asyncio.Task[None]]
-    ) -> None:
-        messages = self.conversation.messages.copy() if context is None else context
-        response = Response(self._channel, config, conversation=None, conversation_id=None)
-        task = self._spawn(self._make_aside(response, messages, listing))
-        self._asides[response.id] = response, task
-        task.add_done_callback(lambda _: self._asides.pop(response.id, None))
-
-    async def _make_aside(self, response: Response, messages: list[Message], listing: list[asyncio.Task[None]]) -> None:
-        if listing:
-            await asyncio.wait(listing)
-        config = response.config
-        terms = self._terms(config)
-        # What the client would have to approve is not offered: it has no way to answer.
-        tools = [tool for tool in terms.tools if tool.approval_mode == "never_require"]
-        agent = self._call.agent
-        if terms.fit is not None:
-            try:
-                messages = list(terms.fit(messages, self._client_for(agent)))
-            except AntiphonException as error:
-                response.failure = error
-                response.finish_made()
-                return
-        session = AgentSession(variables=self._call.session.variables, clock=self._clock)
-        run = Run(
-            agent,
-            messages,
-            session=session,
-            tools=session.tools({}),
-            clock=self._clock,
-            client_for=lambda agent: StallGuard(self._client_for(agent), self._policy.llm_stall_s),
-            instructions=terms.instructions,
-            variables=terms.variables,
-            more_tools=tools,
-            options=terms.options,
-        )
-        voice = Voice(
-            self._models.tts,
-            CALL_AUDIO,
-            Phrases(),
-            speaker=self._speaker_of(config),
-            timeout_s=self._policy.tts_timeout_s,
-            phrase_timeout_s=self._policy.tts_timeout_s,
-        )
-        await answer_aside(response, run, voice, tools=tools)
-
     def _speaker_of(self, config: ResponseConfig) -> Speaker:
         agent = self._call.agent
         voice = agent.voice if config.voice == self.config.default_voice else config.voice
         return Speaker(agent.name, voice, agent.language, config.speed)
 
     def _cancel_response(self, event: ResponseCancel) -> None:
-        aside = self._asides.get(event.response_id or "")
-        if aside is not None:
-            response, task = aside
-            task.cancel()
-            response.finish("cancelled", reason="client_cancelled")
+        if self._asides.cancel(event.response_id):
             return
         active = self.responses.active
         if active is not None and event.response_id in (None, active.id):
