@@ -92,6 +92,12 @@ test("a reply that failed leaves nothing open behind its turn", () => {
   expect(lane(drawn, "tts")).toMatchObject([{ start: 2, end: 4 }]);
 });
 
+test("a turn that was taken back is marked where it ended at last", () => {
+  const over = (at: number) =>
+    entry(at, "user.turn_completed", { turn: 3, text: "Hello", trigger: "silence", probability: null });
+  expect(timeline([over(1), over(4)]).turns).toEqual([{ turn: 3, at: 4 }]);
+});
+
 test("a tool that failed is told apart", () => {
   const entries: Entry[] = [
     entry(2, "tool.called", { id: "a", name: "look_up", arguments: {} }),

@@ -55,8 +55,9 @@ export function timeline(entries: readonly Entry[]): Timeline {
     name: NAMES[id],
     bars: isOver ? bars[id].map((bar) => ({ ...bar, end: bar.end ?? end })) : bars[id],
   }));
-  const turns = only(entries, "user.turn_completed").map((entry) => ({ turn: entry.turn, at: entry.at }));
-  return { lanes, turns, end };
+  // A turn that the caller took back by going on ends a second time: the last end counts.
+  const ends = new Map(only(entries, "user.turn_completed").map((entry) => [entry.turn, entry.at]));
+  return { lanes, turns: [...ends].map(([turn, at]) => ({ turn, at })), end };
 }
 
 function callerVoice(entries: readonly Entry[]): Bar[] {
