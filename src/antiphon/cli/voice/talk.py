@@ -29,6 +29,7 @@ from antiphon.voice.numbers import metrics_served
 from antiphon.voice.program import VoiceProgram
 
 FRAMES_PER_S = 8
+SESSION_S = 7 * 86_400.0
 ANSWER_S = 60.0
 GREETING_S = 1.0
 """So long an agent may take before it greets; the recording does not speak over it."""
@@ -169,6 +170,8 @@ async def served(
 
     book = AgentBook(load_agents(agents), path=agents) if agents is not None else AgentBook([_demo_agent()])
     chosen: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "dev": True, "log_level": "error", "llm": options.llm}
+    # The only session of this server ends with the program: another one would be greeted again.
+    chosen |= {"realtime_max_session_s": SESSION_S, "realtime_idle_s": 0.0}
     # The microphone and the models share this process: a late loop is no reason to refuse the only call.
     server = load_settings(**chosen, log_format="console", max_loop_lag_ms=10_000.0)
     async with AsyncExitStack() as stack:
