@@ -7,6 +7,7 @@ import pytest
 from antiphon.calls import floor as f
 from antiphon.calls.events import EndReason
 from antiphon.calls.floor import Phase
+from antiphon.calls.policy import TurnPolicy
 from tests.calls.script import HANGS, HOURS, NEVER, Answer, Script, asked, manners
 
 MANUAL = manners(answers=False, interruption="off", idle_s=0.0, speculate=False)
@@ -14,7 +15,7 @@ MANUAL = manners(answers=False, interruption="off", idle_s=0.0, speculate=False)
 SILENT_TURNS = manners(answers=False, speculate=False)
 """The detector ends turns; the application asks for each answer."""
 AT_ONCE = manners(yields_at_once=True)
-DEAF = manners(interruption="off", takes_back=False)
+DEAF = manners(interruption="off", keeps_turns=True, max_dead_air_s=20.0)
 
 
 def by_hand() -> Script:
@@ -182,7 +183,7 @@ def test_an_answer_may_be_cancelled_in_every_phase_of_the_agents_turn() -> None:
 
 
 def test_words_that_waited_behind_a_cancelled_answer_are_answered() -> None:
-    script = asked(DEAF)
+    script = asked(manners(interruption="off"))
     script.at(3.0).voice(until=4.0, words="On Sundays?")
     script.at(5.0).cancel().run(6)
     assert script.commits() == [HOURS, "On Sundays?"]
@@ -311,8 +312,50 @@ def test_noise_that_took_the_floor_from_an_unheard_answer_has_it_made_again() ->
 # Nothing takes the floor.
 
 
-def test_where_nothing_takes_back_an_unheard_answer_words_wait_behind_it() -> None:
-    script = asked(DEAF, answers=(Answer(after=1.5), Answer()))
-    script.at(3.0).voice(until=3.6, words="On Sundays?").run(20)
-    assert script.story() == "Commit Commit"
-    assert script.commits() == [HOURS, "On Sundays?"]
+@pytest.mark.parametrize("after", [0.3, 3.0])
+def test_turns_beside_an_answer_are_kept_and_answered_once(after: float) -> None:
+    script = kept(after)
+    assert script.story() == "Commit KeepTurn KeepTurn Respond"
+    assert script.acts(f.KeepTurn) == [f.KeepTurn("On Sundays?"), f.KeepTurn("Or Mondays?")]
+    assert script.phase is Phase.IDLE
+
+
+def kept(after: float, policy: TurnPolicy = DEAF) -> Script:
+    """Two turns of the caller while the first answer is made, or heard."""
+    script = asked(policy, answers=(Answer(after=after), Answer()))
+    script.at(2.9).voice(until=3.4, words="On Sundays?")
+    script.at(4.0).voice(until=4.5, words="Or Mondays?")
+    return script.run(20)
+
+
+def test_turns_are_kept_in_both_phases_of_the_agents_turn() -> None:
+    assert [kept(after).story() for after in (0.3, 3.0)] == ["Commit KeepTurn KeepTurn Respond"] * 2
+
+
+def test_turns_that_nobody_answers_are_kept_too() -> None:
+    policy = manners(interruption="off", keeps_turns=True, answers=False, speculate=False)
+    script = Script(policy)
+    script.at(1.0).ask()
+    script.at(2.0).voice(until=2.5, words="On Sundays?").run(10)
+    assert script.story() == "Respond KeepTurn"
+
+
+def test_the_answer_to_kept_turns_begins_behind_a_cancelled_one() -> None:
+    script = asked(DEAF)
+    script.at(3.0).voice(until=3.5, words="On Sundays?")
+    script.at(5.0).cancel().run(20)
+    assert script.story() == "Commit KeepTurn Interrupt Respond"
+
+
+def test_words_of_kept_turns_that_are_never_final_count_as_they_are() -> None:
+    for after in (0.3, 9.0):
+        script = asked(DEAF, answers=(Answer(after=after, seconds=9.0), Answer()))
+        script.at(2.9).voice(until=3.4, final_after=None, partials={3.2: "On Sundays?"})
+        assert script.run(6.2).acts(f.KeepTurn) == [f.KeepTurn("On Sundays?")]
+
+
+def test_a_turn_that_is_still_spoken_at_the_end_of_the_answer_has_the_answer_of_those_before() -> None:
+    script = asked(DEAF)
+    script.at(3.0).voice(until=3.5, words="On Sundays?")
+    script.at(5.5).voice(until=6.5, words="Or Mondays?").run(20)
+    assert script.story() == "Commit KeepTurn Commit"

@@ -38,7 +38,7 @@ policies = st.builds(
     min_words=st.sampled_from([0, 1, 3]),
     greeting_interruptible=flags,
     yields_at_once=flags,
-    takes_back=flags,
+    keeps_turns=flags,
     max_dead_air_s=st.sampled_from([2.0, 4.0]),
     idle_s=st.sampled_from([5.0, 15.0]),
     idle_reminders=st.sampled_from([0, 2]),
@@ -177,9 +177,9 @@ def test_every_word_of_the_caller_is_answered_once(
     ]
     answered = [
         word
-        for commit in script.acts(f.Commit)
-        if isinstance(commit, f.Commit)
-        for word in words_of(commit.fresh)
+        for commit in script.acts(f.Commit, f.KeepTurn)
+        if isinstance(commit, f.Commit | f.KeepTurn)
+        for word in words_of(commit.fresh if isinstance(commit, f.Commit) else commit.text)
         if word.startswith("word")
     ]
     assert answered == said

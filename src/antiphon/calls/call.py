@@ -213,6 +213,7 @@ class Call:
             floor.Speculate: lambda action: self._responding.speculate(action.text, action.fresh),
             floor.DropSpeculation: lambda _: self._responding.drop(),
             floor.Commit: self._commit,
+            floor.KeepTurn: lambda action: self.history.hear_user(action.text, action.text),
             floor.TellNews: lambda _: self._tell_news(),
             floor.Respond: lambda _: self._respond(),
             floor.Pause: lambda _: self._speaking.pause(),
@@ -521,7 +522,7 @@ class Call:
             self._has_begun = True
         if self._has_begun and self._floor.is_quiet:
             self._has_begun = False
-            if not any(type(action) is floor.Commit for action in actions):
+            if not any(type(action) in (floor.Commit, floor.KeepTurn) for action in actions):
                 self._watcher.turn_dropped()
 
     def _note_voice(self, event: floor.VoiceStarted) -> None:

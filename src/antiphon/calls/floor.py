@@ -255,6 +255,13 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepTurn:
+    """A turn of the caller beside the agent's, with these words: it is answered later."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Hold the agent's sound where it is."""
 
@@ -330,6 +337,7 @@ Action = (
     | Speculate
     | DropSpeculation
     | Commit
+    | KeepTurn
     | Pause
     | Resume
     | Interrupt

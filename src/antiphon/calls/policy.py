@@ -51,7 +51,8 @@ class TurnPolicy:
         ending_s: A call that was to end is ended after this, whatever still sounds.
         answers: Whether a turn of the caller is answered at once; else the application asks for each answer.
         yields_at_once: The caller takes the floor by the first sound: nothing waits for words that confirm it.
-        takes_back: Whether a caller who speaks on before the answer is heard goes on with the same turn.
+        keeps_turns: What the caller says while an answer is made or heard is a turn of its own, which is answered
+            behind that one; else it takes an unheard answer back, or waits for the end of what is heard.
     """
 
     start_s: float = 0.06
@@ -81,7 +82,7 @@ class TurnPolicy:
     ending_s: float = 12.0
     answers: bool = True
     yields_at_once: bool = False
-    takes_back: bool = True
+    keeps_turns: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The manners as plain values, for the log."""

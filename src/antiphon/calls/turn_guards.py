@@ -77,6 +77,7 @@ class Floor:
         self.reminders = 0
         self.ending: EndReason | None = None
         self.reply_owed = False  # the application has asked for an answer that cannot begin yet
+        self.turns_kept = False  # turns that were kept beside an answer wait for theirs
         self.detects = True  # the detector finds pauses; else only the application ends turns
 
     @property
@@ -140,8 +141,18 @@ def pause_was_found(floor: Floor, _event: Any) -> bool:
 
 
 def owes_reply(floor: Floor, _event: Any) -> bool:
-    """The application waits for an answer."""
-    return floor.reply_owed
+    """The application waits for an answer, or turns that were kept do."""
+    return floor.reply_owed or floor.turns_kept
+
+
+def keeps_turns(floor: Floor, _event: Any) -> bool:
+    """Words beside an answer are a turn."""
+    return floor.policy.keeps_turns
+
+
+def final_due_for_kept(floor: Floor, event: Timeout) -> bool:
+    """The recogniser owes words that are a turn beside an answer."""
+    return event.timer == "final" and floor.policy.keeps_turns
 
 
 def yields(floor: Floor, event: VoiceStarted) -> bool:
@@ -161,7 +172,7 @@ def interruptible(floor: Floor, event: Any) -> bool:
         return False
     if floor.speech == "greeting" and not policy.greeting_interruptible:
         return False
-    if not sounds(floor) and floor.committed and policy.takes_back:
+    if not sounds(floor) and floor.committed and not policy.keeps_turns:
         return True  # nothing of the answer was heard: the caller only goes on
     if policy.interruption == "off":
         return False

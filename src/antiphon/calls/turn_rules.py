@@ -20,6 +20,7 @@ from antiphon.calls.floor import (
     HangUp,
     Heard,
     Interrupt,
+    KeepTurn,
     LineLost,
     NoteIdle,
     NoteOverlap,
@@ -40,7 +41,7 @@ from antiphon.calls.floor import (
     VoiceStarted,
     VoiceStopped,
 )
-from antiphon.calls.turn_guards import Floor, all_heard, is_aside, is_echo, join
+from antiphon.calls.turn_guards import Floor, all_heard, is_aside, is_echo, join, owes_reply
 
 _WATCHDOG_SHARE = 0.75
 """Part of ``max_dead_air_s`` after which the watchdog acts; the rest is for making the filler's sound."""
@@ -186,7 +187,7 @@ def after_final(floor: Floor, event: Any) -> None:
         # So much sound, and not a word.
         floor.phase = Phase.HEARING
         bound_turn(floor, event)
-    elif floor.lost_words and floor.policy.answers and not floor.reply_owed:
+    elif floor.lost_words and floor.policy.answers and not owes_reply(floor, event):
         floor.lost_words = False
         floor.phase = Phase.THINKING
         floor.stop("turn_limit")
@@ -202,7 +203,7 @@ def no_turn(floor: Floor, event: Any) -> None:
     floor.stop("endpoint", "final", "turn_limit")
     floor.phase = Phase.IDLE
     await_caller(floor, event)
-    if floor.reply_owed:
+    if owes_reply(floor, event):
         respond(floor, event)
 
 
@@ -217,11 +218,11 @@ def commit(floor: Floor, event: Any) -> None:
     """The turn is over: have it answered."""
     text, fresh = floor.text, join(floor.said)
     trigger: Trigger = floor.forced or ("model" if floor.probability is not None else "silence")
-    answer = floor.policy.answers or floor.reply_owed
+    answer = floor.policy.answers or owes_reply(floor, event)
     floor.stop("endpoint", "final", "turn_limit")
     floor.act(Commit(text, fresh, trigger, floor.probability, answer))
     floor.said = []
-    floor.lost_words = floor.reply_owed = False
+    floor.lost_words = floor.reply_owed = floor.turns_kept = False
     floor.forced = None
     floor.overrun = floor.caller_speaks
     floor.speculated = None
@@ -289,7 +290,7 @@ def tell_news(floor: Floor, event: AgentHasNews) -> None:
 def respond(floor: Floor, event: Any) -> None:
     """The agent answers because the application asks for it."""
     floor.phase = Phase.THINKING
-    floor.reply_owed = False
+    floor.reply_owed = floor.turns_kept = False
     floor.speech = "reply"
     floor.aside = ""
     floor.committed = ""
@@ -437,6 +438,15 @@ def set_aside(floor: Floor, _event: Any) -> None:
         floor.act(NoteOverlap(join(gone), False))
     floor.said = [words for words in floor.said if words not in gone]
     floor.lost_words = False
+
+
+def keep_turn(floor: Floor, event: Any) -> None:
+    """Words over an answer that goes on are a turn; one answer behind it is for all of these."""
+    set_aside(floor, event)
+    if floor.said and all_heard(floor, event):
+        floor.act(KeepTurn(join(floor.said)))
+        floor.said = []
+        floor.turns_kept |= floor.policy.answers
 
 
 def take_aside(floor: Floor, _event: Any) -> None:

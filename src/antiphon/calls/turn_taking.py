@@ -134,7 +134,9 @@ TABLE: tuple[Row, ...] = (
         for phase in (THINKING, SPEAKING)
         for row in (
             Row(phase, Heard, PAUSING, TAKE_FLOOR, when=guards.final_taking_floor),
+            Row(phase, Heard, None, (rules.note_words, rules.keep_turn), when=guards.keeps_turns),
             Row(phase, Heard, None, (rules.note_words, rules.set_aside)),
+            Row(phase, Timeout, None, (rules.give_up_finals, rules.keep_turn), when=guards.final_due_for_kept),
             Row(phase, Timeout, None, (rules.give_up_finals, rules.set_aside), when=guards.is_timer("final")),
             Row(phase, SpeechFinished, PAUSING, ANSWER_KEPT, when=guards.words_left),
             Row(phase, SpeechFinished, PAUSING, (rules.take_aside, *ANSWER_KEPT), when=guards.answered_early),

@@ -78,7 +78,7 @@ def test_an_eager_session_waits_less(eagerness: Any, longest_s: float) -> None:
 @pytest.mark.parametrize("detection", [ServerVad, SemanticVad])
 def test_flags_of_the_detection_decide_who_answers_and_who_interrupts(detection: type) -> None:
     turn = manners.turn_policy(TurnPolicy(), config(detection(create_response=False, interrupt_response=False)))
-    assert (turn.answers, turn.interruption, turn.yields_at_once, turn.takes_back) == (False, "off", False, False)
+    assert (turn.answers, turn.interruption, turn.yields_at_once, turn.keeps_turns) == (False, "off", False, True)
 
 
 def test_without_detection_the_client_does_everything() -> None:
@@ -297,7 +297,12 @@ async def test_speech_over_an_answer_that_it_may_not_cut_is_answered_behind_it(c
         await client.until("response.done", 2)
         await client.quiet(3.0)
         assert client.statuses() == [("completed", None), ("completed", None)]
-        assert client.prompt()[-1] == ("user", "On Sundays? And on Mondays?")
+        committed = client.times("input_audio_buffer.committed")
+        assert committed[2] < client.times("response.done")[0] < client.times("response.created")[1]
+        stops = [event["audio_end_ms"] for event in client.events("input_audio_buffer.speech_stopped")]
+        starts = [event["audio_start_ms"] for event in client.events("input_audio_buffer.speech_started")]
+        assert all(500 < stop - start < 1500 for start, stop in zip(starts, stops, strict=True))
+        assert ("user", "On Sundays?\nAnd on Mondays?") in client.prompt()
         client.check()
 
 

@@ -59,9 +59,9 @@ def turn_policy(base: TurnPolicy, config: SessionConfig, *, is_silent: bool = Fa
     )
     common = replace(common, speculate=base.speculate and common.answers)
     if detection is None:
-        return replace(common, interruption="off")
+        return replace(common, interruption="off", keeps_turns=True)
     interrupts = detection.interrupt_response
-    common = replace(common, interruption="vad" if interrupts else "off", takes_back=interrupts)
+    common = replace(common, interruption="vad" if interrupts else "off", keeps_turns=not interrupts)
     if isinstance(detection, SemanticVad):
         complete_s, uncertain_s, incomplete_s = _EAGERNESS[detection.eagerness]
         return replace(

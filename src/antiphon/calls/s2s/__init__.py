@@ -1,0 +1,1 @@
+"""Calls that one model holds: it hears the caller, thinks and speaks."""

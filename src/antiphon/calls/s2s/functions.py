@@ -1,0 +1,224 @@
+"""The functions that the model calls in one call: run by the agent's own tools, and always answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from antiphon.agents.agent import Agent
+from antiphon.agents.care import ask_for_approval, left_to_caller
+from antiphon.agents.decided import PASSED_ON
+from antiphon.agents.handoff import Accepted, settle_handoffs, team_of
+from antiphon.agents.layers import tool_runner_through
+from antiphon.agents.limits import RunLimits
+from antiphon.agents.runner import CallGroup, Manner, ToolRunner
+from antiphon.agents.session import AgentSession
+from antiphon.calls import events
+from antiphon.calls.errands import Errands
+from antiphon.calls.history import History
+from antiphon.calls.log import CallLog
+from antiphon.calls.responding import executed
+from antiphon.calls.s2s.persona import Persona
+from antiphon.errors import AntiphonException
+from antiphon.models.llm.content import FunctionCall, FunctionResult, HandedOff
+from antiphon.models.s2s.contract import FunctionCalled, S2SSession
+from antiphon.tools.invoke import INTERRUPTED, result_of
+
+_LIMITS = RunLimits.voice()
+_TO_SAY = "Say this to the caller now, word for word, and nothing else: "
+
+
+class Functions:
+    """Runs what the model calls, one step of it after the other.
+
+    Args:
+        persona: Who the model is; changes with a handoff.
+        session: The conversation's approvals and team.
+        tools: Owns the tool calls of the call.
+        errands: Takes what outlives a step.
+        history: Gets calls and results.
+        log: Gets the events of tools.
+        model: Gives the model's session.
+        say_filler: Says words for a caller who waits.
+        handed_over: Told when another agent goes on.
+        spawn: Runs a task of the call; gives None where the call is not on.
+    """
+
+    def __init__(
+        self,
+        persona: Persona,
+        session: AgentSession,
+        tools: ToolRunner,
+        *,
+        errands: Errands,
+        history: History,
+        log: CallLog,
+        model: Callable[[], S2SSession | None],
+        say_filler: Callable[[str], None],
+        handed_over: Callable[[HandedOff, Agent], None],
+        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None] | None],
+    ) -> None:
+        self._persona = persona
+        self._session = session
+        self._tools = tools
+        self._errands = errands
+        self._history = history
+        self._log = log
+        self._model = model
+        self._say_filler = say_filler
+        self._handed_over = handed_over
+        self._spawn = spawn
+        self._first = persona.agent
+        self._called: list[FunctionCall] = []  # of the step that the model is in
+        self._open: dict[str, FunctionCall] = {}  # not answered yet
+        self._handoffs: list[HandedOff] = []  # since the caller spoke
+        self._task: asyncio.Task[None] | None = None
+
+    def called(self, event: FunctionCalled) -> None:
+        """The model asks for a function; it runs when all that the step asks for is known."""
+        call = FunctionCall(event.call_id, event.name, event.arguments)
+        self._called.append(call)
+        self._open[call.call_id] = call
+
+    def run(self) -> bool:
+        """The model waits: run what it has asked for; whether there is anything."""
+        calls, self._called = self._called, []
+        if not calls:
+            return False
+        self._history.call_tools(calls, self._persona.agent.name)
+        for call in calls:
+            tool = self._persona.box.tools.get(call.name)
+            shown = tool.visible_arguments(call.arguments) if tool is not None else {}
+            self._log.append(events.ToolCalled(call.call_id, call.name, shown))
+        self._task = self._spawn(self._step(calls), f"functions of {calls[0].call_id}")
+        return True
+
+    def let_go(self) -> None:
+        """Nobody waits any more: what runs goes on behind the conversation, what has not begun does not."""
+        called, self._called = self._called, []
+        for call in called:
+            self._give(result_of(call, "interrupted", INTERRUPTED))
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        self._handoffs.clear()
+
+    def note(self, call: FunctionCall, result: FunctionResult) -> None:
+        """A call has its result: the model is told, once."""
+        if call.call_id not in self._open:
+            return
+        self._history.add_result(result)
+        if result.status != "pending":
+            self._log.append(executed(call, result))
+        self._give(result)
+
+    def _give(self, result: FunctionResult) -> None:
+        self._open.pop(result.call_id, None)
+        tool = self._persona.box.tools.get(result.name)
+        is_direct = tool is not None and tool.return_direct and result.status == "ok"
+        model = self._model()
+        if model is not None:
+            model.tool_result(result.call_id, _TO_SAY + result.text if is_direct else result.text)
+
+    async def _step(self, calls: Sequence[FunctionCall]) -> None:
+        agent = self._persona.agent
+        group: CallGroup | None = None
+        accepted: Accepted | None = None
+        try:
+            settled, accepted = self._settle(agent, calls)
+            await self._ask(agent, calls, settled)
+            group = self._tools.start(self._persona.box.tools, calls, manner=self._manner(agent), settled=settled)
+            async for update in group:
+                if update.type == "filler":
+                    self._say_filler(update.text)
+                elif update.type == "tool_finished":
+                    for request in update.result.requests:  # an agent that runs as this tool asks
+                        self._errands.asked(self._session.approvals.pass_on(request, agent.name), agent)
+                    if accepted is None or update.call.call_id != accepted.call.call_id:
+                        self.note(update.call, update.result)
+            if accepted is not None:
+                await self._hand_over(accepted, settled[accepted.call.call_id])
+        finally:
+            # What was not begun, and a handoff that was not carried out, is answered here; else it is already.
+            left = calls if group is None else [accepted.call] if accepted is not None else []
+            for call in left:
+                self.note(call, result_of(call, "interrupted", INTERRUPTED))
+            if group is not None:
+                group.release()
+
+    def _settle(
+        self, agent: Agent, calls: Sequence[FunctionCall]
+    ) -> tuple[dict[str, FunctionResult], Accepted | None]:
+        """What needs no running: handoffs, and functions that somebody else would have to run."""
+        team = team_of(agent, (self._first, *self._session.agents))
+        limits = agent.limits or _LIMITS
+        settled, accepted = settle_handoffs(
+            agent, calls, team=team, before=self._handoffs, at_most=limits.max_handoffs
+        )
+        declared = left_to_caller(calls, self._persona.box.tools)
+        for call in calls:
+            if call.call_id in declared:
+                settled[call.call_id] = result_of(call, "error", "Nobody in this call can run this function.")
+        return settled, accepted
+
+    async def _ask(self, agent: Agent, calls: Sequence[FunctionCall], settled: dict[str, FunctionResult]) -> None:
+        """Have a person asked, where a call needs one; the model is told that the result will follow."""
+        requests = await ask_for_approval(
+            calls, self._persona.box.tools, approvals=self._session.approvals, runner=self._tools, agent=agent.name
+        )
+        for request in requests:
+            self._errands.asked(request, agent)
+            settled[request.call.call_id] = result_of(request.call, "pending", PASSED_ON)
+
+    def _manner(self, agent: Agent) -> Manner:
+        limits = agent.limits or _LIMITS
+        layers = agent.layers["function"]
+        return Manner(
+            agent.name,
+            limits.max_parallel_tools,
+            agent.fillers,
+            limits.max_result_chars,
+            tool_runner_through(layers, _go_on) if layers else None,
+            self._add_tools,
+            self._remove_tools,
+        )
+
+    def _add_tools(self, tools: Sequence[Any]) -> None:
+        self._persona.box.add(tools)
+        self._brief_again()
+
+    def _remove_tools(self, names: Sequence[str]) -> None:
+        self._persona.box.remove(names)
+        self._brief_again()
+
+    def _brief_again(self) -> None:
+        model = self._model()
+        if model is not None:
+            model.rebrief(self._persona.brief())
+
+    async def _hand_over(self, accepted: Accepted, result: FunctionResult) -> None:
+        """The model becomes the target, and then learns that it may go on."""
+        session, handoff, record = self._session, accepted.handoff, accepted.record
+        session.variables = {
+            **session.variables,
+            "previous_agent": record.source,
+            "handoff_reason": record.reason,
+            "handoff_context": dict(accepted.context),
+            **handoff.context_vars,
+        }
+        try:
+            await self._persona.become(accepted.target)
+        except (AntiphonException, TimeoutError) as error:
+            text = f"The agent {record.target!r} is not available ({str(error) or 'too slow'}): answer yourself."
+            self.note(accepted.call, result_of(accepted.call, "error", text))
+            return
+        self._brief_again()
+        session.active_agent = record.target
+        self._handoffs.append(record)
+        self._handed_over(record, accepted.target)
+        self.note(accepted.call, result)
+
+
+def _go_on() -> None:
+    """Middleware may end the tool loop of an agent; here the loop is the model's."""

@@ -1,0 +1,57 @@
+"""Who the model is told to be: an agent's instructions and tools, as they are now."""
+
+from __future__ import annotations
+
+import asyncio
+
+from antiphon.agents.agent import Agent
+from antiphon.agents.instructions import instructions_for
+from antiphon.agents.session import AgentSession
+from antiphon.agents.toolbox import Toolbox
+from antiphon.models.s2s.contract import Brief, FunctionTool
+
+_SOURCES_S = 5.0
+
+
+class Persona:
+    """The agent that the model is in a call.
+
+    Attributes:
+        agent: Who answers.
+        box: What may be called.
+
+    Args:
+        agent: Who answers first.
+        session: The conversation, with the values of templates.
+    """
+
+    def __init__(self, agent: Agent, session: AgentSession) -> None:
+        self.agent = agent
+        self.box = Toolbox(overlay=None)
+        self._session = session
+        self._instructions = ""
+
+    async def become(self, agent: Agent) -> Brief:
+        """Be this agent from now on; where it cannot be, nothing changes.
+
+        Raises:
+            ConfigurationError: Its template is wrong.
+            IntegrationException: A source of tools that is required cannot be reached.
+            TimeoutError: A source takes too long.
+        """
+        session = self._session
+        text = await instructions_for(agent, session_id=session.id, session=session, variables=session.variables)
+        notes = [route.when for route in agent.routes if route.when]
+        box = Toolbox(overlay=None)
+        box.belong_to(agent)
+        if agent.sources:
+            async with asyncio.timeout(_SOURCES_S):
+                await box.refresh()
+        self.agent, self.box = agent, box
+        self._instructions = "\n\n".join(part for part in (text, *notes) if part)
+        return self.brief()
+
+    def brief(self) -> Brief:
+        """What the model is told."""
+        tools = tuple(FunctionTool(spec.name, spec.description, spec.parameters) for spec in self.box.options.tools)
+        return Brief(self._instructions, tools, voice=self.agent.voice, language=self.agent.language)
