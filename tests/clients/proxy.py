@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -82,7 +82,7 @@ class Proxy:
                 proxy=None,
             )
         except InvalidStatus as refused:
-            return _response(HTTPStatus(refused.response.status_code), refused.response.body)
+            return _response(HTTPStatus(refused.response.status_code), bytes(refused.response.body or b""))
         return None
 
     async def pass_on(self, client: ServerConnection) -> None:
@@ -132,7 +132,7 @@ async def proxy(upstream: str, record: Path, *, only: Collection[str] | None = N
             "127.0.0.1",
             0,
             process_request=through.steer,
-            select_subprotocol=lambda _connection, offered: "realtime" if "realtime" in offered else None,
+            select_subprotocol=_subprotocol,
             compression=None,
             max_size=FRAME_BYTES,
         ) as listening:
@@ -145,6 +145,11 @@ def _closing(ended: ServerConnection | ClientConnection) -> tuple[int, str]:
     return (code, ended.close_reason or "") if code and code not in (1005, 1006, 1015) else (1000, "")
 
 
-def _response(status: HTTPStatus, body: bytes | None = b"") -> Response:
-    headers = Headers({"Content-Length": str(len(body or b"")), "Connection": "close"})
-    return Response(status.value, status.phrase, headers, body or b"")
+def _subprotocol(_client: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """The server's choice: a key that comes as a sub-protocol is never told back."""
+    return Subprotocol("realtime") if "realtime" in offered else None
+
+
+def _response(status: HTTPStatus, body: bytes = b"") -> Response:
+    headers = Headers({"Content-Length": str(len(body)), "Connection": "close"})
+    return Response(status.value, status.phrase, headers, body)

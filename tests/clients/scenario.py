@@ -121,7 +121,8 @@ def last_prompt(containing: str) -> list[dict[str, Any]]:
         prompts = [json.loads(line)["messages"] for line in file]
     found = [messages for messages in prompts if containing in messages[-1]["text"]]
     assert found, f"The model was never asked {containing!r}."
-    return found[-1]
+    last: list[dict[str, Any]] = found[-1]
+    return last
 
 
 async def until(condition: Callable[[], object], *, what: str, limit_s: float = 25.0) -> None:

@@ -25,7 +25,7 @@ from antiphon.models.stt.scripted import ScriptedSTT
 from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.server.agents import AgentBook
 from antiphon.server.run import running
-from antiphon.settings import Settings, load_settings
+from antiphon.settings import load_settings
 from antiphon.telemetry import setup_logging
 from tests.clients import script
 
@@ -77,7 +77,7 @@ async def serve(prompts: Path) -> None:
     )
     agent = Agent(script.AGENT, "You answer the phone of a dental clinic.", tools=[price_of])
     with tempfile.TemporaryDirectory() as data:
-        settings = Settings(_env_file=None, port=0, api_keys=script.KEY, data_dir=data, max_loop_lag_ms=10_000)
+        settings = load_settings(env_file=None, port=0, api_keys=script.KEY, data_dir=data, max_loop_lag_ms=10_000)
         async with running(AgentBook([agent]), settings, models=models, keep_files=False) as up:
             print(up.port, flush=True)
             await asyncio.to_thread(sys.stdin.read)

@@ -209,7 +209,7 @@ class Connection:
         elif kind in ("output_audio_transcript.delta", "output_text.delta"):
             output.words += event["delta"]
         elif kind in ("output_audio_transcript.done", "output_text.done"):
-            whole = event.get("transcript", event.get("text", ""))
+            whole = str(event.get("transcript", event.get("text")))
             if not output.words.startswith(whole.rstrip("… ")):
                 raise Disorder("its words are not those of the deltas")
         elif kind == "function_call_arguments.delta":
