@@ -80,40 +80,50 @@ function AgentCard({ agent, server }: { agent: AgentInfo; server: ServerInfo | n
         <Fact icon={<Mic2 size={14} aria-hidden />} name="Voice" value={agent.voice ?? server?.models.tts} />
         <Fact icon={<Languages size={14} aria-hidden />} name="Language" value={agent.language ?? "of the models"} />
       </dl>
-      {agent.tools.length > 0 && (
-        <section aria-label={`Tools of ${agent.name}`}>
-          <h3>
-            <Wrench size={13} aria-hidden /> Tools
-          </h3>
-          <ul className="tool-list">
-            {agent.tools.map((tool) => (
-              <li key={tool.name}>
-                <code>{tool.name}</code> <span className="muted">{tool.description.split("\n")[0]}</span>
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
-      {agent.handoffs.length > 0 && (
-        <section aria-label={`Handoffs of ${agent.name}`}>
-          <h3>
-            <ArrowRightLeft size={13} aria-hidden /> Hands over to
-          </h3>
-          <ul className="tool-list">
-            {agent.handoffs.map((handoff) => (
-              <li key={handoff.target}>
-                <a href={`#${handoff.target}`}>
-                  <code>{handoff.target}</code>
-                </a>{" "}
-                <span className="muted">
-                  {handoff.when} {handoff.type && `(${words(handoff.type)})`}
-                </span>
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
+      <Tools agent={agent} />
+      <Handoffs agent={agent} />
     </li>
+  );
+}
+
+function Tools({ agent: { name, tools } }: { agent: AgentInfo }) {
+  if (tools.length === 0) return null;
+  return (
+    <section aria-label={`Tools of ${name}`}>
+      <h3>
+        <Wrench size={13} aria-hidden /> Tools
+      </h3>
+      <ul className="tool-list">
+        {tools.map((tool) => (
+          <li key={tool.name}>
+            <code>{tool.name}</code> <span className="muted">{tool.description.split("\n")[0]}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Handoffs({ agent: { name, handoffs } }: { agent: AgentInfo }) {
+  if (handoffs.length === 0) return null;
+  return (
+    <section aria-label={`Handoffs of ${name}`}>
+      <h3>
+        <ArrowRightLeft size={13} aria-hidden /> Hands over to
+      </h3>
+      <ul className="tool-list">
+        {handoffs.map((handoff) => (
+          <li key={handoff.target}>
+            <a href={`#${handoff.target}`}>
+              <code>{handoff.target}</code>
+            </a>{" "}
+            <span className="muted">
+              {handoff.when} {handoff.type && `(${words(handoff.type)})`}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

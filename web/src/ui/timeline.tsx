@@ -1,9 +1,10 @@
 import { Maximize2, Minus, Plus } from "lucide-react";
-import type { CSSProperties, KeyboardEvent, MouseEvent, PointerEvent } from "react";
-import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import type { CSSProperties, MouseEvent, PointerEvent } from "react";
+import { memo, useRef, useState } from "react";
 import type { Bar, Lane, Timeline } from "../call/timeline";
 import { clock, milliseconds } from "./format";
-import { useWidth } from "./use-size";
+import type { Range, Zoom } from "./use-zoom";
+import { useInView, useZoom } from "./use-zoom";
 
 type Props = {
   timeline: Timeline;
@@ -14,8 +15,6 @@ type Props = {
   onSeek?: ((at: number) => void) | undefined;
 };
 
-const LIVE_SCALE = 44;
-const MAX_SCALE = 1200;
 const STEPS_S = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600];
 const TICK_PX = 76;
 
@@ -24,53 +23,15 @@ type Tip = { bar: Bar; x: number; y: number };
 /** All lanes of a call on one time axis, to zoom and scroll. */
 export function TimelineView({ timeline, now = null, playhead = null, onSeek }: Props) {
   const viewport = useRef<HTMLDivElement>(null);
-  const width = useWidth(viewport);
-  const [chosen, setChosen] = useState<number | null>(null);
-  const [left, setLeft] = useState(0);
   const [tip, setTip] = useState<Tip | null>(null);
-  const isLive = now !== null;
   const end = Math.max(timeline.end, now ?? 0, 1);
-  const fit = width > 0 ? width / (end * 1.01) : 1;
-  const scale = chosen ?? (isLive ? Math.max(LIVE_SCALE, Math.min(fit, 2 * LIVE_SCALE)) : fit);
-  const visible = useMemo(
-    () => ({ from: (left - width) / scale, to: (left + 2 * width) / scale }),
-    [left, width, scale],
-  );
-  const follow = useFollowing(viewport, isLive, end * scale);
-
+  const zoom = useZoom(viewport, end, now !== null);
+  const { scale, visible } = zoom;
   useInView(viewport, playhead === null ? null : playhead * scale);
-
-  const zoom = (factor: number, around = left + width / 2) => {
-    const next = Math.min(MAX_SCALE, Math.max(fit, scale * factor));
-    const at = around / scale;
-    setChosen(next <= fit ? null : next);
-    follow.release();
-    requestAnimationFrame(() => viewport.current?.scrollTo({ left: at * next - (around - left) }));
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "+" || event.key === "=") zoom(1.5);
-    else if (event.key === "-") zoom(1 / 1.5);
-    else if (event.key === "0") setChosen(null);
-    else return;
-    event.preventDefault();
-  };
-  useWheelZoom(viewport, zoom);
-
-  const timeAt = (event: MouseEvent) => {
-    const box = viewport.current?.getBoundingClientRect();
-    return box ? Math.max(0, (event.clientX - box.left + left) / scale) : 0;
-  };
+  const seek = onSeek ? (event: MouseEvent) => onSeek(zoom.timeAt(event.clientX)) : null;
   return (
     <section className="timeline" aria-label="Timeline">
-      <header className="panel-head">
-        <h2>Timeline</h2>
-        <span className="muted num">{clock(end)}</span>
-        <div className="zoom">
-          <ZoomButton name="Zoom out" onClick={() => zoom(1 / 1.6)} icon={<Minus size={14} aria-hidden />} />
-          <ZoomButton name="Zoom in" onClick={() => zoom(1.6)} icon={<Plus size={14} aria-hidden />} />
-          <ZoomButton name="Fit" onClick={() => setChosen(null)} icon={<Maximize2 size={13} aria-hidden />} />
-        </div>
-      </header>
+      <Head end={end} zoom={zoom} />
       <div className="tl-body">
         <div className="tl-names" aria-hidden>
           {timeline.lanes.map((lane) => (
@@ -87,20 +48,12 @@ export function TimelineView({ timeline, now = null, playhead = null, onSeek }: 
           aria-label="Lanes of the call. Arrow keys scroll, plus and minus zoom, 0 fits."
           // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
           tabIndex={0}
-          onScroll={(event) => {
-            setLeft(event.currentTarget.scrollLeft);
-            follow.note();
-          }}
-          onKeyDown={onKeyDown}
+          onScroll={zoom.onScroll}
+          onKeyDown={zoom.onKeyDown}
           onPointerLeave={() => setTip(null)}
         >
           <div className="tl-content" style={{ width: end * scale }}>
-            <Axis
-              end={end}
-              scale={scale}
-              visible={visible}
-              onClick={onSeek ? (event) => onSeek(timeAt(event)) : null}
-            />
+            <Axis end={end} scale={scale} visible={visible} onClick={seek} />
             {timeline.turns.map(({ turn, at }) => (
               <div key={turn} className="tl-turn" style={{ left: at * scale }}>
                 <span>{turn}</span>
@@ -118,6 +71,20 @@ export function TimelineView({ timeline, now = null, playhead = null, onSeek }: 
   );
 }
 
+function Head({ end, zoom }: { end: number; zoom: Zoom }) {
+  return (
+    <header className="panel-head">
+      <h2>Timeline</h2>
+      <span className="muted num">{clock(end)}</span>
+      <div className="zoom">
+        <ZoomButton name="Zoom out" onClick={zoom.zoomOut} icon={<Minus size={14} aria-hidden />} />
+        <ZoomButton name="Zoom in" onClick={zoom.zoomIn} icon={<Plus size={14} aria-hidden />} />
+        <ZoomButton name="Fit" onClick={zoom.showAll} icon={<Maximize2 size={13} aria-hidden />} />
+      </div>
+    </header>
+  );
+}
+
 function ZoomButton({ name, icon, onClick }: { name: string; icon: React.ReactNode; onClick: () => void }) {
   return (
     <button type="button" className="button ghost small icon" aria-label={name} title={name} onClick={onClick}>
@@ -126,7 +93,6 @@ function ZoomButton({ name, icon, onClick }: { name: string; icon: React.ReactNo
   );
 }
 
-type Range = { from: number; to: number };
 type AxisProps = { end: number; scale: number; visible: Range; onClick: ((event: MouseEvent) => void) | null };
 
 function Axis({ end, scale, visible, onClick }: AxisProps) {
@@ -210,54 +176,4 @@ function Tooltip({ tip: { bar, x, y } }: { tip: Tip }) {
       {bar.detail && bar.detail !== bar.title && <span>{bar.detail}</span>}
     </div>
   );
-}
-
-/** Keeps the newest moment of a live call in view, until somebody scrolls back. */
-function useFollowing(viewport: React.RefObject<HTMLDivElement | null>, isLive: boolean, contentWidth: number) {
-  const isFollowing = useRef(true);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the content's width is what moves the end.
-  useLayoutEffect(() => {
-    const element = viewport.current;
-    if (isLive && isFollowing.current && element) element.scrollLeft = element.scrollWidth;
-  }, [isLive, contentWidth]);
-  return {
-    release: () => {
-      isFollowing.current = false;
-    },
-    note: () => {
-      const element = viewport.current;
-      if (element) isFollowing.current = element.scrollLeft + element.clientWidth >= element.scrollWidth - 24;
-    },
-  };
-}
-
-/** Scrolls on when the playhead leaves what is shown. */
-function useInView(viewport: React.RefObject<HTMLDivElement | null>, x: number | null): void {
-  useEffect(() => {
-    const element = viewport.current;
-    if (!element || x === null) return;
-    const { scrollLeft, clientWidth } = element;
-    if (x < scrollLeft || x > scrollLeft + clientWidth) element.scrollLeft = x - clientWidth / 10;
-  }, [viewport, x]);
-}
-
-/** Pinch, or the wheel with Ctrl or Cmd, zooms around the pointer. React's own wheel listener could not stop the page's zoom. */
-function useWheelZoom(
-  viewport: React.RefObject<HTMLDivElement | null>,
-  zoom: (factor: number, around: number) => void,
-) {
-  const current = useRef(zoom);
-  current.current = zoom;
-  useEffect(() => {
-    const element = viewport.current;
-    if (!element) return;
-    const onWheel = (event: WheelEvent) => {
-      if (!event.ctrlKey && !event.metaKey) return;
-      event.preventDefault();
-      const around = event.clientX - element.getBoundingClientRect().left + element.scrollLeft;
-      current.current(Math.exp(-event.deltaY / 300), around);
-    };
-    element.addEventListener("wheel", onWheel, { passive: false });
-    return () => element.removeEventListener("wheel", onWheel);
-  }, [viewport]);
 }

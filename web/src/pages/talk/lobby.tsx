@@ -46,28 +46,7 @@ export function Lobby({ server, agents, wanted, notice }: Props) {
           Start talking
         </button>
         <div className="lobby-choices">
-          <fieldset className="segmented" title="What carries the audio">
-            <legend className="sr-only">Connection</legend>
-            <label>
-              <input
-                type="radio"
-                name="transport"
-                checked={transport === "websocket"}
-                onChange={() => setTransport("websocket")}
-              />
-              WebSocket
-            </label>
-            <label title={server?.webrtc ? undefined : "The server needs its extra: pip install 'antiphon[webrtc]'"}>
-              <input
-                type="radio"
-                name="transport"
-                disabled={!server?.webrtc}
-                checked={transport === "webrtc"}
-                onChange={() => setTransport("webrtc")}
-              />
-              WebRTC
-            </label>
-          </fieldset>
+          <TransportChoice chosen={transport} hasWebRtc={server?.webrtc === true} onChoose={setTransport} />
           <button type="button" className="button ghost" disabled={!agent} onClick={() => start(false)}>
             <Keyboard size={16} aria-hidden /> Type instead
           </button>
@@ -76,6 +55,30 @@ export function Lobby({ server, agents, wanted, notice }: Props) {
         {server?.is_embedded_llm && <EmbeddedNote model={server.models.llm ?? ""} />}
       </div>
     </div>
+  );
+}
+
+type TransportProps = { chosen: Transport; hasWebRtc: boolean; onChoose: (transport: Transport) => void };
+
+function TransportChoice({ chosen, hasWebRtc, onChoose }: TransportProps) {
+  return (
+    <fieldset className="segmented" title="What carries the audio">
+      <legend className="sr-only">Connection</legend>
+      <label>
+        <input type="radio" name="transport" checked={chosen === "websocket"} onChange={() => onChoose("websocket")} />
+        WebSocket
+      </label>
+      <label title={hasWebRtc ? undefined : "The server needs its extra: pip install 'antiphon[webrtc]'"}>
+        <input
+          type="radio"
+          name="transport"
+          disabled={!hasWebRtc}
+          checked={chosen === "webrtc"}
+          onChange={() => onChoose("webrtc")}
+        />
+        WebRTC
+      </label>
+    </fieldset>
   );
 }
 

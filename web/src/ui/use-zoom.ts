@@ -1,0 +1,111 @@
+import type { KeyboardEvent, RefObject } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useWidth } from "./use-size";
+
+/** Pixels a second of a live call, at least and at most. */
+const LIVE_SCALE = 44;
+const LIVE_MAX_SCALE = 88;
+const MAX_SCALE = 1200;
+const STEP = 1.6;
+
+/** A stretch of the time axis, in seconds. */
+export type Range = { from: number; to: number };
+
+export type Zoom = {
+  /** Pixels a second. */
+  scale: number;
+  /** What is near the view: the rest need not be drawn. */
+  visible: Range;
+  zoomIn: () => void;
+  zoomOut: () => void;
+  showAll: () => void;
+  onScroll: () => void;
+  onKeyDown: (event: KeyboardEvent) => void;
+  /** The moment under a place on the screen. */
+  timeAt: (clientX: number) => number;
+};
+
+/** Zoom and scroll of a time axis of `end_s` seconds inside `viewport`; a live one keeps its newest moment in view. */
+export function useZoom(viewport: RefObject<HTMLDivElement | null>, end_s: number, isLive: boolean): Zoom {
+  const width = useWidth(viewport);
+  const [chosen, setChosen] = useState<number | null>(null);
+  const [left, setLeft] = useState(0);
+  const isFollowing = useRef(isLive);
+  const whole = width > 0 ? width / (end_s * 1.01) : 1;
+  const scale = chosen ?? (isLive ? Math.max(LIVE_SCALE, Math.min(whole, LIVE_MAX_SCALE)) : whole);
+  const visible = useMemo(
+    () => ({ from: (left - width) / scale, to: (left + 2 * width) / scale }),
+    [left, width, scale],
+  );
+  const contentWidth = end_s * scale;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the content's width is what moves the end.
+  useLayoutEffect(() => {
+    if (isLive && isFollowing.current && viewport.current) viewport.current.scrollLeft = viewport.current.scrollWidth;
+  }, [isLive, contentWidth]);
+  const zoom = (factor: number, around = left + width / 2) => {
+    const next = Math.min(MAX_SCALE, Math.max(whole, scale * factor));
+    setChosen(next <= whole ? null : next);
+    if (isLive && isFollowing.current) return;
+    requestAnimationFrame(() => viewport.current?.scrollTo({ left: (around / scale) * next - (around - left) }));
+  };
+  useWheelZoom(viewport, zoom);
+  const showAll = () => {
+    isFollowing.current = isLive;
+    setChosen(null);
+  };
+  return {
+    scale,
+    visible,
+    zoomIn: () => zoom(STEP),
+    zoomOut: () => zoom(1 / STEP),
+    showAll,
+    onScroll: () => {
+      const element = viewport.current;
+      if (!element) return;
+      setLeft(element.scrollLeft);
+      isFollowing.current = isLive && element.scrollLeft + element.clientWidth >= element.scrollWidth - 24;
+    },
+    onKeyDown: (event) => {
+      if (event.key === "+" || event.key === "=") zoom(STEP);
+      else if (event.key === "-") zoom(1 / STEP);
+      else if (event.key === "0") showAll();
+      else return;
+      event.preventDefault();
+    },
+    timeAt: (clientX) => {
+      const box = viewport.current?.getBoundingClientRect();
+      return box ? Math.max(0, (clientX - box.left + left) / scale) : 0;
+    },
+  };
+}
+
+/** Pinch, or the wheel with Ctrl or Cmd, zooms around the pointer. React's wheel listener could not stop the page's zoom. */
+function useWheelZoom(
+  viewport: RefObject<HTMLDivElement | null>,
+  zoom: (factor: number, around: number) => void,
+): void {
+  const current = useRef(zoom);
+  current.current = zoom;
+  useEffect(() => {
+    const element = viewport.current;
+    if (!element) return;
+    const onWheel = (event: WheelEvent) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      const around = event.clientX - element.getBoundingClientRect().left + element.scrollLeft;
+      current.current(Math.exp(-event.deltaY / 300), around);
+    };
+    element.addEventListener("wheel", onWheel, { passive: false });
+    return () => element.removeEventListener("wheel", onWheel);
+  }, [viewport]);
+}
+
+/** Scrolls on when `x` leaves what is shown. */
+export function useInView(viewport: RefObject<HTMLDivElement | null>, x: number | null): void {
+  useEffect(() => {
+    const element = viewport.current;
+    if (!element || x === null) return;
+    const { scrollLeft, clientWidth } = element;
+    if (x < scrollLeft || x > scrollLeft + clientWidth) element.scrollLeft = x - clientWidth / 10;
+  }, [viewport, x]);
+}
