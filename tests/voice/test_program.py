@@ -299,6 +299,16 @@ async def test_the_end_is_in_order_and_quick(clock: VirtualClock) -> None:
 
 
 @in_virtual_time
+async def test_an_agent_that_hangs_up_ends_the_conversation_in_order(clock: VirtualClock) -> None:
+    async with talking(clock) as talk:
+        await answering(talk, clock, ms=800, for_s=0)
+        await talk.line.close(1000, "goodbye")
+        await talk.program.stopped()
+        assert talk.program.player.playout("a1").played_ms == 800
+    assert talk.program.client.metrics.total("reconnections_total") == 0
+
+
+@in_virtual_time
 async def test_a_service_that_ends_for_good_ends_the_conversation(clock: VirtualClock) -> None:
     async def fails() -> None:
         async with talking(clock, greets, 401) as talk:

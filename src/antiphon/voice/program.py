@@ -15,7 +15,6 @@ from antiphon.logs import Log
 from antiphon.realtime.calls import FunctionCalls
 from antiphon.realtime.client import RealtimeClient
 from antiphon.realtime.endpoint import Endpoint
-from antiphon.realtime.errors import NotConnected
 from antiphon.realtime.incoming import ServerEvent
 from antiphon.realtime.reconnect import Backoff
 from antiphon.redaction import redactor_for
@@ -42,6 +41,7 @@ from antiphon.voice.watch import Watch
 FADE_S = 0.05
 """From the end of playout to the end of the socket: what is inside the device is heard out."""
 SETTLE_S = 0.05
+LAST_WORDS_S = 15.0
 MIN_COMMIT_MS = 100
 """Services refuse shorter turns."""
 
@@ -313,9 +313,12 @@ class VoiceProgram:
                 tasks.create_task(self._keeper.run(), name="memory")
 
     async def _until_closed(self) -> None:
+        """The end of the connection is the end of the conversation: the agent may hang up, and is heard out."""
         await self.client.wait_closed()
-        if not self._stop.is_set():
-            raise NotConnected("The Realtime service has ended the conversation: start again.")
+        until_s = self._clock.now() + LAST_WORDS_S
+        while self.player.is_playing and self._clock.now() < until_s:
+            await self._clock.sleep(SETTLE_S)
+        self.stop()
 
     async def _send_microphone(self) -> None:
         while (chunk := await self.mic.get()) is not None:
