@@ -31,6 +31,8 @@ export function useZoom(viewport: RefObject<HTMLDivElement | null>, end_s: numbe
   const [chosen, setChosen] = useState<number | null>(null);
   const [left, setLeft] = useState(0);
   const isFollowing = useRef(isLive);
+  /** Where to scroll to once the new scale is drawn. */
+  const nextLeft = useRef<number | null>(null);
   const whole = width > 0 ? width / (end_s * 1.01) : 1;
   const scale = chosen ?? (isLive ? Math.max(LIVE_SCALE, Math.min(whole, LIVE_MAX_SCALE)) : whole);
   const visible = useMemo(
@@ -38,15 +40,18 @@ export function useZoom(viewport: RefObject<HTMLDivElement | null>, end_s: numbe
     [left, width, scale],
   );
   const contentWidth = end_s * scale;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the content's width is what moves the end.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new width of the content is what moves the view.
   useLayoutEffect(() => {
-    if (isLive && isFollowing.current && viewport.current) viewport.current.scrollLeft = viewport.current.scrollWidth;
+    const element = viewport.current;
+    if (!element) return;
+    if (isLive && isFollowing.current) element.scrollLeft = element.scrollWidth;
+    else if (nextLeft.current !== null) element.scrollLeft = nextLeft.current;
+    nextLeft.current = null;
   }, [isLive, contentWidth]);
   const zoom = (factor: number, around = left + width / 2) => {
     const next = Math.min(MAX_SCALE, Math.max(whole, scale * factor));
     setChosen(next <= whole ? null : next);
-    if (isLive && isFollowing.current) return;
-    requestAnimationFrame(() => viewport.current?.scrollTo({ left: (around / scale) * next - (around - left) }));
+    nextLeft.current = (around / scale) * next - (around - left);
   };
   useWheelZoom(viewport, zoom);
   const showAll = () => {
