@@ -15,6 +15,7 @@ from antiphon.logs import Log
 from antiphon.realtime.calls import FunctionCalls
 from antiphon.realtime.client import RealtimeClient
 from antiphon.realtime.endpoint import Endpoint
+from antiphon.realtime.errors import NotConnected
 from antiphon.realtime.incoming import ServerEvent
 from antiphon.realtime.reconnect import Backoff
 from antiphon.redaction import redactor_for
@@ -323,7 +324,10 @@ class VoiceProgram:
     async def _send_microphone(self) -> None:
         while (chunk := await self.mic.get()) is not None:
             self._unanswered_ms += self.settings.chunk_ms
-            await self.client.append_audio(chunk.astype("<i2", copy=False).tobytes())
+            try:
+                await self.client.append_audio(chunk.astype("<i2", copy=False).tobytes())
+            except NotConnected:
+                return  # For good: why, ``_until_closed`` tells.
 
     async def _tell_cuts(self) -> None:
         """The microphone's own barge-ins: playout is silent already."""
