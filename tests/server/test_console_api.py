@@ -142,6 +142,21 @@ async def test_recording_comes_in_ranges(serve: Serve) -> None:
         assert (part.status_code, part.content) == (206, b"WAVE")
 
 
+async def test_recording_that_grows_while_it_is_sent_is_sent_as_it_was(serve: Serve) -> None:
+    async with serve(keep_files=True, record=True) as up, client(up) as http:
+        await one_call(up)
+        (call,) = up.board.live.all()
+        path = up.board.past.recording(call.id)
+        assert path is not None
+        path.write_bytes(bytes(30_000_000))  # More than the sockets between the two can hold.
+        async with http.stream("GET", f"/v1/calls/{call.id}/recording") as response:
+            with path.open("ab") as file:
+                file.write(bytes(1_000))
+            assert response.headers["Content-Length"] == "30000000"
+            assert len(await response.aread()) == 30_000_000
+            assert response.headers["Accept-Ranges"] == "bytes"
+
+
 async def test_unknown_calls_are_404_and_wrong_cursors_400(serve: Serve) -> None:
     async with serve() as up, client(up) as http:
         for path in ("2026-01-01.x", "2026-01-01.x/events", "2026-01-01.x/recording", "..%2f..%2fetc.passwd", "x"):

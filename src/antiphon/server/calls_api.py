@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
@@ -20,9 +21,11 @@ from antiphon.store.calls import PastCalls, StoredEntry, Wanted
 from antiphon.store.summary import CallSummary
 
 READ_TIMEOUT_S = 20.0
+CHUNK = 1 << 18
 REPLAY_FRAMES = 200
 """Frames of a replay that are sent at once; then others have their turn on the loop."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 router = APIRouter(prefix="/v1/calls", dependencies=[Depends(require_key)])
@@ -47,7 +50,7 @@ async def calls(
     names = frozenset(call.id for call in current)
     shown = [] if before else [summary for call in current if wanted.fits(summary := call.summary(), call.said)]
     try:
-        page = await _read(lambda: board.past.page(limit, before or None, wanted=wanted, without=names))
+        page = await _read(board.past.page, limit, before or None, wanted=wanted, without=names)
     except ValueError as exc:
         raise HTTPException(400, str(exc)) from None
     shown.sort(key=lambda summary: summary.state == "ended")
@@ -77,11 +80,11 @@ async def call(request: Request, call: str) -> Response:
         summary, models = current.summary(), current.models
         entries = await _current_entries(board, current)
     else:
-        found = await _read(lambda: board.past.summary(call))
+        found = await _read(board.past.summary, call)
         if found is None:
             raise _no_such_call()
         summary, models = found
-        entries = await _read(lambda: board.past.entries(call))
+        entries = await _read(board.past.entries, call)
     if summary.state == "ended":
         summary = replace(summary, has_recording=await _has_recording(board.past, call))
     raw = [msgspec.Raw(entry.json) for entry in entries]
@@ -92,10 +95,14 @@ async def call(request: Request, call: str) -> Response:
 async def recording(request: Request, call: str) -> Response:
     """The sound: a stereo WAV, the caller left and the agent right. Of a live call, what is there so far."""
     board: Switchboard = request.app.state.board
-    path = await _read(lambda: board.past.recording(call))
+    path = await _read(board.past.recording, call)
     if path is None:
         raise HTTPException(404, "There is no recording of this call.")
-    return FileResponse(path, media_type="audio/wav", filename=f"{call}.wav", content_disposition_type="inline")
+    if "range" in request.headers:
+        return FileResponse(path, media_type="audio/wav")
+    size = (await _read(path.stat)).st_size
+    headers = {"Content-Length": str(size), "Accept-Ranges": "bytes", "Cache-Control": "no-store"}
+    return StreamingResponse(_beginning(path, size), media_type="audio/wav", headers=headers)
 
 
 @router.get("/{call}/events")
@@ -112,7 +119,7 @@ async def events(
     current = board.live.get(call)
     if current is not None:
         return sse.response(_live_chunks(board, current, after))
-    entries = await _read(lambda: board.past.entries(call))
+    entries = await _read(board.past.entries, call)
     if not entries:
         raise _no_such_call()
     return sse.response(_replay(entries, after))
@@ -145,15 +152,23 @@ async def _current_entries(board: Switchboard, current: LiveCall) -> list[Stored
     return await _read(read)
 
 
+async def _beginning(path: Path, size: int) -> AsyncIterator[bytes]:
+    """This many bytes of a file that may grow meanwhile, as the recording of a live call does."""
+    with await _read(open, path, "rb") as file:
+        while size > 0 and (chunk := await _read(file.read, min(size, CHUNK))):
+            size -= len(chunk)
+            yield chunk
+
+
 async def _has_recording(past: PastCalls, call: str) -> bool:
-    return await _read(lambda: past.recording(call)) is not None
+    return await _read(past.recording, call) is not None
 
 
-async def _read(function: Callable[[], T]) -> T:
+async def _read(function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
     """Run what reads files in a thread."""
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
-            return await asyncio.to_thread(function)
+            return await asyncio.to_thread(function, *args, **options)
     except TimeoutError:
         raise HTTPException(503, "The calls' files are too slow to read now: try again.") from None
 
