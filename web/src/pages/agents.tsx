@@ -78,7 +78,7 @@ function AgentCard({ agent, server }: { agent: AgentInfo; server: ServerInfo | n
       <dl className="facts">
         <Fact icon={<Sparkles size={14} aria-hidden />} name="Model" value={agent.model ?? server?.models.llm} />
         <Fact icon={<Mic2 size={14} aria-hidden />} name="Voice" value={agent.voice ?? server?.models.tts} />
-        <Fact icon={<Languages size={14} aria-hidden />} name="Language" value={agent.language ?? "of the models"} />
+        <Fact icon={<Languages size={14} aria-hidden />} name="Language" value={agent.language ?? undefined} />
       </dl>
       <Tools agent={agent} />
       <Handoffs agent={agent} />
