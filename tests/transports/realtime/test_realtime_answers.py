@@ -20,6 +20,7 @@ from antiphon.models.llm.scripted import Reply, call
 from antiphon.models.stt.scripted import ScriptedSTT
 from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.tools.tool import FunctionTool
+from antiphon.transports.realtime.session import SessionLimits
 from tests.transports.realtime.talk import SAY, Client, talking, virtually
 
 LONG = "The clinic opens every morning at nine and closes every afternoon at five except on the weekend. "
@@ -358,6 +359,19 @@ async def test_the_agent_speaks_first_where_it_is_asked_to(clock: VirtualClock) 
         assert "agent.speech_started" in {entry["type"] for entry in entries}
         assert "floor.decision" not in {entry["type"] for entry in entries}
         assert [entry["seq"] for entry in entries] == sorted(entry["seq"] for entry in entries)
+
+
+@virtually
+async def test_a_client_that_wants_to_know_is_told_a_minute_before_the_end(clock: VirtualClock) -> None:
+    for tells_log in (True, False):
+        limits = SessionLimits(max_s=180, idle_s=0)
+        async with talking(clock, limits=limits, tells_log=tells_log, checks=False, hangs_up=False) as client:
+            began = clock.now()
+            await client.wait(181)
+            assert client.only("error")["error"]["code"] == "session_expired"
+            assert client.times("error") == [pytest.approx(began + 180, abs=0.1)]
+            told = [at - began for at in client.times("antiphon.session_expiring")]
+            assert told == ([pytest.approx(120, abs=0.1)] if tells_log else [])
 
 
 # Beside the conversation.

@@ -145,6 +145,16 @@ async def test_a_result_that_belongs_to_no_call_is_taken(clock: VirtualClock) ->
         assert client.prompt() == [("user", "When?")]
 
 
+@virtually
+async def test_a_strict_session_wants_a_call_for_each_result(clock: VirtualClock) -> None:
+    async with talking(clock, limits=SessionLimits(strict=True)) as client:
+        refused = add(client, RESULT, "r1")
+        add(client, CALL, "c1")
+        add(client, RESULT, "r1")
+        assert client.errors == [("invalid_value", "item.call_id", refused)]
+        assert client.order.items == ["c1", "r1"]
+
+
 # Reading.
 
 

@@ -14,6 +14,7 @@ from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.models.vad.contract import ScoreSink
 from antiphon.models.vad.energy import EnergyStream, EnergyVAD
 from antiphon.transports.realtime import manners
+from antiphon.transports.realtime.session import SessionLimits
 from antiphon.wire.realtime.session import SemanticVad, ServerVad, SessionConfig
 from tests.transports.realtime.talk import SAY, SPEECH, Client, talking, virtually
 
@@ -396,6 +397,18 @@ async def test_an_empty_commit_is_refused(clock: VirtualClock) -> None:
 
 
 @virtually
+async def test_a_strict_session_refuses_a_commit_of_next_to_nothing(clock: VirtualClock) -> None:
+    async with talking(clock, limits=SessionLimits(strict=True)) as client:
+        client.listen_by(None)
+        client.append(bytes(48 * 99))
+        refused = client.send("input_audio_buffer.commit")
+        client.append(bytes(48))
+        client.send("input_audio_buffer.commit")
+        assert client.errors == [("input_audio_buffer_commit_empty", None, refused)]
+        assert len(client.events("input_audio_buffer.committed")) == 1
+
+
+@virtually
 async def test_a_commit_in_the_middle_of_speech_ends_the_announced_turn(clock: VirtualClock) -> None:
     async with talking(clock, stt=["One.", "Two."]) as client:
         client.listen_by({"type": "server_vad", "create_response": False})
@@ -503,10 +516,12 @@ async def test_sound_that_comes_in_a_burst_is_heard_whole(clock: VirtualClock) -
         turn = SPEECH * 6 + bytes(48 * 1000)
         client.append(turn + turn)
         client.send("input_audio_buffer.clear")
+        client.send_text("{no")
         client.write("Behind it.")
         await client.wait(5.0)
         assert len(client.events("input_audio_buffer.committed")) == 2
         starts = [event["audio_start_ms"] for event in client.events("input_audio_buffer.speech_started")]
         assert starts[1] - starts[0] == pytest.approx(1600, abs=310)
-        assert client.types[-3:] == ["input_audio_buffer.cleared", "conversation.item.added", "conversation.item.done"]
+        replies = ["input_audio_buffer.cleared", "error", "conversation.item.added", "conversation.item.done"]
+        assert client.types[-4:] == replies
         client.check()

@@ -28,6 +28,7 @@ _log = structlog.get_logger(__name__)
 
 _PREFIX_MS = 300
 _WORDS_S = 5.0
+_STRICT_LEAST = CALL_AUDIO.frame_bytes(100)
 _LOST = "The words could not be recognised."
 _MOST_UNCOMMITTED_MS = 15 * 60 * 1000
 
@@ -40,6 +41,7 @@ class CallersSide:
         config: What is in effect.
         keep_bytes: The most sound of one turn that is kept to be retrieved.
         max_items: The most items of the conversation.
+        strict: Whether a turn of less than 100 ms is refused, in place of an empty one.
 
     Attributes:
         config: Set by the session when it changes.
@@ -49,11 +51,14 @@ class CallersSide:
 
     call: Call
 
-    def __init__(self, channel: Channel, config: SessionConfig, *, keep_bytes: int, max_items: int) -> None:
+    def __init__(
+        self, channel: Channel, config: SessionConfig, *, keep_bytes: int, max_items: int, strict: bool
+    ) -> None:
         self.config = config
         self.conversation = Conversation(self._turn_over, max_items=max_items)
         self._channel = channel
         self._keep_bytes = keep_bytes
+        self._least = _STRICT_LEAST if strict else 1
         self._decoder = Decoder(config.input_format)
         self._received = 0  # bytes since the start, 24 kHz PCM
         self._buffer = bytearray()
@@ -107,8 +112,9 @@ class CallersSide:
         """
         if self._waits_for_commit:
             self.hear(self._decoder.rest())
-        if not self._buffered:
-            message = "Error committing input audio buffer: the buffer is empty."
+        if self._buffered < self._least:
+            least_ms = self._least // PCM_BYTES_PER_MS
+            message = f"The input buffer is too short to be committed: send at least {least_ms or 1} ms of sound."
             raise Refusal("input_audio_buffer_commit_empty", message, event_id=event_id)
         entry = self._entry()
         number = entry.utterance = self.call.utterance

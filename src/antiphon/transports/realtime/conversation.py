@@ -95,6 +95,11 @@ class Conversation(History):
         """The entry that the client sees under this id."""
         return next((entry for entry in self._entries if entry.id == item_id and entry.item is not None), None)
 
+    def has_call(self, call_id: str | None) -> bool:
+        """Whether the client sees a call of this id."""
+        items = (entry.item for entry in self._entries if entry.item is not None)
+        return any(item.type == "function_call" and item.call_id == call_id for item in items)
+
     def before(self, entry: Entry) -> str | None:
         """The id of the item in front of an entry."""
         previous: str | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from antiphon.clock import Clock
 from antiphon.transports.realtime.sound import CALL_AUDIO
 from antiphon.wire.realtime.client_events import AudioAppend, ClientEvent
+from antiphon.wire.realtime.refusal import Refusal
 
 _PIECE = CALL_AUDIO.frame_bytes(100)
 _AHEAD_S = 0.5
@@ -23,7 +24,7 @@ class Inlet:
     """The way in. Nothing waits while sound comes as it is spoken.
 
     Args:
-        handle: Carries an event out.
+        handle: Carries an event out, or tells of a refusal.
         decode: The sound of an ``append`` in the call's format.
         hear: Takes sound in the call's format.
         pauses: Whether the caller pauses, and may have ended the turn.
@@ -36,7 +37,7 @@ class Inlet:
 
     def __init__(
         self,
-        handle: Callable[[ClientEvent], None],
+        handle: Callable[[ClientEvent | Refusal], None],
         *,
         decode: Callable[[bytes], bytes],
         hear: Callable[[bytes], None],
@@ -51,14 +52,14 @@ class Inlet:
         self._pauses = pauses
         self._spawn = spawn
         self._clock = clock
-        self._waiting: deque[ClientEvent | bytes] = deque()
+        self._waiting: deque[ClientEvent | Refusal | bytes] = deque()
         self._is_draining = False
         self._waiting_bytes = 0
         self._until = 0.0  # when what was heard would be over, had it come as it was spoken
         self._poured_s = 0.0  # since the last breath
 
-    def take(self, event: ClientEvent) -> None:
-        """Carry an event out, behind those that wait."""
+    def take(self, event: ClientEvent | Refusal) -> None:
+        """Carry an event out, or tell of one that could not be read, behind those that wait."""
         if self._is_draining:
             self._queue(event, len(event.audio) if type(event) is AudioAppend else 0)
         elif type(event) is AudioAppend:
@@ -73,7 +74,7 @@ class Inlet:
         else:
             self._take_pcm(pcm)
 
-    def _queue(self, waiting: ClientEvent | bytes, size: int) -> None:
+    def _queue(self, waiting: ClientEvent | Refusal | bytes, size: int) -> None:
         if len(self._waiting) >= _MOST_WAITING or self._waiting_bytes + size > _MOST_WAITING_BYTES:
             self.dropped += 1
         else:

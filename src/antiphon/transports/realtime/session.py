@@ -58,6 +58,7 @@ from antiphon.wire.realtime.session import ServerVad, SessionConfig, merged, ses
 _log = structlog.get_logger(__name__)
 
 _IDLE_FIRINGS = 2
+_WARNING_S = 60.0
 _LAST_CALLS_S = 1.0
 _CLOSE_CODES: Mapping[str, int] = {"drained": 1012, "error": 1011}
 
@@ -136,7 +137,9 @@ class RealtimeSession:
         self._expires_at = int(clock.utc().timestamp() + limits.max_s)
         self._conversation_id = new_id("conv")
         keep_bytes = limits.retrieve_bytes * 3 // 4
-        self._caller = CallersSide(channel, config, keep_bytes=keep_bytes, max_items=limits.max_items)
+        self._caller = CallersSide(
+            channel, config, keep_bytes=keep_bytes, max_items=limits.max_items, strict=limits.strict
+        )
         self.conversation: Conversation = self._caller.conversation
         self._mcp = McpServers(
             channel, self.conversation, clock=clock, spawn=self._spawn, listed=lambda: self._go_by(self.config)
@@ -200,7 +203,9 @@ class RealtimeSession:
         self._apply(self.config, is_silent=False)
         log.subscribe(self._read)
         self.introduce(self._channel.send)
-        deadline = self._clock.call_at(self._clock.now() + self._limits.max_s, self._expire)
+        end = self._clock.now() + self._limits.max_s
+        deadline = self._clock.call_at(end, self._expire)
+        warning = self._clock.call_at(end - _WARNING_S, self._warn)
         watch = self._watch_idle()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -217,6 +222,7 @@ class RealtimeSession:
         finally:
             self._tasks = None
             deadline.cancel()
+            warning.cancel()
             watch()
             if self._idle_timer is not None:
                 self._idle_timer.cancel()
@@ -240,7 +246,11 @@ class RealtimeSession:
             self._inlet.take(event)
 
     def refuse(self, refusal: Refusal) -> None:
-        """Tell the client why nothing came of its event."""
+        """Tell the client why nothing came of its event, behind the replies to those before it."""
+        if self._tasks is not None:
+            self._inlet.take(refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
         self._channel.send(events.error(refusal))
 
     def lost(self) -> None:
@@ -266,6 +276,11 @@ class RealtimeSession:
         code = _CLOSE_CODES.get(reason, 1000)
         self._channel.close(code, reason)
 
+    def _warn(self) -> None:
+        """Let a client that knows Antiphon open another session in time."""
+        if self._tells_log and self._limits.max_s > _WARNING_S:
+            self._channel.send({"type": "antiphon.session_expiring", "expires_at": self._expires_at})
+
     def _expire(self) -> None:
         minutes = max(1, round(self._limits.max_s / 60))
         text = f"Your session hit the maximum duration of {minutes} minutes."
@@ -274,7 +289,7 @@ class RealtimeSession:
     def _end_with(self, refusal: Refusal) -> None:
         if not self._is_ending:
             self._is_ending = True
-            self.refuse(refusal)
+            self._refuse(refusal)
             self._channel.close(1001, refusal.message)
             self._call.line_lost("time_limit")
 
@@ -310,16 +325,16 @@ class RealtimeSession:
             await work
         except Exception:  # The root of a session's task: a fault in it must not end the session.
             _log.exception("session_task_failed", session_id=self.id)
-            self.refuse(Refusal("internal_error", "Something went wrong on our side.", kind="server_error"))
+            self._refuse(Refusal("internal_error", "Something went wrong on our side.", kind="server_error"))
 
     # What the client asks for.
 
-    def _handle(self, event: ClientEvent) -> None:
+    def _handle(self, event: ClientEvent | Refusal) -> None:
         try:
             _HANDLERS[type(event)](self, event)
         except Refusal as refusal:
             refusal.event_id = event.event_id
-            self.refuse(refusal)
+            self._refuse(refusal)
 
     def _hear(self, pcm: bytes) -> None:
         self._caller.hear(pcm)
@@ -375,6 +390,8 @@ class RealtimeSession:
 
     def _create_item(self, event: ItemCreate) -> None:
         item = read_item(event.item, strict=self._limits.strict)
+        if self._limits.strict and item.type == "function_call_output" and not self.conversation.has_call(item.call_id):
+            raise invalid_value(f"There is no function call with call_id '{item.call_id}'.", "item.call_id")
         check_answer(item, self.conversation)
         entry = self.conversation.create(item, event.previous_item_id)
         decoder = Decoder(self.config.input_format)
@@ -567,4 +584,5 @@ _HANDLERS: Mapping[type, Callable[[RealtimeSession, Any], None]] = {
     ItemDelete: RealtimeSession._delete_item,
     ResponseCreate: RealtimeSession._create_response,
     ResponseCancel: RealtimeSession._cancel_response,
+    Refusal: RealtimeSession._refuse,
 }
