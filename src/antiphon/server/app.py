@@ -10,6 +10,7 @@ from antiphon import __version__
 from antiphon.console import DIST
 from antiphon.server import agents_api, calls_api, health, telephony
 from antiphon.server.console import page_router
+from antiphon.server.local_pages import LocalPagesOnly
 from antiphon.server.realtime import calls as realtime_calls
 from antiphon.server.realtime import rest as realtime_rest
 from antiphon.server.realtime import socket as realtime_socket
@@ -26,6 +27,8 @@ def create_app(board: Switchboard, page: Path = DIST) -> FastAPI:
     app = FastAPI(title="Antiphon", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.board = board
     app.state.registry = board.metrics.registry()
+    if board.keys.dev:
+        app.add_middleware(LocalPagesOnly, public_url=board.settings.public_url)
     app.include_router(health.router)
     app.include_router(telephony.router)
     app.include_router(realtime_socket.router)
