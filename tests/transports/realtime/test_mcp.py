@@ -265,6 +265,34 @@ async def test_a_cancelled_response_closes_its_call(tmp_path: Path, port: int) -
         ]
 
 
+async def test_a_call_that_a_cut_answer_leaves_behind_goes_on_for_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"Wait.": "sums_started", "Go.": "sums_slow"}
+
+    def script(messages: Any, _options: Any) -> Any:
+        name = names.get(messages[-1].text)
+        return Reply(calls=(call(name),)) if name else "Well."
+
+    monkeypatch.setenv("ANTIPHON_URL_ALLOW_HOSTS", "127.0.0.1")
+    async with http_server() as (port, _), talking(tmp_path, script) as talk:
+        await talk.use(sums(port, allowed_tools=["started", "slow"], require_approval="never"))
+        await talk.until("mcp_list_tools.completed")
+        for number, text in enumerate(names, 1):  # the second call lets the first one end
+            await talk.say(text)
+            await talk.send("response.create")
+            await talk.until("response.mcp_call.in_progress", number)
+            await talk.send("response.cancel")
+            await talk.until("response.done", number)
+        results: list[str] = []
+        async with asyncio.timeout(10):
+            while not results or "interrupted" in results[0]:
+                await talk.ask("And?")
+                results = [text for role, text in talk.prompt() if role == "tool"]
+        assert results[0] == ""
+        assert "interrupted" in results[1]
+
+
 # What the client says of tools.
 
 
