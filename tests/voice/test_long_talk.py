@@ -9,8 +9,8 @@ from antiphon.voice.summaries import SummaryRequest, SummaryResult
 from tests.realtime.server import Connection
 from tests.voice.talks import Talk, answered, sound_of, talking, user_said
 
-MINUTES = 8
-SESSION_S = 250
+MINUTES = 4
+SESSION_S = 125
 RENEWAL_S = 60 + 5
 """So long before the end no turn is begun: this talk tries what a renewal keeps, not what it cuts."""
 TURN_EVERY_S = 15
@@ -53,7 +53,7 @@ def test_a_long_talk_stays_small_keeps_one_summary_and_loses_no_words_at_renewal
                 deepest = max(deepest, program.mic.depth, program.player.held_ms // 100)
                 for connection in talk.there.connections:
                     connection.got = [event for event in connection.got if event["type"] != "input_audio_buffer.append"]
-                if number in (12, MINUTES * 60 // TURN_EVERY_S):
+                if number in (6, MINUTES * 60 // TURN_EVERY_S):
                     memory.append(tracemalloc.get_traced_memory()[0])
             turns = program.client.conversation.turns
             metrics = program.client.metrics
@@ -64,7 +64,7 @@ def test_a_long_talk_stays_small_keeps_one_summary_and_loses_no_words_at_renewal
             assert metrics.total("turns_total", role="user") == number
             assert metrics.total("renewals_total") == len(talk.there.connections) - 1 >= 2
             assert metrics.total("audio_frames_dropped_total") == 0
-            assert metrics.total("summaries_total", outcome="ok") >= 3
+            assert metrics.total("summaries_total", outcome="ok") >= 2
 
     tracemalloc.start()
     try:
