@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,7 @@ class Talk:
         self._asked += 1
         mark = {"asked": str(self._asked)}
         await self.send("response.create", response={**response, "metadata": mark})
-        async with asyncio.timeout(20), self._came:
-            await self._came.wait_for(lambda: any(done["metadata"] == mark for done in self.done))
+        await self.wait_for(lambda: any(done["metadata"] == mark for done in self.done))
         return next(done for done in self.done if done["metadata"] == mark)
 
     @property
@@ -83,9 +82,13 @@ class Talk:
 
     async def until(self, kind: str, number: int = 1) -> dict[str, Any]:
         """Wait for the n-th event of a type."""
-        async with asyncio.timeout(20), self._came:
-            await self._came.wait_for(lambda: len(self.of(kind)) >= number)
+        await self.wait_for(lambda: len(self.of(kind)) >= number)
         return self.of(kind)[number - 1]
+
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until the events so far are such."""
+        async with asyncio.timeout(20), self._came:
+            await self._came.wait_for(condition)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The events of a type."""
@@ -123,7 +126,7 @@ async def talking(
     tmp_path: Path, script: Any = adding, *, agent: Agent | None = None, window: int | None = None, query: str = ""
 ) -> AsyncIterator[Talk]:
     """A server with scripted models and a client that has its session."""
-    llm = ScriptedChatClient(script)
+    llm = ScriptedChatClient(script, name=f"scripted/{tmp_path.name}")  # what is learnt of a model goes by its name
     if window is not None:
         llm.context_window = window  # type: ignore[attr-defined]
     models = Models(

@@ -16,7 +16,7 @@ from antiphon.models.llm.scripted import Reply, call
 from antiphon.telemetry import setup_logging
 from antiphon.tools.tool import tool
 from tests.tools.mcp.harness import REFERENCE, http_server
-from tests.transports.realtime.mcp_client import Talk, talking
+from tests.transports.realtime.mcp_client import TEXT, Talk, talking
 
 
 @pytest.fixture(scope="module")
@@ -356,6 +356,37 @@ async def test_servers_leave_with_the_tools_of_the_session(tmp_path: Path, port:
         assert len(talk.of("mcp_list_tools.in_progress")) == 2
 
 
+async def test_a_server_that_is_left_at_once_is_no_longer_reached(tmp_path: Path, port: int) -> None:
+    before = asyncio.all_tasks()
+    async with talking(tmp_path) as talk:
+        for _ in range(5):
+            await talk.send("session.update", session={**TEXT, "tools": [sums(port)]})
+            await talk.send("session.update", session={**TEXT, "tools": []})
+        await talk.until("session.updated", 10)
+        await talk.wait_for(lambda: len(over(talk)) == 5)
+        assert over(talk) == {event["item_id"] for event in talk.of("mcp_list_tools.in_progress")}
+        await ended(before, "mcp-sums")
+        assert not talk.of("error")
+
+
+def over(talk: Talk) -> set[str]:
+    return {each["item_id"] for state in ("completed", "failed") for each in talk.of(f"mcp_list_tools.{state}")}
+
+
+async def test_a_session_reaches_so_many_servers_and_no_more(tmp_path: Path) -> None:
+    def servers(port: int) -> list[dict[str, Any]]:
+        return [{**sums(port), "server_label": f"s{number}"} for number in range(16)]
+
+    async with talking(tmp_path) as talk:
+        await talk.use(*servers(1))
+        assert (await talk.ask("Hello.", tools=servers(2)))["status"] == "completed"
+        await talk.send("response.create", response={"tools": servers(3)})
+        error = (await talk.until("error"))["error"]
+        assert (error["code"], error["param"]) == ("invalid_value", "response.tools")
+        await talk.use(*servers(1))
+        assert (await talk.ask("Hello.", tools=servers(3)))["status"] == "completed"
+
+
 # What cannot be reached.
 
 
@@ -431,11 +462,11 @@ async def test_the_key_opens_the_server_and_is_told_to_nobody(
 # The end.
 
 
-async def ended(before: set[asyncio.Task[Any]]) -> float:
+async def ended(before: set[asyncio.Task[Any]], *names: str) -> float:
     """Seconds until nothing is left of a session and its servers."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    while any(task.get_name().startswith(("mcp-", "sess_")) for task in asyncio.all_tasks() - before):  # noqa: ASYNC110
+    while any(task.get_name().startswith(names or ("mcp-", "sess_")) for task in asyncio.all_tasks() - before):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     return loop.time() - began
 

@@ -13,7 +13,7 @@ import structlog
 
 from antiphon.agents.approval import Approvals, Decision
 from antiphon.clock import Clock
-from antiphon.errors import AntiphonException
+from antiphon.errors import AntiphonException, IntegrationUnavailableException
 from antiphon.models.llm.content import ApprovalResponse
 from antiphon.tools.invoke import result_of
 from antiphon.tools.mcp import MCPStreamableHTTPTool, MCPTool
@@ -85,11 +85,7 @@ class McpServers:
         self._servers: list[_Server] = []
 
     def replace(self, tools: Sequence[Config]) -> None:
-        """Reach the servers among the session's tools, and leave all others.
-
-        Raises:
-            Refusal: They are too many.
-        """
+        """Reach the servers among the session's tools, and leave all others."""
         kept = [server for server in self._servers if server.config in tools]
         for server in self._servers:
             if server not in kept:
@@ -110,7 +106,10 @@ class McpServers:
         known = [server.config for server in servers]
         new = [_Server(config) for config in wanted if config not in known]
         if len(servers) + len(new) > MOST_SERVERS:
-            raise invalid_value(f"A session reaches {MOST_SERVERS} MCP servers at most: update it with fewer.", "tools")
+            message = (
+                f"A session reaches {MOST_SERVERS} MCP servers at most, and those of its responses stay until it is "
+            )
+            raise invalid_value(f"{message}updated: name fewer.", "response.tools")
         self._servers = [*servers, *new]
         for server in failed:
             self._leave(server)
@@ -138,7 +137,7 @@ class McpServers:
 
     def _leave(self, server: _Server) -> None:
         if server.source is not None:
-            self._spawn(_closed(server.source))
+            self._spawn(server.source.aclose())
 
     def _open(self, server: _Server) -> None:
         """Tell that the tools are fetched, and fetch them."""
@@ -153,9 +152,11 @@ class McpServers:
         config = server.config
         fault: AntiphonException | None = None
         try:
+            if server not in self._servers:
+                raise IntegrationUnavailableException("The session was updated and names this server no longer.")
             server.source = _source_of(config, self._clock)
             tools = await asyncio.to_thread(offered, await server.source.list_tools(), config)
-            entry.item = _listed(entry, [_tool_object(tool) for tool in tools])
+            entry.item = _with_tools(entry, [_tool_object(tool) for tool in tools])
             server.tools = tools
         except AntiphonException as error:
             fault = error
@@ -169,13 +170,11 @@ class McpServers:
             self._channel.send(events.item_done(item_object(entry.item), self._conversation.before(entry)))
         self._channel.send(events.mcp_list_tools(entry.id, "completed" if fault is None else "failed"))
         self._listed()
+        if server.source is not None and server not in self._servers:  # it was left before it was reached
+            await server.source.aclose()
 
 
-async def _closed(source: MCPTool) -> None:
-    await source.aclose()
-
-
-def _listed(entry: Entry, tools: list[dict[str, Any]]) -> Item:
+def _with_tools(entry: Entry, tools: list[dict[str, Any]]) -> Item:
     """The item with its tools.
 
     Raises:
