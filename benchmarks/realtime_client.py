@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import base64
 import json
+import math
 import statistics
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -51,10 +52,14 @@ class Service:
 
     Args:
         gap_s: Between two deltas.
+
+    Attributes:
+        heard_at_s: When sound that is no silence has come; infinite: not since this was set.
     """
 
     def __init__(self, gap_s: float) -> None:
         self._gap_s = gap_s
+        self.heard_at_s = math.inf
         self._socket: ServerConnection | None = None
         self._events = 0
 
@@ -64,8 +69,11 @@ class Service:
         await self.send("session.created", session=SESSION)
         try:
             async for message in socket:
-                if json.loads(message)["type"] == "session.update":
+                event = json.loads(message)
+                if event["type"] == "session.update":
                     await self.send("session.updated", session=SESSION)
+                elif math.isinf(self.heard_at_s) and any(base64.b64decode(event.get("audio", ""))):
+                    self.heard_at_s = asyncio.get_running_loop().time()
         except ConnectionClosed:
             pass
 
@@ -137,6 +145,21 @@ async def measure(gap_s: float, answers: int) -> dict[str, Any]:
     return {"start_ms": spread(starts), "stop_ms": spread(stops), "underruns": underruns, "answers": answers}
 
 
+async def microphone_ms(times: int) -> dict[str, float]:
+    """From a sound at the microphone to the service."""
+    delays = []
+    async with talk(0.0) as (service, program, _sounding):
+        sound = program.sound
+        assert isinstance(sound, PacedSound)
+        for _ in range(times):
+            began_s = asyncio.get_running_loop().time()
+            service.heard_at_s = math.inf
+            sound.say(sine(440, 10, rate_hz=RATE_HZ))
+            await asyncio.sleep(0.15)
+            delays.append((service.heard_at_s - began_s) * 1000)
+    return spread(delays)
+
+
 def echo_cost_ms() -> float:
     """Time that cancelling the echo of one chunk takes, the median of a thousand."""
     canceller = EchoCanceller(RATE_HZ)
@@ -161,6 +184,7 @@ async def run(answers: int) -> dict[str, Any]:
     return {
         "answers_at_once": await measure(0.0, answers),
         "answers_in_time": await measure(0.04, answers),
+        "microphone_to_service_ms": await microphone_ms(2 * answers),
         "echo_cancelling_ms_per_40_ms": echo_cost_ms(),
         "limits_ms": {"start": START_LIMIT_MS, "stop": STOP_LIMIT_MS},
     }

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -147,4 +146,3 @@ async def test_another_language_is_asked_for_once_more_and_then_taken() -> None:
     result = await LLMSummarizer(client, is_in=lambda text, language: False).summarize(REQUEST)
     assert result.synopsis == "They met again."
     assert "in the language en" in client.requests[1].messages[-1].text
-    await asyncio.sleep(0)

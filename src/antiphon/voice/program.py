@@ -62,6 +62,7 @@ class VoiceProgram:
 
     Attributes:
         client: The conversation.
+        sound: As given.
         player: The loudspeaker's side.
         mic: The microphone's side.
         facts: The sheet.
@@ -83,7 +84,7 @@ class VoiceProgram:
         self.settings = settings
         self.partial: dict[str, str] = {}
         self.facts = FactsSheet()
-        self._sound = sound
+        self.sound = sound
         self._clock = clock or WallClock()
         self._stop = asyncio.Event()
         self._summarizer = summarizer
@@ -118,6 +119,7 @@ class VoiceProgram:
         )
         self._watch = Watch(self.client, self.mic, self.player, chunk_ms=settings.chunk_ms, clock=self._clock)
         self._playout: AnswerPlayout | None = None
+        self._follows_language = False
         self._unanswered_ms = 0
         self._cut = asyncio.Event()
 
@@ -132,7 +134,7 @@ class VoiceProgram:
     @property
     def is_written(self) -> bool:
         """Whether the user writes in place of speaking."""
-        return self._sound is None
+        return self.sound is None
 
     @property
     def is_idle(self) -> bool:
@@ -172,11 +174,11 @@ class VoiceProgram:
         self._playout = AnswerPlayout(self.client, self.player, loop=asyncio.get_running_loop(), clock=self._clock)
         synopsis = await self._load_memory()
         async with AsyncExitStack() as stack:
-            if self._sound is not None:
-                opened = await stack.enter_async_context(self._sound.opened(self.mic, self._pull))
+            if self.sound is not None:
+                opened = await stack.enter_async_context(self.sound.opened(self.mic, self._pull))
                 self.player.latency_s = opened.latency_s
             self._register()
-            summary = await self._rolling_summary(stack)
+            summary = self._rolling_summary(stack)
             stack.push_async_callback(self._end)
             await self.client.connect()
             await summary.begin(synopsis)
@@ -268,19 +270,14 @@ class VoiceProgram:
         self._keeper = MemoryKeeper(self._store, self.facts, lambda: self.client.conversation.synopsis)
         return synopsis
 
-    async def _rolling_summary(self, stack: AsyncExitStack) -> RollingSummary:
-        """The summaries, with the detector of languages where it is needed."""
+    def _rolling_summary(self, stack: AsyncExitStack) -> RollingSummary:
         summarizer = self._summarizer
         if summarizer is None:
             summarizer, model = summarizer_of(self.settings, is_in=self.language.is_in, clock=self._clock)
             if model is not None:
                 stack.push_async_callback(model.aclose)
-        follows = self.settings.language_policy == "auto" or self._summarizer is None
-        if follows and self.language.detector is None and not isinstance(summarizer, NullSummarizer):
-            try:
-                self.language.detector = await asyncio.to_thread(Detector)
-            except IntegrationInitializationError as error:
-                _log.warning("language is not followed", reason=str(error))
+        asks = self.settings.language_policy == "auto" or self._summarizer is None
+        self._follows_language = asks and not isinstance(summarizer, NullSummarizer)
         if not self.settings.transcribes:
             _log.warning("no transcription, so no summaries: set TRANSCRIBE_MODEL to a model that writes down speech")
         settings = self.settings
@@ -307,11 +304,20 @@ class VoiceProgram:
             tasks.create_task(self.calls.run(), name="functions")
             tasks.create_task(summary.run(), name="summaries")
             tasks.create_task(self._watch.run(), name="watch")
-            if self._sound is not None:
+            if self.sound is not None:
                 tasks.create_task(self._send_microphone(), name="microphone")
                 tasks.create_task(self._tell_cuts(), name="barge-in")
             if self._keeper is not None:
                 tasks.create_task(self._keeper.run(), name="memory")
+            if self._follows_language:
+                tasks.create_task(self._load_detector(), name="languages")
+
+    async def _load_detector(self) -> None:
+        """Only now: it takes a second and more, and the first summary is far away."""
+        try:
+            self.language.detector = await asyncio.to_thread(Detector)
+        except IntegrationInitializationError as error:
+            _log.warning("language is not followed", reason=str(error))
 
     async def _until_closed(self) -> None:
         """The end of the connection is the end of the conversation: the agent may hang up, and is heard out."""
@@ -341,7 +347,7 @@ class VoiceProgram:
         self._stop.set()
         self.mic.end()
         self.player.flush()
-        if self._sound is not None:
+        if self.sound is not None:
             await self._clock.sleep(FADE_S)
         await self.client.close()
         self.history.redact()
