@@ -49,6 +49,9 @@ export function TimelineView({ timeline, now = null, playhead = null, onSeek }: 
           // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
           tabIndex={0}
           onScroll={zoom.onScroll}
+          onWheel={zoom.onTouch}
+          onPointerDown={zoom.onTouch}
+          onTouchMove={zoom.onTouch}
           onKeyDown={zoom.onKeyDown}
           onPointerLeave={() => setTip(null)}
         >

@@ -7,6 +7,8 @@ const LIVE_SCALE = 44;
 const LIVE_MAX_SCALE = 88;
 const MAX_SCALE = 1200;
 const STEP = 1.6;
+/** A scroll so soon after a hand was laid on it was its doing, not that of the call going on. */
+const HAND_MS = 1_000;
 
 /** A stretch of the time axis, in seconds. */
 export type Range = { from: number; to: number };
@@ -20,6 +22,8 @@ export type Zoom = {
   zoomOut: () => void;
   showAll: () => void;
   onScroll: () => void;
+  /** To be called when somebody lays hand on it: what scrolls then is meant. */
+  onTouch: () => void;
   onKeyDown: (event: KeyboardEvent) => void;
   /** The moment under a place on the screen. */
   timeAt: (clientX: number) => number;
@@ -31,6 +35,7 @@ export function useZoom(viewport: RefObject<HTMLDivElement | null>, end_s: numbe
   const [chosen, setChosen] = useState<number | null>(null);
   const [left, setLeft] = useState(0);
   const isFollowing = useRef(isLive);
+  const touchedAt = useRef(Number.NEGATIVE_INFINITY);
   /** Where to scroll to once the new scale is drawn. */
   const nextLeft = useRef<number | null>(null);
   const whole = width > 0 ? width / (end_s * 1.01) : 1;
@@ -54,6 +59,9 @@ export function useZoom(viewport: RefObject<HTMLDivElement | null>, end_s: numbe
     nextLeft.current = (around / scale) * next - (around - left);
   };
   useWheelZoom(viewport, zoom);
+  const touch = () => {
+    touchedAt.current = performance.now();
+  };
   const showAll = () => {
     isFollowing.current = isLive;
     setChosen(null);
@@ -68,9 +76,12 @@ export function useZoom(viewport: RefObject<HTMLDivElement | null>, end_s: numbe
       const element = viewport.current;
       if (!element) return;
       setLeft(element.scrollLeft);
+      if (performance.now() - touchedAt.current > HAND_MS) return;
       isFollowing.current = isLive && element.scrollLeft + element.clientWidth >= element.scrollWidth - 24;
     },
+    onTouch: touch,
     onKeyDown: (event) => {
+      touch();
       if (event.key === "+" || event.key === "=") zoom(STEP);
       else if (event.key === "-") zoom(1 / STEP);
       else if (event.key === "0") showAll();

@@ -1,4 +1,4 @@
-import { ArrowUp, Mic, MicOff, PhoneCall, PhoneOff, Play } from "lucide-react";
+import { ArrowUp, Mic, MicOff, PhoneCall, PhoneOff, ScrollText } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
 import type { Entry } from "../../call/entries";
@@ -65,7 +65,7 @@ function RecordLink({ entries }: { entries: readonly Entry[] }) {
   if (!started) return null;
   return (
     <Link href={`/calls/${started.started_at.slice(0, 10)}.${started.call_id}`} className="button">
-      <Play size={15} aria-hidden /> Play it back
+      <ScrollText size={15} aria-hidden /> Open this call
     </Link>
   );
 }
