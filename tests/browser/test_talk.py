@@ -180,7 +180,7 @@ async def test_call_of_the_page_is_listed_with_its_recording(open_tab: OpenTab, 
         await expect(page.get_by_test_id("line-agent")).to_contain_text(SHORT)
         await expect(page.get_by_role("status")).to_contain_text("Listening")
         await tab.button("Hang up").click()
-        await page.get_by_role("link", name="Play it back").click()
+        await page.get_by_role("link", name="Open this call").click()
         await expect(page.get_by_test_id("line-caller")).to_be_visible()
         await page.get_by_role("navigation").get_by_role("link", name="Calls").click()
         row = page.get_by_role("row").filter(has_text="desk")
