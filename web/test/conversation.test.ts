@@ -92,6 +92,15 @@ test("a later word on how much was heard takes the place of the earlier one", ()
   expect(line).toMatchObject({ heard: "We open", unheard: "at nine on Saturday." });
 });
 
+test("a reply that failed before its first sound was not heard", () => {
+  const lines = conversation([
+    entry(1, "agent.speech_created", { speech: 1, kind: "reply", turn: 2 }),
+    entry(1.1, "agent.text", { speech: 1, text: "We open at nine." }),
+    entry(2, "turn.completed", { turn: 2, user_text: "", agent_text: "", agent_first: false, interrupted: true }),
+  ]);
+  expect(lines).toMatchObject([{ state: "interrupted", heard: "", unheard: "We open at nine." }]);
+});
+
 test("an entry of an unknown type changes nothing", () => {
   expect(conversation([entry(1, "future.thing", { text: "?" })])).toEqual([]);
 });

@@ -95,6 +95,8 @@ class Draft {
       case "agent.speech_completed":
       case "agent.speech_interrupted":
         return this.speech(entry);
+      case "turn.completed":
+        return this.turnOver(entry.turn);
       case "tool.called":
       case "tool.executed":
         return this.tool(entry);
@@ -181,6 +183,14 @@ class Draft {
         line.heard = entry.heard;
         line.text = entry.generated || line.text;
         line.unheard = unheardPart(line.text, entry.heard);
+    }
+  }
+
+  /** A reply that failed before its first sound was heard by nobody. */
+  private turnOver(turn: number): void {
+    for (const line of this.speeches.values()) {
+      if (line.turn !== turn || line.state !== "waiting") continue;
+      Object.assign(line, { state: "interrupted", heard: "", unheard: line.text });
     }
   }
 

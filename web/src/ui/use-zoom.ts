@@ -34,7 +34,7 @@ export function useZoom(viewport: RefObject<HTMLDivElement | null>, end_s: numbe
   const width = useWidth(viewport);
   const [chosen, setChosen] = useState<number | null>(null);
   const [left, setLeft] = useState(0);
-  const isFollowing = useRef(isLive);
+  const isFollowing = useRef(true);
   const touchedAt = useRef(Number.NEGATIVE_INFINITY);
   /** Where to scroll to once the new scale is drawn. */
   const nextLeft = useRef<number | null>(null);
@@ -63,7 +63,7 @@ export function useZoom(viewport: RefObject<HTMLDivElement | null>, end_s: numbe
     touchedAt.current = performance.now();
   };
   const showAll = () => {
-    isFollowing.current = isLive;
+    isFollowing.current = true;
     setChosen(null);
   };
   return {
@@ -77,7 +77,7 @@ export function useZoom(viewport: RefObject<HTMLDivElement | null>, end_s: numbe
       if (!element) return;
       setLeft(element.scrollLeft);
       if (performance.now() - touchedAt.current > HAND_MS) return;
-      isFollowing.current = isLive && element.scrollLeft + element.clientWidth >= element.scrollWidth - 24;
+      isFollowing.current = element.scrollLeft + element.clientWidth >= element.scrollWidth - 24;
     },
     onTouch: touch,
     onKeyDown: (event) => {
