@@ -603,7 +603,8 @@ class Call:
         if isinstance(error, AgentException) and self._floor.ending is not None:
             return  # nothing more to say before the end
         self._fail("tts_unavailable" if isinstance(error, IntegrationException) else "llm_unavailable", error)
-        self._on(floor.ReplyFailed(self.log.seconds()))
+        if not reply.terms.is_silent:  # who reads is told in writing, not by a spoken apology
+            self._on(floor.ReplyFailed(self.log.seconds()))
 
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
         """Whatever is said and heard from here on is the new agent's."""

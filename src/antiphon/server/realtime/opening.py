@@ -21,6 +21,7 @@ from antiphon.server.switchboard import Switchboard
 from antiphon.transports.realtime.channel import Channel
 from antiphon.transports.realtime.line import Player, RealtimeLine
 from antiphon.transports.realtime.session import RealtimeSession, SessionLimits
+from antiphon.transports.realtime.terms import check_prompt
 from antiphon.wire.realtime.codec import Dialect, RealtimeCodec
 from antiphon.wire.realtime.refusal import Refusal
 from antiphon.wire.realtime.session import Kind, SessionConfig, merged
@@ -165,9 +166,11 @@ async def first_config(agent: Agent, models: Models, *, kind: Kind, given: Mappi
     if kind == "transcription":
         config = replace(config, transcription={})
     try:
-        return merged(config, given)[0]
+        config = merged(config, given)[0]
+        check_prompt(config.prompt, agent.name, "session.prompt")
     except Refusal as refusal:
         raise RealtimeFault(400, refusal.code, refusal.message, refusal.param) from refusal
+    return config
 
 
 def take_slot(board: Switchboard) -> None:
