@@ -152,6 +152,19 @@ async def test_no_microphone_is_told_and_typing_works(open_tab: OpenTab, tmp_pat
         await tab.shot("no-microphone")
 
 
+@pytest.mark.parametrize("webrtc", [False, pytest.param(True, marks=needs_webrtc)], ids=["websocket", "webrtc"])
+async def test_key_opens_the_conversation_too(open_tab: OpenTab, tmp_path: Path, webrtc: bool) -> None:
+    async with site(tmp_path, ScriptedChatClient([SHORT]), api_keys="the-key") as up:
+        tab = await open_tab(address(up))
+        dialog = tab.page.get_by_role("dialog")
+        await dialog.get_by_role("textbox").fill("the-key")
+        await tab.page.keyboard.press("Enter")
+        await start_talking(tab, webrtc=webrtc)
+        await type_text(tab, "When do you open on Saturday?")
+        await expect(tab.page.get_by_test_id("line-agent")).to_contain_text(SHORT)
+        tab.faults = [fault for fault in tab.faults if "401" not in fault]
+
+
 async def test_call_can_be_held_with_the_keyboard_alone(open_tab: OpenTab, tmp_path: Path) -> None:
     async with site(tmp_path, ScriptedChatClient([SHORT])) as up:
         tab = await open_tab(address(up))
