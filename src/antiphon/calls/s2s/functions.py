@@ -92,6 +92,8 @@ class Functions:
             shown = tool.visible_arguments(call.arguments) if tool is not None else {}
             self._log.append(events.ToolCalled(call.call_id, call.name, shown))
         self._task = self._spawn(self._step(calls), f"functions of {calls[0].call_id}")
+        if self._task is not None:
+            self._task.add_done_callback(self._answer_left)
         return True
 
     def let_go(self) -> None:
@@ -140,22 +142,22 @@ class Functions:
             if accepted is not None:
                 await self._hand_over(accepted, settled[accepted.call.call_id])
         finally:
-            # What was not begun, and a handoff that was not carried out, is answered here; else it is already.
-            left = calls if group is None else [accepted.call] if accepted is not None else []
-            for call in left:
-                self.note(call, result_of(call, "interrupted", INTERRUPTED))
+            if accepted is not None:  # a handoff that was not carried out is none
+                self.note(accepted.call, result_of(accepted.call, "interrupted", INTERRUPTED))
             if group is not None:
                 group.release()
 
-    def _settle(
-        self, agent: Agent, calls: Sequence[FunctionCall]
-    ) -> tuple[dict[str, FunctionResult], Accepted | None]:
+    def _answer_left(self, _task: asyncio.Task[None]) -> None:
+        """The step is over, perhaps cut: what has not even begun is answered too."""
+        running = {call.call_id for call in (*self._tools.pending(), *self._called)}
+        for call in [call for call in self._open.values() if call.call_id not in running]:
+            self.note(call, result_of(call, "interrupted", INTERRUPTED))
+
+    def _settle(self, agent: Agent, calls: Sequence[FunctionCall]) -> tuple[dict[str, FunctionResult], Accepted | None]:
         """What needs no running: handoffs, and functions that somebody else would have to run."""
         team = team_of(agent, (self._first, *self._session.agents))
         limits = agent.limits or _LIMITS
-        settled, accepted = settle_handoffs(
-            agent, calls, team=team, before=self._handoffs, at_most=limits.max_handoffs
-        )
+        settled, accepted = settle_handoffs(agent, calls, team=team, before=self._handoffs, at_most=limits.max_handoffs)
         declared = left_to_caller(calls, self._persona.box.tools)
         for call in calls:
             if call.call_id in declared:

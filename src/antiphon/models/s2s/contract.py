@@ -49,12 +49,20 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The caller has begun to speak: what is being played should fall silent, and be told by ``interrupt``."""
+    """The caller has begun to speak: what is being played should fall silent, and be told by ``interrupt``.
+
+    Attributes:
+        item_id: The turn, as in ``UserTranscript``; empty where the provider does not tell.
+    """
+
+    item_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The caller has finished."""
+    """The caller has finished; ``item_id`` as in ``SpeechStarted``."""
+
+    item_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,11 +227,11 @@ class RealtimeSession:
         if translate is not None:
             translate(self, event)
 
-    def _speech_started(self, _event: ServerEvent) -> None:
-        self._tell(SpeechStarted())
+    def _speech_started(self, event: ServerEvent) -> None:
+        self._tell(SpeechStarted(event.item_id))
 
-    def _speech_stopped(self, _event: ServerEvent) -> None:
-        self._tell(SpeechStopped())
+    def _speech_stopped(self, event: ServerEvent) -> None:
+        self._tell(SpeechStopped(event.item_id))
 
     def _user_delta(self, event: ServerEvent) -> None:
         words = self._user_words.get(event.item_id, "") + str(event.body.get("delta") or "")

@@ -138,11 +138,11 @@ class ScriptedSession:
         if loud and not self._speaking:
             self._speaking = True
             self._cancel()
-            self._tell(SpeechStarted())
+            self._tell(SpeechStarted(f"item_u{self._turns}"))
         self._quiet = 0 if loud else self._quiet + len(pcm)
         if self._speaking and self._quiet >= _SILENCE_S * self._rate_hz:
             self._speaking = False
-            self._tell(SpeechStopped())
+            self._tell(SpeechStopped(f"item_u{self._turns}"))
             words = self._s2s.heard[self._turns % len(self._s2s.heard)]
             self._tell(UserTranscript(f"item_u{self._turns}", words, is_final=True))
             self._turns += 1
