@@ -75,6 +75,7 @@ class Order:
     def __init__(self) -> None:
         self.appended_ms = 0.0
         self.items: list[str] = []
+        self._open_items: set[str] = set()  # those that were added and are not done
         self._count = 0
         self._event_ids: set[str] = set()
         self._conversation = ""
@@ -83,6 +84,7 @@ class Order:
         self._asked: set[str] = set()  # events that ask for a response
         self._responses: dict[str, Response] = {}
         self._over: set[str] = set()
+        self._outputs_of: dict[str, set[str]] = {}
         self._active: Response | None = None
         self._turn: Turn | None = None
         self._turn_ids: set[str] = set()
@@ -91,6 +93,9 @@ class Order:
         self._owed: set[str] = set()  # items whose words are to come
         self._transcribed: set[str] = set()
         self._deltas: dict[str, str] = {}
+        self._heard: set[str] = set()  # responses that the server plays
+        self._silent: set[str] = set()  # responses that it has played, or cut
+        self._cut_items: set[str] = set()  # items that the server itself may truncate
 
     # The client.
 
@@ -126,11 +131,14 @@ class Order:
         if kind in ("session.created", "session.updated"):
             self._session = event["session"]
         if kind == "conversation.created":
+            assert not self._conversation, "there is one conversation"
             self._conversation = event["conversation"]["id"]
         elif kind == "session.updated":
             self._answered(kind)
         elif kind == "error":
             self._refused(event["error"])
+        elif kind.startswith("output_audio_buffer."):
+            self._played(kind.partition(".")[2], event["response_id"])
         elif kind.startswith("input_audio_buffer."):
             self._input(kind.partition(".")[2], event, at)
         elif kind.startswith("conversation.item.input_audio_transcription."):
@@ -148,6 +156,8 @@ class Order:
         """Nothing more comes, and nothing was left to do."""
         assert not self._next, f"{self._next} did not come"
         assert not self._replies, f"{self._replies} were not answered"
+        assert not self._open_items, f"{self._open_items} are not done"
+        assert self._heard == self._silent, f"{self._heard - self._silent} still sound"
         assert not self._asked, f"{self._asked} were not answered"
         assert not self._responses, f"{list(self._responses)} are not done"
         assert not self._owed, f"the words of {self._owed} were not told"
@@ -228,15 +238,34 @@ class Order:
             assert kind == "failed"
             assert all(isinstance(event["error"][name], str) for name in ("type", "code", "message"))
 
+    # What the server plays.
+
+    def _played(self, kind: str, response: str) -> None:
+        if kind == "started":
+            assert response in self._responses, "it is not under way"
+            assert any(output.has_part for output in self._responses[response].outputs)
+            assert response not in self._heard, "it was heard before"
+            self._heard.add(response)
+            return
+        assert response in self._heard - self._silent, "it is not heard"
+        assert response in self._over, "it is not done"
+        self._silent.add(response)
+        if kind == "cleared":
+            self._cut_items.update(self._outputs_of[response])
+
     # The conversation.
 
     def _item(self, kind: str, event: Event) -> None:
         if kind in ("retrieved", "truncated", "deleted"):
             item = event["item"]["id"] if kind == "retrieved" else event["item_id"]
             assert item in self.items
+            if kind == "truncated" and item in self._cut_items:
+                self._cut_items.discard(item)
+                return
             self._answered(f"conversation.item.{kind}", item)
             if kind == "deleted":
                 self.items.remove(item)
+                self._open_items.discard(item)
                 self._owed.discard(item)
             return
         item, previous = event["item"], event["previous_item_id"]
@@ -244,7 +273,8 @@ class Order:
             self._added(item, previous)
         else:
             assert kind == "done"
-            assert item["id"] in self.items, "it is not in the conversation"
+            assert item["id"] in self._open_items, "it is not in the conversation, or was done before"
+            self._open_items.discard(item["id"])
             place = self.items.index(item["id"])
             assert previous == (self.items[place - 1] if place else None), "it stands elsewhere"
             assert item["status"] in ("completed", "incomplete")
@@ -263,6 +293,7 @@ class Order:
             self._next.append(("conversation.item.done", item["id"]))
         if output is not None or is_users:
             assert previous == (self.items[-1] if self.items else None), "it does not stand at the end"
+        self._open_items.add(item["id"])
         self.items.insert(0 if previous is None else self.items.index(previous) + 1, item["id"])
 
     def _find(self, item_id: str) -> Output | None:
@@ -290,6 +321,7 @@ class Order:
         made = self._responses.pop(response["id"], None)
         assert made is not None, "the response is not under way"
         self._over.add(made.id)
+        self._outputs_of[made.id] = {output.id for output in made.outputs}
         status, details = response["status"], response["status_details"] or {}
         assert response["metadata"] == made.metadata
         assert [item["id"] for item in response["output"]] == [output.id for output in made.outputs]
@@ -363,6 +395,7 @@ class Order:
 
     def _close(self, kind: str, response: Response, output: Output, event: Event) -> None:
         stages = _CLOSING[output.kind]
+        assert output.closing < len(stages), f"{kind} behind the end of its item"
         assert kind == stages[output.closing], f"{kind} in place of {stages[output.closing]}"
         output.closing += 1
         if kind == "output_audio_transcript.done":

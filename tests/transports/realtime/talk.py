@@ -99,10 +99,27 @@ class Socket:
         assert not self.closed, "an event was sent behind the close"
         self._take(text)
 
-    send_media = send
+    def send_media(self, message: str | bytes) -> None:
+        raise AssertionError("a Realtime session drops nothing")
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self.closed.append((code, reason))
+
+
+class PlayedChannel(SocketChannel):
+    """Carries no sound: the server plays it."""
+
+    takes_audio = False
+
+
+class Speaker:
+    """Plays what it is given, in no time."""
+
+    def play(self, payload: bytes) -> None:
+        """It was heard."""
+
+    def clear(self) -> None:
+        """There is nothing to forget."""
 
 
 class Client:
@@ -110,6 +127,7 @@ class Client:
 
     Attributes:
         told: The server's events.
+        both: The events of both sides, in order.
         order: Watches both sides.
         session: The other end.
     """
@@ -117,6 +135,7 @@ class Client:
     def __init__(self, clock: VirtualClock, *, checks: bool = True) -> None:
         self.clock = clock
         self.told: list[Told] = []
+        self.both: list[tuple[str, dict[str, Any], float]] = []
         self.order = Order()
         self.socket = Socket(self._take)
         self.session: RealtimeSession
@@ -137,6 +156,7 @@ class Client:
     def _take(self, text: str) -> None:
         event = json.loads(text)
         self.told.append(Told(self.clock.now(), event))
+        self.both.append(("told", event, self.clock.now()))
         if self.disorder is not None or not self._checks:
             return
         try:
@@ -157,6 +177,7 @@ class Client:
         """Send an event; gives its id."""
         self._count += 1
         event = {"type": type_, "event_id": f"client_{self._count}", **fields}
+        self.both.append(("asked", event, self.clock.now()))
         if self._checks:
             self.order.asked(event, self.clock.now())
         self.send_text(json.dumps(event))
@@ -283,6 +304,7 @@ async def talking(
     tells_log: bool = False,
     checks: bool = True,
     hangs_up: bool = True,
+    is_played: bool = False,
 ) -> AsyncIterator[Client]:
     """A session in virtual time; at the end the client goes away.
 
@@ -302,6 +324,7 @@ async def talking(
         tells_log: Whether the client gets the call's log.
         checks: Whether the order of events is checked.
         hangs_up: Whether the client goes away; else the session must end by itself.
+        is_played: Whether the server plays the answers itself, as on a WebRTC call.
     """
     agent = agent or Agent("desk", "Help.")
     script = llm if llm is not None else (lambda _messages, _options: "Good morning to you.")
@@ -321,7 +344,8 @@ async def talking(
         voice=voice,
         default_voice=voice,
     )
-    channel = SocketChannel(client.socket, RealtimeCodec("ga"), traffic=Traffic(), limits=SocketLimits())
+    make_channel = PlayedChannel if is_played else SocketChannel
+    channel = make_channel(client.socket, RealtimeCodec("ga"), traffic=Traffic(), limits=SocketLimits())
     client.session = session = RealtimeSession(
         channel,
         agent,
@@ -333,6 +357,7 @@ async def talking(
         clock=clock,
         greets=greets,
         tells_log=tells_log,
+        player=Speaker() if is_played else None,
     )
 
     def open_call(realtime: RealtimeSession, line: RealtimeLine, manners: CallPolicy) -> tuple[Call, CallLog]:

@@ -450,3 +450,51 @@ async def test_a_response_may_have_terms_of_its_own(clock: VirtualClock) -> None
         assert second.messages[0].text == "Help."
         assert client.prompt(1) == []
         client.check()
+
+
+# Where the server plays the answers itself.
+
+
+@virtually
+async def test_what_the_server_plays_it_cuts_by_itself(clock: VirtualClock) -> None:
+    tts = ScriptedTTS(ms_per_char=50, rate_hz=24_000, word_timings=True, clock=clock)
+    async with talking(clock, stt=["When?", "Never mind."], llm=[LONG, "Fine."], tts=tts, is_played=True) as client:
+        client.listen_by({"type": "server_vad"})
+        await client.turn(0.6, then=0.6)
+        await client.until("output_audio_buffer.started")
+        await client.quiet(1.0)
+        await client.turn()
+        await client.until("output_audio_buffer.stopped")
+        item = client.events("response.done")[0]["response"]["output"][0]
+        truncated = client.only("conversation.item.truncated")
+        assert truncated["item_id"] == item["id"]
+        assert 1000 <= truncated["audio_end_ms"] <= 1300
+        assert client.statuses() == [("cancelled", "turn_detected"), ("completed", None)]
+        order = [kind for kind in client.types if kind.startswith("output_audio_buffer")]
+        assert [kind.rpartition(".")[2] for kind in order] == ["started", "cleared", "started", "stopped"]
+        heard = client.prompt()[1][1].rstrip("… ")
+        assert LONG.startswith(heard)
+        assert 18 <= len(heard) <= 26
+        assert client.sound() == b""
+        client.check()
+
+
+@virtually
+async def test_what_the_server_plays_can_be_cleared(clock: VirtualClock) -> None:
+    async with talking(clock, llm=[LONG], is_played=True) as client:
+        client.write("When?")
+        client.ask()
+        await client.until("output_audio_buffer.started")
+        await client.wait(1.0)
+        client.send("output_audio_buffer.clear")
+        assert client.times("output_audio_buffer.cleared") == [clock.now()]
+        assert client.statuses() == [("cancelled", "client_cancelled")]
+        await client.wait(5.0)
+        client.check()
+
+
+@virtually
+async def test_what_the_client_plays_it_clears_itself(clock: VirtualClock) -> None:
+    async with talking(clock) as client:
+        event_id = client.send("output_audio_buffer.clear")
+        assert client.errors == [("invalid_value", "type", event_id)]

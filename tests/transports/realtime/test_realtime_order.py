@@ -203,7 +203,9 @@ def talk(seed: int) -> None:
             clock=clock,
         )
         agent = Agent("desk", "Help.", tools=[FunctionTool(look)])
-        async with talking(clock, agent=agent, stt=stt, llm=model(random, clock), tts=tts) as client:
+        async with talking(
+            clock, agent=agent, stt=stt, llm=model(random, clock), tts=tts, is_played=seed % 4 == 3
+        ) as client:
             await Talk(client, random).run(random.randint(4, 14))
             client.check()
 
