@@ -134,15 +134,14 @@ async def voicebot(*arguments: str, stdin: bytes | None = None) -> tuple[int, st
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def test_written_lines_are_answered_and_the_end_of_input_is_the_end(tmp_path: Path) -> None:
+async def test_written_lines_are_answered_and_the_end_of_input_is_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
     async with server(tmp_path) as up:
         url = f"ws://127.0.0.1:{up.port}/v1"
         lines = b"Hello?\n\nStill there?\n"
-        os.environ["OPENAI_API_KEY"] = "test-key"
-        try:
-            code, out, err = await voicebot("run", url, "--text", "--model", "desk", stdin=lines)
-        finally:
-            del os.environ["OPENAI_API_KEY"]
+        code, out, err = await voicebot("run", url, "--text", "--model", "desk", stdin=lines)
     assert code == 0, err
     assert out.splitlines() == ["agent: Good morning to you."] * 2
 
@@ -178,6 +177,29 @@ async def test_a_recording_is_said_and_the_answer_written_to_a_file(tmp_path: Pa
     assert "test-key" not in err.decode()
     pcm, rate_hz = read_wav(tmp_path / "out.wav")
     assert np.count_nonzero(pcm) > 0.4 * rate_hz
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--provider", "openai", "--base-url", "{url}/v1", "--model", "desk"),
+        ("--provider", "azure", "--endpoint", "{url}", "--deployment", "desk"),
+        ("--provider", "azure", "--endpoint", "{url}", "--deployment", "desk", "--api-version", "2024-10-01-preview"),
+    ],
+    ids=["openai", "azure", "azure-dated"],
+)
+async def test_a_talk_over_each_providers_address(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wav(tmp_path / "in.wav", sine(220, 700, rate_hz=16_000, amplitude=0.3), 16_000)
+    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "test-key")
+    monkeypatch.setenv("SUMMARY_MODEL", "none")
+    async with server(tmp_path) as up:
+        there = [argument.format(url=f"http://127.0.0.1:{up.port}") for argument in arguments]
+        code, out, err = await voicebot("run", *there, "--input-file", "in.wav", "--output-file", "out.wav")
+    assert code == 0, err
+    assert out.splitlines() == ["you: Hello there.", "agent: Good morning to you."]
 
 
 async def test_ctrl_c_ends_in_order(tmp_path: Path) -> None:
