@@ -13,7 +13,8 @@ export default defineConfig({
     // The page's Content-Security-Policy allows files of its own server only: nothing becomes a data: URL.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    reportCompressedSize: true,
+    // The licences of what is bundled travel with it.
+    license: { fileName: "licenses.md" },
   },
   worker: { format: "es" },
   server: { proxy: { "/v1": { target: server, ws: true } } },
