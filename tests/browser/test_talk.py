@@ -94,6 +94,20 @@ async def test_reply_that_is_cut_shows_what_was_heard_and_what_was_not(
         assert all(500 < each["audio_end_ms"] < 8_000 for each in truncated)
 
 
+async def test_call_goes_on_beside_the_other_pages(open_tab: OpenTab, tmp_path: Path) -> None:
+    async with site(tmp_path, ScriptedChatClient([SHORT, "Yes."])) as up:
+        tab = await open_tab(address(up))
+        page = tab.page
+        await start_talking(tab)
+        await type_text(tab, "When do you open on Saturday?")
+        await page.get_by_role("navigation").get_by_role("link", name="Calls").click()
+        await expect(page.get_by_role("row").filter(has_text="desk")).to_contain_text("going on")
+        await page.get_by_role("navigation").get_by_role("link", name="Talk").click()
+        await expect(page.get_by_test_id("line-agent")).to_contain_text(SHORT)
+        await type_text(tab, "Are you still there?")
+        await expect(page.get_by_test_id("line-agent").last).to_contain_text("Yes.")
+
+
 async def test_person_is_understood(open_tab: OpenTab, tmp_path: Path) -> None:
     async with site(tmp_path, ScriptedChatClient(["I go."])) as up:
         tab = await open_tab(address(up), CONNECTING_S, HUMAN / "goforward.wav", 1.0)
