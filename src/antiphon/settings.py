@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from base64 import b64decode
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -65,6 +66,11 @@ class Settings(BaseSettings):
         log_level, log_format: Of the program's log on stderr.
         model_mirror: A folder or URL that has the weights, asked first.
         twilio_auth_token, plivo_auth_token: With which the carrier signs its requests.
+        acs_audience: The immutable id of the Azure Communication Services resource; with it, the service's own tokens
+            open the media socket. ``acs_issuer`` and ``acs_keys_url`` tell who signs them.
+        acs_case: How the keys of our messages to that service are spelt: ``camel`` or ``pascal``.
+        audiohook_secrets: Client secrets of Genesys AudioHook as ``KEY:SECRET``, with commas; a request with such a key
+            must be signed.
         openai_api_key, openai_base_url: Of any OpenAI-compatible chat endpoint.
         azure_openai_endpoint, azure_openai_api_key: Of Azure; ``openai_api_version`` only for dated addresses.
         anthropic_api_key, gemini_api_key, groq_api_key and so on: Keys of chat providers; see ``docs/providers.md``.
@@ -123,6 +129,11 @@ class Settings(BaseSettings):
     llm_urls: dict[str, str] = Field(default_factory=dict)
     twilio_auth_token: SecretStr | None = _vendors("TWILIO_AUTH_TOKEN")
     plivo_auth_token: SecretStr | None = _vendors("PLIVO_AUTH_TOKEN")
+    acs_audience: str | None = None
+    acs_issuer: str = "https://acscallautomation.communication.azure.com"
+    acs_keys_url: str = "https://acscallautomation.communication.azure.com/calling/keys"
+    acs_case: Literal["camel", "pascal"] = "camel"
+    audiohook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     openai_api_key: SecretStr | None = _vendors("OPENAI_API_KEY")
     openai_base_url: str | None = _vendors("OPENAI_BASE_URL")
     openai_api_version: str | None = _vendors("OPENAI_API_VERSION")
@@ -152,7 +163,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(PREFIX + "OTEL_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
     )
 
-    @field_validator("api_keys", "webrtc_ice_servers", "yaml_env_allow", "url_allow_hosts", mode="before")
+    @field_validator(
+        "api_keys", "audiohook_secrets", "webrtc_ice_servers", "yaml_env_allow", "url_allow_hosts", mode="before"
+    )
     @classmethod
     def _split_keys(cls, value: Any) -> Any:
         return tuple(key.strip() for key in value.split(",") if key.strip()) if isinstance(value, str) else value
@@ -162,7 +175,20 @@ class Settings(BaseSettings):
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()
 
-    @field_validator("log_level", "log_format", mode="before")
+    @field_validator("audiohook_secrets")
+    @classmethod
+    def _has_key_and_secret(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for pair in value:
+            key, _, secret = pair.get_secret_value().rpartition(":")
+            try:
+                is_good = bool(key) and bool(b64decode(secret, validate=True))
+            except ValueError:
+                is_good = False
+            if not is_good:
+                raise ValueError("each part must be KEY:SECRET, with the secret in base64")
+        return value
+
+    @field_validator("log_level", "log_format", "acs_case", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
@@ -174,7 +200,7 @@ class Settings(BaseSettings):
         places = {"span_only": True, "span_and_event": True, "event_only": False, "no_content": False}
         return places.get(value.lower(), value) if isinstance(value, str) else value
 
-    @field_validator("public_url", "otel_endpoint")
+    @field_validator("public_url", "otel_endpoint", "acs_keys_url")
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):

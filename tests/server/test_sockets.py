@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from antiphon.server import sockets
-from antiphon.server.sockets import EXTENSION, DirectSocket, DirectWebSocketProtocol, text_frame
+from antiphon.server.sockets import EXTENSION, DirectSocket, DirectWebSocketProtocol, message_frame
 from tests.server.harness import until
 
 MAX_SIZE = 100_000
@@ -366,6 +366,7 @@ async def test_backlog_of_what_may_not_be_dropped_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
-def test_text_frame_is_what_the_library_makes(size: int) -> None:
+def test_a_message_in_one_frame_is_what_the_library_makes(size: int) -> None:
     text = "y" * size
-    assert text_frame(text) == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+    assert message_frame(text) == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
+    assert message_frame(text.encode()) == Frame(Opcode.BINARY, text.encode()).serialize(mask=False)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from antiphon.agents.session import AgentSession
 from antiphon.audio.formats import PHONE
 from antiphon.calls.events import EndReason, SessionEnded, SessionError
 from antiphon.calls.log import CallLog, Entry
@@ -28,7 +29,7 @@ class Socket:
     """The socket of a test: keeps what is sent."""
 
     dropped: int = 0
-    sent: list[str] = field(default_factory=list)
+    sent: list[str | bytes] = field(default_factory=list)
     closed: list[tuple[int, str]] = field(default_factory=list)
     on_message: OnMessage | None = None
     on_close: OnClose | None = None
@@ -36,8 +37,8 @@ class Socket:
     def attach(self, on_message: OnMessage, on_close: OnClose) -> None:
         self.on_message, self.on_close = on_message, on_close
 
-    def send_media(self, text: str) -> None:
-        self.sent.append(text)
+    def send_media(self, message: str | bytes) -> None:
+        self.sent.append(message)
 
     def send(self, text: str) -> None:
         self.sent.append(text)
@@ -51,6 +52,7 @@ class FakeCall:
 
     def __init__(self, log: CallLog) -> None:
         self.log = log
+        self.session = AgentSession()
         self.told: list[Any] = []
         self._end: asyncio.Future[SessionEnded] = asyncio.get_running_loop().create_future()
 

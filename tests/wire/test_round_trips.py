@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from antiphon.audio.formats import PHONE, AudioFormat
 from antiphon.errors import AudioError
-from antiphon.wire.caller import Audio, Clear, Mark, MediaCaller, PlivoCaller, Unknown
+from antiphon.wire.caller import Accepted, Audio, Clear, Ending, Mark, MediaCaller, PlivoCaller, Unknown
 from antiphon.wire.contract import (
     Cleared,
     Connected,
@@ -29,6 +29,8 @@ from antiphon.wire.plivo import PlivoCodec
 from antiphon.wire.table import CALLERS, CODECS
 
 CARRIERS = sorted(CODECS)
+WITH_MARKS = [name for name in CARRIERS if CODECS[name]().has_marks]
+FORMATS = {"twilio": PHONE, "plivo": PHONE, "acs": AudioFormat("pcm16", 16_000), "audiohook": PHONE}
 CODES = {
     "not_json",
     "not_object",
@@ -62,24 +64,31 @@ def connected(carrier: str) -> tuple[MediaCaller, MediaCodec]:
     caller, codec = pair(carrier)
     for message in caller.opening():
         codec.receive(message)
+    accepted = codec.accept()
+    if accepted is not None:
+        assert caller.receive(accepted) == Accepted()
     return caller, codec
 
 
 def test_every_carrier_has_both_sides() -> None:
-    assert set(CODECS) == set(CALLERS) == {"twilio", "plivo"}
+    assert set(CODECS) == set(CALLERS) == set(FORMATS)
     for carrier in CARRIERS:
         caller, codec = pair(carrier)
         assert caller.name == codec.name == carrier
-        assert caller.audio == codec.audio == PHONE
+        assert caller.audio == codec.audio == FORMATS[carrier]
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("carrier", ["twilio", "plivo", "audiohook"])
 @given(parameters=st.dictionaries(names, names, max_size=4))
 def test_the_opening_starts_the_stream_with_its_parameters(carrier: str, parameters: dict[str, str]) -> None:
     parameters = {name: value for name, value in parameters.items() if not name.startswith("{")}
     codec = CODECS[carrier]()
     events = [codec.receive(message) for message in CALLERS[carrier]("stream-1", "call-1", parameters).opening()]
-    assert events[-1] == Started("stream-1", "call-1", PHONE, parameters)
+    started = events[-1]
+    assert isinstance(started, Started)
+    assert (started.stream_id, started.call_id, started.audio) == ("stream-1", "call-1", PHONE)
+    assert parameters.items() <= started.parameters.items()
+    assert set(started.parameters) - set(parameters) <= {"organization_id"}
     assert all(isinstance(event, Connected) for event in events[:-1])
 
 
@@ -90,18 +99,25 @@ def test_what_the_caller_says_is_what_the_server_hears(carrier: str, frames: lis
     heard = [codec.receive(caller.media(frame)) for frame in frames]
     sent = 0
     for chunk, (frame, event) in enumerate(zip(frames, heard, strict=True), 1):
-        assert event == Media(frame, round(sent / 8), chunk)
+        assert isinstance(event, Media)
+        assert (event.payload, event.chunk) == (frame, chunk if codec.has_marks else -1)
+        assert event.timestamp_ms == pytest.approx(codec.audio.seconds(sent) * 1000, abs=1)
         sent += len(frame)
-    assert codec.receive(caller.closing()) == Stopped()
+    closing = caller.closing()
+    if closing is not None:
+        assert isinstance(codec.receive(closing), Stopped)
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @given(payload=st.binary(max_size=640), name=texts)
 def test_what_the_server_says_is_what_the_caller_hears(carrier: str, payload: bytes, name: str) -> None:
     caller, codec = connected(carrier)
-    assert caller.receive(codec.media(payload)) == Audio(payload, PHONE)
-    assert caller.receive(codec.mark(name)) == Mark(name)
-    assert codec.receive(caller.mark_played(name)) == MarkPlayed(name)
+    assert caller.receive(codec.media(payload)) == Audio(payload, codec.audio)
+    if codec.has_marks:
+        assert caller.receive(codec.mark(name)) == Mark(name)
+        assert codec.receive(caller.mark_played(name)) == MarkPlayed(name)
+    else:
+        assert codec.mark(name) is caller.mark_played(name) is None
     assert caller.receive(codec.clear()) == Clear()
 
 
@@ -112,7 +128,7 @@ def test_keys_arrive(carrier: str, digit: str) -> None:
     assert codec.receive(caller.dtmf(digit)) == Digit(digit)
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("carrier", WITH_MARKS)
 def test_a_clear_is_answered_by_the_marks_or_by_a_message_of_its_own(carrier: str) -> None:
     caller, codec = connected(carrier)
     answer = caller.cleared()
@@ -142,14 +158,15 @@ def test_a_format_that_plivo_cannot_carry_is_an_audio_error(audio: AudioFormat) 
         PlivoCaller("stream-1", "call-1", audio=audio)
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("carrier", ["twilio", "plivo", "audiohook"])
 def test_a_caller_takes_no_message_of_another_stream(carrier: str) -> None:
     caller, _ = connected(carrier)
     other = CODECS[carrier]()
     for message in CALLERS[carrier]("stream-2", "call-2", {}).opening():
         other.receive(message)
-    assert isinstance(caller.receive(other.clear()), Unknown)
-    assert isinstance(caller.receive(other.mark("m")), Unknown)
+    other.accept()
+    for message in (other.clear(), other.mark("m")):
+        assert message is None or isinstance(caller.receive(message), Unknown)
 
 
 def test_a_caller_cannot_play_a_format_that_plivo_has_not() -> None:
@@ -158,23 +175,26 @@ def test_a_caller_cannot_play_a_format_that_plivo_has_not() -> None:
     assert isinstance(caller.receive(json.dumps({"event": "playAudio", "media": media})), Unknown)
 
 
-def real_messages(carrier: str) -> list[str]:
+def real_messages(carrier: str) -> list[str | bytes]:
     """One of each message that the carrier sends."""
-    caller = CALLERS[carrier]("stream-1", "call-1", {"tenant": "acme"})
-    return [
-        *caller.opening(),
+    caller, _ = connected(carrier)
+    messages = [
+        *CALLERS[carrier]("stream-1", "call-1", {"tenant": "acme"}).opening(),
+        caller.dtmf("5"),
         caller.media(b"\xff\x7f" * 80),
         caller.mark_played("clause-1"),
-        caller.dtmf("5"),
-        caller.cleared() or "{}",
+        caller.cleared(),
         caller.closing(),
     ]
+    return [message for message in messages if message is not None]
 
 
 @st.composite
 def mutations(draw: st.DrawFn, carrier: str) -> str | bytes:
     """A real message with a field changed, lost or added, or with its text cut, turned or repeated."""
     text = draw(st.sampled_from(real_messages(carrier)))
+    if isinstance(text, bytes):
+        return text[: draw(st.integers(0, len(text)))] * draw(st.integers(1, 3))
     kind = draw(st.sampled_from(["field", "cut", "bytes", "twice"]))
     if kind == "field":
         content: dict[str, Any] = json.loads(text)
@@ -202,9 +222,23 @@ def check_unharmed(caller: MediaCaller, codec: MediaCodec, noise: str | bytes) -
     assert event is None or isinstance(event, EVENTS)
     if isinstance(event, Malformed):
         assert event.code in CODES
-        assert codec.receive(caller.media(b"\xff\x7f")) == Media(b"\xff\x7f", 0, 1)
-        assert codec.receive(caller.mark_played("m")) == MarkPlayed("m")
-        assert caller.receive(codec.media(b"\xff\x7f")) == Audio(b"\xff\x7f", PHONE)
+        if event.is_fatal:
+            check_ends(caller, codec)
+            return
+        assert codec.receive(caller.media(b"\xff\x7f")) == Media(b"\xff\x7f", 0, 1 if codec.has_marks else -1)
+        if codec.has_marks:
+            assert codec.receive(caller.mark_played("m")) == MarkPlayed("m")
+        assert caller.receive(codec.media(b"\xff\x7f")) == Audio(b"\xff\x7f", codec.audio)
+
+
+def check_ends(caller: MediaCaller, codec: MediaCodec) -> None:
+    """The server says that the stream ends for a fault, and both sides take leave."""
+    assert codec.name == "audiohook"
+    ending = codec.end("error", {})
+    assert ending is not None
+    assert caller.receive(ending) == Ending("error", {})
+    assert codec.receive(caller.closing()) == Stopped("end")
+    assert len(codec.answers()) == 1
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
@@ -227,7 +261,9 @@ def test_damaged_messages_before_the_start_harm_nothing(carrier: str, data: st.D
     caller, codec = pair(carrier)
     event = codec.receive(data.draw(mutations(carrier)))
     assert event is None or isinstance(event, EVENTS)
-    if isinstance(event, Malformed):
+    if isinstance(event, Malformed) and event.is_fatal:
+        assert codec.end("error", {}) is None or carrier == "audiohook"
+    elif isinstance(event, Malformed):
         assert isinstance([codec.receive(message) for message in caller.opening()][-1], Started)
 
 

@@ -310,6 +310,11 @@ class Call:
         self._tell(events.UserDtmf("•" * len(digit)))
         self._on(floor.KeyPressed(self.log.seconds()))
 
+    def listen_for(self, language: str) -> None:
+        """The caller speaks another language, from the next utterance on."""
+        if self._open:
+            self._listening.listen_for(language)
+
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         """The other side ended, or the connection died."""
         self._on(floor.LineLost(self.log.seconds(), reason))

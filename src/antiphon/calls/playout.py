@@ -20,6 +20,8 @@ _SILENCE = {"mulaw": b"\xff", "alaw": b"\xd5", "pcm16": b"\0\0"}
 _EPSILON_S = 1e-6
 _MAX_DELAY_S = 1.0
 _URGENT: frozenset[SpeechKind] = frozenset({"filler", "apology"})
+_STEP_MS = 20
+"""A message that is not full is filled up with silence to a whole number of these."""
 _PATIENCE_S = 0.06
 """A frame that is not full waits for its rest until this long before it must sound."""
 
@@ -71,10 +73,11 @@ class Playout:
         self._lead_s = lead_s
         self._frame = line.audio.frame_bytes(frame_ms)
         self._frame_s = frame_ms / 1000
+        self._step = line.audio.frame_bytes(min(_STEP_MS, frame_ms))
         self._tap = tap
         self._seconds = seconds
         self._queue: list[Speech] = []
-        self._sent: deque[tuple[float, Speech, int]] = deque()  # (when it is heard to its end, of whom, bytes)
+        self._sent: deque[tuple[float, float, Speech, int]] = deque()  # (heard from, to its end, of whom, bytes)
         self._end = 0.0  # when the sound sent so far is heard to its end
         self._delay = 0.0  # how much later than by our clock the line plays, from its marks
         self._marks: dict[str, float] = {}  # name -> when we expect it
@@ -192,15 +195,16 @@ class Playout:
         return None
 
     def _send(self, speech: Speech, at: float) -> None:
-        """Send one frame, filled up with silence, that is heard from ``at`` on."""
+        """Send one frame that is heard from ``at`` on."""
+        audio = self._line.audio
         payload = bytes(speech.sound[speech.sent : speech.sent + self._frame])
         size = len(payload)
-        if size < self._frame:
-            audio = self._line.audio
-            payload += _SILENCE[audio.encoding] * ((self._frame - size) // audio.sample_bytes)
-        self._end = at + self._frame_s
+        lacking = -size % self._step
+        if lacking and size < self._frame:
+            payload += _SILENCE[audio.encoding] * (lacking // audio.sample_bytes)
+        self._end = at + audio.seconds(len(payload))
         speech.sent += size
-        self._sent.append((self._end, speech, size))
+        self._sent.append((at, self._end, speech, size))
         self._line.play(payload, speech)
         if self._tap is not None:
             self._tap.agent(self._seconds(at), payload)
@@ -237,11 +241,11 @@ class Playout:
         """Count the frames that were heard to their end."""
         sent = self._sent
         heard_until = now - self._delay
-        if not sent or sent[0][0] > heard_until:
+        if not sent or sent[0][1] > heard_until:
             return
-        last = sent[0][1]
-        while sent and sent[0][0] <= heard_until:
-            _, speech, size = sent.popleft()
+        last = sent[0][2]
+        while sent and sent[0][1] <= heard_until:
+            _, _, speech, size = sent.popleft()
             speech.played += size
             if speech is not last:
                 self._close(last)
@@ -267,15 +271,15 @@ class Playout:
             return
         heard_until = now - self._delay
         if self._line.can_clear:
-            while self._sent and self._sent[-1][0] > heard_until:
-                over, speech, size = self._sent.pop()
-                speech.sent -= size - self._heard_part(size, over - self._frame_s, heard_until, speech)
+            while self._sent and self._sent[-1][1] > heard_until:
+                begun, _, speech, size = self._sent.pop()
+                speech.sent -= size - self._heard_part(size, begun, heard_until, speech)
             self._line.clear()
             self._marks.clear()
             self._end = now
             if self._tap is not None:
                 self._tap.cut(self._seconds(heard_until))
-        for _, speech, size in self._sent:
+        for _, _, speech, size in self._sent:
             speech.played += size
         self._sent.clear()
 

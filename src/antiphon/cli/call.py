@@ -69,7 +69,7 @@ async def _talk(
         ended = _end(phone)
         if out is not None:
             # The socket is still open, but nobody speaks any more.
-            await asyncio.to_thread(write_wav, out, phone.recording(), 8_000)
+            await asyncio.to_thread(write_wav, out, phone.recording(), phone.rate_hz)
     return turns, ended
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from antiphon import __version__
 from antiphon.models.weights import store
 from antiphon.server.switchboard import Switchboard
+from antiphon.server.telephony import DOCUMENTS
 from antiphon.wire.table import CODECS
 
 
@@ -45,7 +46,7 @@ def print_start(console: Console, board: Switchboard, port: int) -> None:
     address = f"[{settings.host}]:{port}" if ":" in settings.host else f"{settings.host}:{port}"
     rows = [("answers", ", ".join(agent.name for agent in board.agents.agents))]
     rows += [("socket", f"ws://{address}/telephony/{carrier}") for carrier in CODECS]
-    rows += [("webhook", f"http://{address}/telephony/{carrier}/voice") for carrier in CODECS]
+    rows += [("webhook", f"http://{address}/telephony/{carrier}/voice") for carrier in DOCUMENTS]
     if models is not None:
         rows.append(("models", " · ".join(f"{role} {name}" for role, name in models.names().items())))
         rows.append(("note", models.llm.notice or ""))

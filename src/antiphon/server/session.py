@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from antiphon.wire.contract import Started
 
 CLOSE_FILES_S = 5.0
+_SPARE_S = 0.15
+"""How long before it must sound a message is sent, where messages are long."""
 
 _log = structlog.get_logger(__name__)
 
@@ -120,7 +123,8 @@ class Session:
         if agent is None or models is None:
             board.metrics.refused["unknown_agent"] += 1
             return None
-        return self.open_call(agent, line, models, call_id=started.call_id, parameters=parameters)
+        policy = fit_to_line(board.policy, line.frame_ms)
+        return self.open_call(agent, line, models, call_id=started.call_id, parameters=parameters, policy=policy)
 
     async def close(self) -> None:
         """Wait until the files are whole."""
@@ -164,6 +168,13 @@ class Session:
         recording = Recording(line.audio, folder, board.writer)
         self._feeds.append(recording.feed)
         return recording
+
+
+def fit_to_line(policy: CallPolicy, frame_ms: int) -> CallPolicy:
+    """The manners on a line whose messages hold up to ``frame_ms``: the next one is sent well before it must sound."""
+    if frame_ms == policy.frame_ms:
+        return policy
+    return replace(policy, frame_ms=frame_ms, lead_s=max(policy.lead_s, frame_ms / 1000 + _SPARE_S))
 
 
 def _counter(metrics: Metrics) -> Callable[[Entry], None]:

@@ -1,7 +1,9 @@
 """How carriers sign their requests. Pure; compared in constant time.
 
 Sources: https://www.twilio.com/docs/usage/security (X-Twilio-Signature),
-https://www.plivo.com/docs/voice/concepts/signature-validation (X-Plivo-Signature-V3).
+https://www.plivo.com/docs/voice/concepts/signature-validation (X-Plivo-Signature-V3),
+https://developer.genesys.cloud/devapps/audiohook/security (HTTP message signatures),
+https://learn.microsoft.com/azure/communication-services/how-tos/call-automation/secure-webhook-endpoint (tokens).
 """
 
 from __future__ import annotations
@@ -9,8 +11,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import jwt
 
 Params = Sequence[tuple[str, str]]
 """A form's fields in the order in which they came; names may repeat."""
@@ -47,6 +53,94 @@ def is_plivo(
         bases = (_escaped_base(method, url, params), _plain_base(method, url, params))
         expected += [_mac(auth_token, f"{base}.{nonce}", "sha256") for base in bases]
     return any(_fits(one.strip(), expected) for one in signature.split(","))
+
+
+AUDIOHOOK_SIGNED = (
+    "@request-target",
+    "@authority",
+    "audiohook-organization-id",
+    "audiohook-session-id",
+    "audiohook-correlation-id",
+    "x-api-key",
+)
+"""What a signature of AudioHook covers."""
+AUDIOHOOK_MAX_AGE_S = 10.0
+_MIN_NONCE = 22
+_SIGNATURE_INPUT = re.compile(
+    r"""([a-z*][a-z0-9_.*-]{0,63})=(\(("[^"]*"(?: "[^"]*")*)?\)((?:;[a-z]+=(?:\d{1,15}|"[^"]*"))*))"""
+)
+_PARAMETER = re.compile(r""";([a-z]+)=(?:(\d+)|"([^"]*)")""")
+
+
+def audiohook_base(parts: Mapping[str, str], covered: Sequence[str], parameters: str) -> str:
+    """The text that AudioHook signs.
+
+    Args:
+        parts: Values of headers and of ``@request-target`` and ``@authority``, by lower-case name.
+        covered: Names that are signed, in order.
+        parameters: What Signature-Input says, without its label.
+    """
+    lines = [f'"{name}": {parts.get(name, "").strip()}' for name in covered]
+    return "\n".join([*lines, f'"@signature-params": {parameters}'])
+
+
+def is_audiohook(secret: str, headers: Mapping[str, str], urls: Sequence[str], now: float) -> bool:
+    """Whether AudioHook has signed the upgrade with the client secret, a moment ago.
+
+    Args:
+        secret: The client secret, in base64.
+        headers: Of the request, with lower-case names, or blind to case.
+        urls: Forms that the URL may have had on the carrier's side.
+        now: Seconds since 1970.
+    """
+    told = _SIGNATURE_INPUT.fullmatch(headers.get("signature-input", "").strip())
+    if told is None:
+        return False
+    label, parameters, names, rest = told.groups()
+    covered = [name.strip('"') for name in (names or "").split(" ")]
+    signature = re.fullmatch(rf"{re.escape(label)}=:([A-Za-z0-9+/=]+):", headers.get("signature", "").strip())
+    if signature is None or not set(AUDIOHOOK_SIGNED) <= set(covered) or not _is_good(rest, headers, now):
+        return False
+    expected = []
+    for url in urls:
+        to = urlsplit(url)
+        target = f"{to.path}?{to.query}" if to.query else to.path
+        told_parts = {name: headers.get(name, "") for name in covered}
+        base = audiohook_base({**told_parts, "@request-target": target, "@authority": to.netloc}, covered, parameters)
+        expected.append(base64.b64encode(hmac.new(base64.b64decode(secret), base.encode(), hashlib.sha256).digest()))
+    return _fits(signature[1], [one.decode() for one in expected])
+
+
+def _is_good(parameters: str, headers: Mapping[str, str], now: float) -> bool:
+    """Whether a signature's parameters may be believed, once the signature fits."""
+    found = _PARAMETER.findall(parameters)
+    texts = {name: text for name, number, text in found if not number}
+    numbers = {name: int(number) for name, number, _ in found if number}
+    key = headers.get("x-api-key", "")
+    return (
+        abs(now - numbers.get("created", 0)) <= AUDIOHOOK_MAX_AGE_S
+        and now <= numbers.get("expires", now)
+        and len(texts.get("nonce", "")) >= _MIN_NONCE
+        and texts.get("alg", "hmac-sha256") == "hmac-sha256"
+        and hmac.compare_digest(texts.get("keyid", "").encode(), key.encode())
+    )
+
+
+def is_acs(token: str, key: Any, *, issuer: str, audience: str) -> bool:
+    """Whether Azure Communication Services has issued this token for our resource, and it is still good.
+
+    Args:
+        token: The bearer's JWT.
+        key: The issuer's public key, as ``jwt.PyJWK``.
+        issuer: Who must have issued it.
+        audience: The resource's immutable id.
+    """
+    required = ["exp", "iss", "aud"]
+    try:
+        jwt.decode(token, key, algorithms=["RS256"], issuer=issuer, audience=audience, options={"require": required})
+    except jwt.PyJWTError:
+        return False
+    return True
 
 
 def _escaped_base(method: str, url: str, params: Params) -> str:

@@ -2,7 +2,7 @@
 
 uvicorn hands every message through a queue to a task. For media, 50 messages a second and call, that costs more than
 the message itself. ``DirectWebSocketProtocol`` is uvicorn's own protocol, and behaves as that does until an accepted
-endpoint takes the socket over (``DirectSocket.attach``). Then whole text frames are unmasked here and given to the
+endpoint takes the socket over (``DirectSocket.attach``). Then messages of one frame are unmasked here and given to the
 endpoint's function at once; all other frames still go through the library's parser, which knows the rest of RFC 6455:
 fragments, ping and pong, the closing handshake, and every kind of protocol error.
 """
@@ -38,6 +38,8 @@ RATE_WINDOW_S = 4.0
 """The time over which a peer's messages are counted."""
 
 _TEXT = 0x81
+_BINARY = 0x82
+_WHOLE = (_TEXT, _BINARY)
 _MASKED = 0x80
 _MASKED_16 = 0xFE
 _MASKED_64 = 0xFF
@@ -45,15 +47,15 @@ _MASKED_64 = 0xFF
 _log = structlog.get_logger(__name__)
 
 
-def text_frame(text: str) -> bytes:
-    """One unmasked text message in one frame, as a server sends it."""
-    body = text.encode()
+def message_frame(message: str | bytes) -> bytes:
+    """One unmasked message in one frame, as a server sends it."""
+    kind, body = (_TEXT, message.encode()) if isinstance(message, str) else (_BINARY, message)
     size = len(body)
     if size < 126:
-        return bytes((_TEXT, size)) + body
+        return bytes((kind, size)) + body
     if size < 65_536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + body
-    return b"\x81\x7f" + size.to_bytes(8, "big") + body
+        return bytes((kind, 126)) + size.to_bytes(2, "big") + body
+    return bytes((kind, 127)) + size.to_bytes(8, "big") + body
 
 
 class DirectSocket:
@@ -74,17 +76,17 @@ class DirectSocket:
         self._limits = limits
         self._protocol.take_over(self, on_message, on_close, limits=limits)
 
-    def send_media(self, text: str) -> None:
+    def send_media(self, message: str | bytes) -> None:
         """Send audio, or drop it while the peer does not read."""
         if self._stalled:
             self.dropped += 1
         elif self._can_send:
-            self._transport.write(text_frame(text))
+            self._transport.write(message_frame(message))
 
     def send(self, text: str) -> None:
         """Send a message that must not be lost."""
         if self._can_send:
-            self._transport.write(text_frame(text))
+            self._transport.write(message_frame(text))
             if self._stalled and self._transport.get_write_buffer_size() > self._limits.unsent_bytes:
                 self._protocol.cut_off("backlog")
 
@@ -213,8 +215,10 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
             if end > size:
                 self._keep(data[start:], end - start)
                 return
-            if body and data[start] == _TEXT and conn.current_size is None and not self.close_sent:
-                self._text(apply_mask(data[body:end], data[body - 4 : body]))
+            kind = data[start]
+            if body and kind in _WHOLE and conn.current_size is None and not self.close_sent:
+                payload = apply_mask(data[body:end], data[body - 4 : body])
+                self._text(payload) if kind == _TEXT else self._deliver(payload)
             else:
                 super().data_received(data[start:end])
                 if conn.parser_exc is not None or conn.close_rcvd is not None:

@@ -24,6 +24,7 @@ from antiphon.models.llm.failover import FailoverChatClient
 from antiphon.server.admission import Admission
 from antiphon.server.agents import AgentBook
 from antiphon.server.auth import ApiKeys, StreamTokens
+from antiphon.server.keyset import KeySet
 from antiphon.server.lag import LoopLag
 from antiphon.server.live import LiveCalls
 from antiphon.server.realtime.book import CallBook
@@ -91,6 +92,7 @@ class Switchboard:
         self.lag = LoopLag()
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
         self.tokens = StreamTokens(clock)
+        self.acs_keys = KeySet(settings.acs_keys_url, clock)
         self.client_secrets = ClientSecrets(clock)
         self.rtc_calls = CallBook()
         self.started_at = clock.utc()

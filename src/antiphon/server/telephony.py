@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -11,12 +12,16 @@ from fastapi import APIRouter, Request, Response, WebSocket
 from starlette.requests import HTTPConnection
 
 from antiphon.errors import ConfigurationError
-from antiphon.server.signatures import is_plivo, is_twilio
+from antiphon.server.session import Session
+from antiphon.server.signatures import is_acs, is_audiohook, is_plivo, is_twilio
 from antiphon.server.sockets import EXTENSION
 from antiphon.server.switchboard import Switchboard
-from antiphon.transports.phone import PhoneLine
+from antiphon.transports.phone import Answer, PhoneLine
 from antiphon.transports.socket import MessageSocket
 from antiphon.wire import documents
+from antiphon.wire.acs import AcsCodec
+from antiphon.wire.audiohook import SUBPROTOCOL, AudioHookCodec
+from antiphon.wire.contract import MediaCodec, Started
 from antiphon.wire.table import CODECS
 
 MAX_BODY = 1 << 20
@@ -34,7 +39,10 @@ async def media_socket(websocket: WebSocket, carrier: str) -> None:
     if carrier not in CODECS:
         await _refuse(websocket, board, 404, "unknown_carrier", f"There is no carrier {carrier}.")
         return
-    authorized = _may_connect(websocket, board, carrier)
+    authorized = await _may_connect(websocket, board, carrier)
+    if not authorized and carrier == "audiohook" and websocket.headers.get("x-api-key"):
+        await _turn_away(websocket, board)
+        return
     # Twilio passes no query on, so its token comes with the stream's start. Nobody waits for one: nobody gets in.
     if not authorized and not (carrier == "twilio" and board.tokens.expected):
         await _refuse(websocket, board, 401, "unauthorized", "Send an API key as 'Authorization: Bearer KEY'.")
@@ -50,9 +58,7 @@ async def media_socket(websocket: WebSocket, carrier: str) -> None:
     board.tokens.redeem(query.get("token"))  # Used now, and not by a call that was refused.
     session = board.open_session(carrier, agent_name=agent_name, authorized=authorized)
     try:
-        await websocket.accept()
-        socket: MessageSocket = websocket.scope["extensions"][EXTENSION]
-        line = PhoneLine(socket, CODECS[carrier](), session.answer, traffic=board.metrics.traffic, clock=board.clock)
+        line = await _line(websocket, board, carrier, _answer(websocket, session, carrier))
         ended = await line.run()
         if ended is not None:
             _log.info("call_ended", session_id=session.id, reason=ended.reason, duration_s=ended.duration_s)
@@ -64,8 +70,8 @@ async def media_socket(websocket: WebSocket, carrier: str) -> None:
 async def voice(request: Request, carrier: str) -> Response:
     """A call comes in at the carrier: connect it to our stream, or refuse it while there is no slot."""
     board: Switchboard = request.app.state.board
-    if carrier not in CODECS:
-        return Response(f"There is no carrier {carrier}.", 404)
+    if carrier not in DOCUMENTS:
+        return Response(f"There is no carrier {carrier} that asks for a document.", 404)
     body = await _body(request)
     if body is None:
         return Response("The body is too large.", 413)
@@ -74,21 +80,92 @@ async def voice(request: Request, carrier: str) -> Response:
         board.metrics.refused["unauthorized"] += 1
         return Response("The request has no good signature.", 401)
     if not board.admission.is_open:
-        return Response(_REFUSE[carrier](), media_type="application/xml")
+        return Response(DOCUMENTS[carrier][1](), media_type="application/xml")
     told = {**dict(request.query_params), **dict(form)}
     try:
-        document = _CONNECT[carrier](board, _stream_url(request, board, carrier), told)
+        document = DOCUMENTS[carrier][0](board, _stream_url(request, board, carrier), told)
     except ConfigurationError as exc:
         return Response(str(exc), 400)
     return Response(document, media_type="application/xml")
 
 
-def _may_connect(websocket: WebSocket, board: Switchboard, carrier: str) -> bool:
+async def _line(websocket: WebSocket, board: Switchboard, carrier: str, answer: Answer | None) -> PhoneLine:
+    """Accept the socket."""
+    offered = websocket.scope.get("subprotocols", [])
+    await websocket.accept(SUBPROTOCOL if carrier == "audiohook" and SUBPROTOCOL in offered else None)
+    socket: MessageSocket = websocket.scope["extensions"][EXTENSION]
+    codec = _codec(websocket, board, carrier)
+    return PhoneLine(socket, codec, answer, traffic=board.metrics.traffic, clock=board.clock)
+
+
+def _codec(websocket: WebSocket, board: Switchboard, carrier: str) -> MediaCodec:
+    if carrier == "acs":
+        return AcsCodec(case=board.settings.acs_case)
+    if carrier == "audiohook":
+        return AudioHookCodec(session_id=websocket.headers.get("audiohook-session-id", ""))
+    return CODECS[carrier]()
+
+
+def _answer(websocket: WebSocket, session: Session, carrier: str) -> Answer:
+    """The session's answer, told what of the call only the upgrade knows."""
+
+    def acs(started: Started, line: PhoneLine) -> Any:
+        call_id = _acs_call_id(websocket) or started.call_id or session.id
+        named = websocket.query_params.get("session_id")
+        parameters = {**started.parameters, **({"session_id": named} if named else {})}
+        return session.answer(replace(started, call_id=call_id, parameters=parameters), line)
+
+    def audiohook(started: Started, line: PhoneLine) -> Any:
+        if started.parameters["organization_id"] != websocket.headers.get("audiohook-organization-id"):
+            return None
+        return session.answer(started, line)
+
+    return {"acs": acs, "audiohook": audiohook}.get(carrier, session.answer)
+
+
+def _acs_call_id(websocket: WebSocket) -> str | None:
+    query, headers = websocket.query_params, websocket.headers
+    told = [query.get(name) for name in ("call_connection_id", "callConnectionId", "callConnectionID")]
+    told += [headers.get(name) for name in ("x-ms-call-connection-id", "x-ms-callconnectionid")]
+    return next((call_id for call_id in told if call_id), None)
+
+
+async def _turn_away(websocket: WebSocket, board: Switchboard) -> None:
+    """Tell AudioHook in its own words that its key or its signature is not good. It gets no session and no slot."""
+    board.metrics.refused["unauthorized"] += 1
+    line = await _line(websocket, board, "audiohook", None)
+    await line.run()
+
+
+async def _may_connect(websocket: WebSocket, board: Switchboard, carrier: str) -> bool:
+    if carrier == "audiohook":
+        return _is_audiohook(websocket, board)
     return (
         board.keys.accepts(websocket.headers)
         or board.tokens.knows(websocket.query_params.get("token"))
         or _is_signed(websocket, board, carrier, [])
+        or (carrier == "acs" and await _is_acs(websocket, board))
     )
+
+
+def _is_audiohook(websocket: WebSocket, board: Switchboard) -> bool:
+    """Whether the API key is good, and the request is signed where there is a secret for the key."""
+    pairs = [pair.get_secret_value().rpartition(":") for pair in board.settings.audiohook_secrets]
+    secret = {key: secret for key, _, secret in pairs}.get(websocket.headers.get("x-api-key", ""))
+    if secret is None:
+        return board.keys.accepts(websocket.headers)
+    urls = _outside_urls(websocket, board)
+    return is_audiohook(secret, websocket.headers, urls, board.clock.utc().timestamp())
+
+
+async def _is_acs(websocket: WebSocket, board: Switchboard) -> bool:
+    """Whether the bearer is the service itself, calling for our resource."""
+    settings = board.settings
+    scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
+    if settings.acs_audience is None or scheme.lower() != "bearer":
+        return False
+    key = await board.acs_keys.key_of(token.strip())
+    return key is not None and is_acs(token.strip(), key, issuer=settings.acs_issuer, audience=settings.acs_audience)
 
 
 def _is_signed(connection: HTTPConnection, board: Switchboard, carrier: str, form: Sequence[tuple[str, str]]) -> bool:
@@ -143,8 +220,11 @@ def _agent(told: Mapping[str, str]) -> dict[str, str]:
     return {"agent": told["agent"]} if told.get("agent") else {}
 
 
-_CONNECT = {"twilio": _connect_twilio, "plivo": _connect_plivo}
-_REFUSE: dict[str, Any] = {"twilio": documents.twiml_reject, "plivo": documents.plivo_hangup}
+DOCUMENTS: Mapping[str, tuple[Callable[[Switchboard, str, Mapping[str, str]], str], Callable[[], str]]] = {
+    "twilio": (_connect_twilio, documents.twiml_reject),
+    "plivo": (_connect_plivo, documents.plivo_hangup),
+}
+"""How the carriers that ask for a document are connected, and how they are refused."""
 
 
 async def _body(request: Request) -> bytes | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -17,17 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
 
 from antiphon.audio.convert import from_pcm, to_pcm
 from antiphon.audio.formats import AudioFormat
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import ConfigurationError, IntegrationInvalidAuthException, IntegrationUnavailableException
 from antiphon.store.recording import AGENT, CALLER, TimeLine
-from antiphon.wire.caller import Audio, Clear, Mark, MediaCaller
+from antiphon.wire.caller import Audio, Clear, Closed, Ending, Mark, MediaCaller
 from antiphon.wire.table import CALLERS
 
 FRAME_S = 0.02
 CONNECT_S = 10.0
+LAST_WORD_S = 2.0
+"""A server that is to answer the end of the call has this long."""
 VOICED_SHARE = 0.05
 """Of an utterance's loudest 20 ms: anything below is not voiced."""
 NEW_STRETCH_S = 0.3
@@ -129,16 +132,22 @@ class PhoneClient:
         utterances: What was said so far.
         over: Set when the call has ended, by whomever.
         ended_by_server: Code and reason of the server's close, where it ended the call.
+        left: What the conversation has left to the carrier's flow, where the protocol carries that.
+        rate_hz: Rate of both sides' sound.
     """
 
     def __init__(self, socket: ClientConnection, caller: MediaCaller, *, clock: Clock) -> None:
         self.utterances: list[Utterance] = []
         self.over = asyncio.Event()
         self.ended_by_server: tuple[int, str] | None = None
+        self.left: Mapping[str, str] = {}
+        self.rate_hz = caller.audio.rate_hz
         self._socket = socket
         self._caller = caller
         self._clock = clock
         self._start = clock.now()
+        self._reason = ""
+        self._gone = asyncio.Event()
         self._waiting: deque[Utterance] = deque()
         self._recording = TimeLine(caller.audio.rate_hz)
         self._earpiece = Earpiece(caller.audio, self._recording)
@@ -203,6 +212,10 @@ class PhoneClient:
         if not self.over.is_set():
             await self._send(self._caller.closing())
             self.over.set()
+            if self._caller.closing_is_answered:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_WORD_S):
+                        await self._gone.wait()
             await self._socket.close()
 
     def recording(self) -> NDArray[np.int16]:
@@ -217,13 +230,13 @@ class PhoneClient:
             sending = tasks.create_task(self._send_frames())
             try:
                 async for message in self._socket:
-                    if isinstance(message, str):
-                        await self._take(message)
+                    await self._take(message)
             except ConnectionClosed:
                 pass  # What follows reads how it was closed.
             sending.cancel()
+        self._gone.set()
         if not self.over.is_set():
-            self.ended_by_server = (self._socket.close_code or 1006, self._socket.close_reason or "")
+            self.ended_by_server = (self._socket.close_code or 1006, self._reason or self._socket.close_reason or "")
             self.over.set()
 
     async def _send_frames(self) -> None:
@@ -253,7 +266,7 @@ class PhoneClient:
             utterance.done.set()
         return payload
 
-    async def _take(self, message: str) -> None:
+    async def _take(self, message: str | bytes) -> None:
         event = self._caller.receive(message)
         if isinstance(event, Audio):
             self._hear(event.payload)
@@ -264,8 +277,12 @@ class PhoneClient:
             for name in pending if self._caller.marks_return_on_clear else ():
                 await self._send(self._caller.mark_played(name))
             answer = self._caller.cleared()
-            if answer is not None:
-                await self._send(answer)
+            await self._send(answer)
+        elif isinstance(event, Ending):
+            self._reason, self.left = event.reason, event.variables
+            await self._send(self._caller.closing())
+        elif isinstance(event, Closed):
+            await self._socket.close()
 
     def _hear(self, payload: bytes) -> None:
         now_s = self.seconds()
@@ -278,7 +295,9 @@ class PhoneClient:
         if last.first_audio_s is not None:
             last.answer_end_s = self._earpiece.play_until_s
 
-    async def _send(self, message: str) -> None:
+    async def _send(self, message: str | bytes | None) -> None:
+        if message is None:
+            return
         try:
             await self._socket.send(message)
         except ConnectionClosed:
@@ -342,7 +361,7 @@ async def phone_call(
         raise ConfigurationError(f"{url} is no phone socket: use ws://HOST:PORT/telephony/CARRIER with {names}.")
     ids = uuid4().hex
     caller = CALLERS[carrier](f"MZ{ids}", f"CA{ids}", parameters or {})
-    socket = await _connect(url, key)
+    socket = await _connect(url, key, caller)
     client = PhoneClient(socket, caller, clock=clock or WallClock())
     running = asyncio.create_task(client.run(), name=f"phone {caller.name}")
     try:
@@ -353,11 +372,17 @@ async def phone_call(
         await running
 
 
-async def _connect(url: str, key: str | None) -> ClientConnection:
-    headers = {"Authorization": f"Bearer {key}"} if key else None
+async def _connect(url: str, key: str | None, caller: MediaCaller) -> ClientConnection:
+    headers = {**caller.headers(), **({"Authorization": f"Bearer {key}"} if key else {})}
     try:
         return await connect(
-            url, additional_headers=headers, compression=None, open_timeout=CONNECT_S, max_size=1 << 20, proxy=None
+            url,
+            additional_headers=headers,
+            subprotocols=[Subprotocol(caller.subprotocol)] if caller.subprotocol else None,
+            compression=None,
+            open_timeout=CONNECT_S,
+            max_size=1 << 20,
+            proxy=None,
         )
     except InvalidStatus as exc:
         status = exc.response.status_code

@@ -16,15 +16,20 @@ from antiphon.telemetry import Traffic
 from antiphon.transports.socket import MessageSocket
 from antiphon.wire.contract import (
     Cleared,
+    Committed,
     Connected,
     Digit,
+    Fault,
+    LanguageChanged,
     Malformed,
     MarkPlayed,
     Media,
     MediaCodec,
+    Probed,
     Started,
     Stopped,
 )
+from antiphon.wire.reading import as_text
 
 if TYPE_CHECKING:
     from antiphon.calls.call import Call
@@ -32,10 +37,14 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 10.0
 """A socket that does not start its stream within this time is closed."""
+CLOSING_S = 5.0
+"""A carrier that is to close the socket itself has this long."""
+REFUSE_AFTER_S = 0.5
+"""A carrier that hears in words why it is refused hears it no sooner than this: guessing costs time."""
 REPORT_EVERY_S = 1.0
 """Bad frames are told in the call's log at most this often."""
 
-CLOSE_CODES: Mapping[str, int] = {"drained": 1001, "error": 1011}
+CLOSE_CODES: Mapping[str, int] = {"drained": 1001, "no start": 1008, "not authorized": 1008, "error": 1011}
 """How the socket is closed for an end reason; 1000 for all others."""
 
 Answer = Callable[[Started, "PhoneLine"], "tuple[Call, CallLog] | None"]
@@ -53,19 +62,20 @@ class PhoneLine:
     Args:
         socket: Accepted and not yet attached.
         codec: A new one, of the carrier.
-        answer: Makes the call when the stream starts.
+        answer: Makes the call when the stream starts; None refuses whoever is there.
         traffic: Counts the frames of all sockets.
         clock: Time.
     """
 
-    has_marks = True
     can_clear = True
     can_pause = True
 
     def __init__(
-        self, socket: MessageSocket, codec: MediaCodec, answer: Answer, *, traffic: Traffic, clock: Clock
+        self, socket: MessageSocket, codec: MediaCodec, answer: Answer | None, *, traffic: Traffic, clock: Clock
     ) -> None:
         self.audio: AudioFormat = PHONE
+        self.has_marks = codec.has_marks
+        self.frame_ms = codec.frame_ms
         self._socket = socket
         self._codec = codec
         self._answer = answer
@@ -75,6 +85,10 @@ class PhoneLine:
         self._call_log: CallLog | None = None
         self._hear: Callable[[bytes], None] = _hear_nothing
         self._up: asyncio.Future[Call | None] = asyncio.get_running_loop().create_future()
+        self._end_reason = "gone"
+        self._is_hung_up = False
+        self._gone = asyncio.Event()
+        self._began = clock.now()
         self._bad = 0
         self._bad_told_at = float("-inf")
 
@@ -82,38 +96,68 @@ class PhoneLine:
         """Wait for the stream's start, then be the call until it is over. None: there was no call."""
         self._socket.attach(self.on_message, self.on_close)
         try:
+            call = await self._started_call()
+            ended = await self._live(call) if call is not None else None
+            if self._end_reason == "not authorized" and self._codec.carrier_closes:
+                await self._clock.sleep(max(0.0, self._began + REFUSE_AFTER_S - self._clock.now()))
+            self.hang_up(self._end_reason)
+            if self._codec.carrier_closes:
+                await self._until_gone()
+            return ended
+        finally:
+            self.hang_up(self._end_reason)
+            if self._codec.carrier_closes:
+                self._close(self._end_reason)
+
+    async def _started_call(self) -> Call | None:
+        try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                call = await self._up
+                return await self._up
         except TimeoutError:
-            self._socket.close(1008, "no start")
+            self._end_reason = "no start"
             return None
-        if call is None:
-            return None
-        reason: EndReason = "error"
+
+    async def _live(self, call: Call) -> SessionEnded:
+        self._end_reason = "error"
         try:
             with structlog.contextvars.bound_contextvars(call_id=call.log.call_id):
                 ended = await call.run()
-            reason = ended.reason
+            self._end_reason = ended.reason
             return ended
         finally:
+            self.hang_up(self._end_reason)
             self._call, self._hear = None, _hear_nothing  # The call is over: nothing reaches it any more.
             self._traffic.frames_dropped += self._socket.dropped
-            self.hang_up(reason)
+
+    async def _until_gone(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSING_S):
+                await self._gone.wait()
+        except TimeoutError:
+            _log.warning("carrier_does_not_close", carrier=self._codec.name, waited_s=CLOSING_S)
 
     # From the carrier.
 
     def on_message(self, message: str | bytes) -> None:
         """Handle one message. Never raises for what a carrier can send."""
         event = self._codec.receive(message)
+        for answer in self._codec.answers():
+            self._socket.send(answer)
         if event is not None:
             _HANDLERS[type(event)](self, event)
 
     def on_close(self) -> None:
         """The socket is gone, in whatever state."""
+        self._gone.set()
         self._hear = _hear_nothing
+        self._over("user_hangup")
+
+    def _over(self, reason: EndReason) -> None:
+        """The stream ends from the carrier's side, or by its fault."""
         if self._call is not None:
-            self._call.line_lost()
+            self._call.line_lost(reason)
         elif not self._up.done():
+            self._end_reason = "gone" if reason == "user_hangup" else reason
             self._up.set_result(None)
 
     def _on_media(self, event: Media) -> None:
@@ -124,14 +168,28 @@ class PhoneLine:
         if self._up.done():  # Too late: the socket is being closed.
             return
         self.audio = event.audio
-        answered = self._answer(event, self)
+        answered = self._answer(event, self) if self._answer is not None else None
         if answered is None:
-            self._socket.close(1008, "not authorized")
-            self._up.set_result(None)
+            self._refuse()
             return
+        self._accept()
         self._call, self._call_log = answered
         self._hear = self._call.hear
         self._up.set_result(self._call)
+
+    def _on_probed(self, _event: Probed) -> None:
+        if self._up.done():
+            return
+        self._refuse() if self._answer is None else self._accept()
+
+    def _accept(self) -> None:
+        message = self._codec.accept()
+        if message is not None:
+            self._socket.send(message)
+
+    def _refuse(self) -> None:
+        self._end_reason = "not authorized"
+        self._up.set_result(None)
 
     def _on_mark(self, event: MarkPlayed) -> None:
         if self._call is not None:
@@ -145,14 +203,31 @@ class PhoneLine:
         if self._call is not None:
             self._call.digit(event.digit)
 
-    def _on_stopped(self, _event: Stopped) -> None:
+    def _on_committed(self, _event: Committed) -> None:
         if self._call is not None:
-            self._call.line_lost()
+            self._call.commit()
+
+    def _on_language(self, event: LanguageChanged) -> None:
+        if self._call is not None:
+            self._call.listen_for(event.language)
+
+    def _on_fault(self, event: Fault) -> None:
+        _log.warning("carrier_fault", carrier=self._codec.name, code=event.code, detail=event.detail)
+        if self._call_log is not None:
+            self._call_log.append(SessionError("carrier_fault", f"{event.code}: {event.detail}"))
+
+    def _on_stopped(self, _event: Stopped) -> None:
+        self._over("user_hangup")
 
     def _on_connected(self, _event: Connected) -> None:
         """The carrier's greeting tells nothing that is needed."""
 
     def _on_malformed(self, event: Malformed) -> None:
+        self._report(event)
+        if event.is_fatal:
+            self._over("error")
+
+    def _report(self, event: Malformed) -> None:
         self._traffic.frames_malformed += 1
         self._bad += 1
         now = self._clock.now()
@@ -170,19 +245,35 @@ class PhoneLine:
 
     def play(self, payload: bytes, speech: Speech) -> None:
         """Send audio that follows what was sent before."""
+        if self._is_hung_up:
+            return
         self._traffic.frames_out += 1
         self._socket.send_media(self._codec.media(payload))
 
     def mark(self, name: str) -> None:
         """Ask to be told when the audio sent so far has been played."""
-        self._socket.send(self._codec.mark(name))
+        message = self._codec.mark(name)
+        if message is not None:
+            self._socket.send(message)
 
     def clear(self) -> None:
         """Drop the audio that was sent and not played."""
-        self._socket.send(self._codec.clear())
+        if not self._is_hung_up:
+            self._socket.send(self._codec.clear())
 
     def hang_up(self, reason: str) -> None:
-        """Close the socket, which ends the carrier's stream."""
+        """Take leave of the carrier, and close the socket where that is ours to do."""
+        if self._is_hung_up:
+            return
+        self._is_hung_up = True
+        variables = as_text(self._call.session.state) if self._call is not None else {}
+        farewell = self._codec.end(reason, variables)
+        if farewell is not None:
+            self._socket.send(farewell)
+        if not self._codec.carrier_closes:
+            self._close(reason)
+
+    def _close(self, reason: str) -> None:
         self._socket.close(CLOSE_CODES.get(reason, 1000), reason)
 
 
@@ -195,6 +286,10 @@ _HANDLERS: Mapping[type, Callable[[PhoneLine, Any], None]] = {
     MarkPlayed: PhoneLine._on_mark,
     Cleared: PhoneLine._on_cleared,
     Digit: PhoneLine._on_digit,
+    Committed: PhoneLine._on_committed,
+    LanguageChanged: PhoneLine._on_language,
+    Fault: PhoneLine._on_fault,
+    Probed: PhoneLine._on_probed,
     Started: PhoneLine._on_started,
     Stopped: PhoneLine._on_stopped,
     Connected: PhoneLine._on_connected,

@@ -42,7 +42,7 @@ class MessageSocket(Protocol):
         """Take the socket over: from now on every message goes to ``on_message``, and to nobody else."""
         ...
 
-    def send_media(self, text: str) -> None:
+    def send_media(self, message: str | bytes) -> None:
         """Send audio. It is dropped and counted while the peer reads too slowly."""
         ...
 

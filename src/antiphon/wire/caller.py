@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
@@ -45,44 +45,82 @@ class Unknown:
     detail: str
 
 
-ServerMessage = Audio | Mark | Clear | Unknown
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The server takes the stream: audio may flow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The server tells something that needs no deed; ``kind`` is the protocol's name of it."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The server ends the stream: answer with ``closing()``.
+
+    Attributes:
+        reason: Why.
+        variables: What the conversation leaves.
+    """
+
+    reason: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The server has said its last: close the socket."""
+
+
+ServerMessage = Audio | Mark | Clear | Accepted | Notice | Ending | Closed | Unknown
 
 
 class MediaCaller(Protocol):
-    """The carrier's side of one media stream."""
+    """The carrier's side of one media stream. What few protocols know has the others' answer here."""
 
     name: str
     audio: AudioFormat
     """Format of the caller's audio."""
 
-    marks_return_on_clear: bool
+    marks_return_on_clear: bool = False
     """Whether a clear answers the marks that are pending; else they are forgotten."""
+    subprotocol: str | None = None
+    """What the upgrade offers."""
+    closing_is_answered: bool = False
+    """Whether the server has a last word, ``Closed``, after ``closing()``."""
+
+    def headers(self) -> dict[str, str]:
+        """What the carrier adds to the upgrade."""
+        return {}
 
     def opening(self) -> list[str]:
         """What is sent when the socket is open."""
         ...
 
-    def media(self, payload: bytes) -> str:
-        """The next frame of the caller's audio, in ``audio``'s format."""
+    def media(self, payload: bytes) -> str | bytes | None:
+        """The next frame of the caller's audio, in ``audio``'s format; None while nobody has taken the stream."""
         ...
 
     def dtmf(self, digit: str) -> str:
         """A key was pressed."""
         ...
 
-    def mark_played(self, name: str) -> str:
-        """The audio before this mark has been played."""
-        ...
+    def mark_played(self, name: str) -> str | None:
+        """The audio before this mark has been played; None where the protocol says nothing."""
+        return None
 
     def cleared(self) -> str | None:
         """The audio was dropped; None where the protocol says nothing."""
+        return None
+
+    def closing(self) -> str | None:
+        """The caller hung up; None where the end of the socket says it."""
         ...
 
-    def closing(self) -> str:
-        """The caller hung up."""
-        ...
-
-    def receive(self, message: str) -> ServerMessage:
+    def receive(self, message: str | bytes) -> ServerMessage:
         """Read one message of the server. Never raises."""
         ...
 
@@ -115,7 +153,7 @@ _decode_twilio = msgspec.json.Decoder(_FromTwilioServer, strict=False).decode
 _decode_plivo = msgspec.json.Decoder(_FromPlivoServer, strict=False).decode
 
 
-class TwilioCaller:
+class TwilioCaller(MediaCaller):
     """A phone behind Twilio. See ``MediaCaller``.
 
     Args:
@@ -183,7 +221,7 @@ class TwilioCaller:
         """The caller hung up."""
         return self._message("stop", stop={"accountSid": self.account_id, "callSid": self._call_id})
 
-    def receive(self, message: str) -> ServerMessage:
+    def receive(self, message: str | bytes) -> ServerMessage:
         """Read one message of the server. Never raises."""
         try:
             content = _decode_twilio(message)
@@ -206,7 +244,7 @@ class TwilioCaller:
         return _text({**head, **fields, "streamSid": self._stream_id})
 
 
-class PlivoCaller:
+class PlivoCaller(MediaCaller):
     """A phone behind Plivo. See ``MediaCaller``.
 
     Args:
@@ -285,7 +323,7 @@ class PlivoCaller:
         """The caller hung up."""
         return self._message("stop")
 
-    def receive(self, message: str) -> ServerMessage:
+    def receive(self, message: str | bytes) -> ServerMessage:
         """Read one message of the server. Never raises."""
         try:
             content = _decode_plivo(message)

@@ -7,7 +7,7 @@ changes nothing; the call goes on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +37,11 @@ class Started:
     call_id: str
     audio: AudioFormat
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """The carrier tries the connection out: the stream is accepted or refused like any other, but there is no call."""
 
 
 @dataclass(slots=True)
@@ -74,6 +79,31 @@ class Digit:
 
 
 @dataclass(frozen=True, slots=True)
+class Committed:
+    """The carrier says that the caller's turn is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageChanged:
+    """The caller speaks another language from now on; ``language`` is a BCP 47 tag."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The carrier tells that something failed on its side, or that it cannot take what we do.
+
+    Attributes:
+        code: The protocol's number.
+        detail: The carrier's sentence.
+    """
+
+    code: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The carrier ends the stream: the caller hung up or the call was moved."""
 
@@ -88,34 +118,72 @@ class Malformed:
         code: ``not_json``, ``not_object``, ``binary``, ``too_large``, ``unknown_event``, ``bad_field``,
             ``bad_payload`` or ``out_of_order``.
         detail: A sentence for the log, without the message's content.
+        is_fatal: The protocol demands that the stream is ended for it.
     """
 
     code: str
     detail: str
+    is_fatal: bool = False
 
 
-WireEvent = Connected | Started | Media | MarkPlayed | Cleared | Digit | Stopped | Malformed
+WireEvent = (
+    Connected
+    | Started
+    | Probed
+    | Media
+    | MarkPlayed
+    | Cleared
+    | Digit
+    | Committed
+    | LanguageChanged
+    | Fault
+    | Stopped
+    | Malformed
+)
 
 
 class MediaCodec(Protocol):
-    """The server's side of one media stream."""
+    """The server's side of one media stream. What few protocols know has the others' answer here."""
 
     name: str
     audio: AudioFormat
     """Format of the stream; the protocol's default until ``Started``."""
+    has_marks: bool = True
+    """Whether the carrier tells what it has played."""
+    frame_ms: int = 20
+    """The longest piece of audio that one message of ours holds."""
+    carrier_closes: bool = False
+    """Whether the carrier closes the socket at the end, when both sides have said so."""
 
     def receive(self, message: str | bytes) -> WireEvent | None:
         """Read one message; None is a known message that needs no answer. Never raises."""
         ...
 
-    def media(self, payload: bytes) -> str:
+    def media(self, payload: bytes) -> str | bytes:
         """Audio for the caller, in the stream's format. Valid after ``Started`` only."""
-        ...
-
-    def mark(self, name: str) -> str:
-        """Ask to be told when the audio before this has been played."""
         ...
 
     def clear(self) -> str:
         """Drop the audio that has not been played yet."""
         ...
+
+    def mark(self, name: str) -> str | None:
+        """Ask to be told when the audio before this has been played; None where ``has_marks`` is false."""
+        return None
+
+    def answers(self) -> Sequence[str]:
+        """Take what the protocol owes the carrier for the messages that were read."""
+        return ()
+
+    def accept(self) -> str | None:
+        """Take the stream that was ``Started`` or ``Probed``; None where the protocol has no word for it."""
+        return None
+
+    def end(self, reason: str, variables: Mapping[str, str]) -> str | None:
+        """Our last message; None where nothing is to be said, or the end of the socket says it.
+
+        Args:
+            reason: Why the call is over.
+            variables: What the conversation leaves to the carrier's own flow.
+        """
+        return None

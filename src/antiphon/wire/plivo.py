@@ -15,7 +15,7 @@ import msgspec
 from antiphon.audio.formats import PHONE, AudioFormat
 from antiphon.errors import AudioError
 from antiphon.wire import reading
-from antiphon.wire.contract import Cleared, Digit, Malformed, MarkPlayed, Media, Started, Stopped, WireEvent
+from antiphon.wire.contract import Cleared, Digit, Malformed, MarkPlayed, Media, MediaCodec, Started, Stopped, WireEvent
 from antiphon.wire.reading import DECODE_ERRORS, FrameOrder, as_text, explain
 
 FORMATS: Mapping[tuple[str, int], AudioFormat] = {
@@ -66,7 +66,7 @@ class _Message(msgspec.Struct, rename="camel", gc=False):
 _decode = msgspec.json.Decoder(_Message, strict=False).decode
 
 
-class PlivoCodec:
+class PlivoCodec(MediaCodec):
     """Reads what Plivo sends and makes what it takes. See ``MediaCodec``.
 
     Args:

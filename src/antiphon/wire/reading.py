@@ -32,13 +32,14 @@ ODD_PAYLOAD = Malformed("bad_payload", "The frame ends within a sample.")
 BAD_KEY = Malformed("bad_field", "The digit is not a key of a telephone.")
 
 
-def explain(message: str | bytes, error: Exception, events: Container[str]) -> Malformed:
+def explain(message: str | bytes, error: Exception, events: Container[str], *, key: str = "event") -> Malformed:
     """Say why a message did not decode. Slow: for bad messages only.
 
     Args:
         message: The message.
         error: What the typed decoder raised.
         events: The protocol's event names.
+        key: The field that tells the event.
     """
     try:
         content = msgspec.json.decode(message)
@@ -48,7 +49,7 @@ def explain(message: str | bytes, error: Exception, events: Container[str]) -> M
         return Malformed("not_json", "The message is not JSON.")
     if not isinstance(content, dict):
         return Malformed("not_object", "The message is JSON, but not an object.")
-    event = content.get("event")
+    event = content.get(key)
     if isinstance(event, str) and event not in events:
         return UNKNOWN_EVENT
     # msgspec's text names fields and types, never values.

@@ -14,7 +14,17 @@ import msgspec
 
 from antiphon.audio.formats import PHONE
 from antiphon.wire import reading
-from antiphon.wire.contract import Connected, Digit, Malformed, MarkPlayed, Media, Started, Stopped, WireEvent
+from antiphon.wire.contract import (
+    Connected,
+    Digit,
+    Malformed,
+    MarkPlayed,
+    Media,
+    MediaCodec,
+    Started,
+    Stopped,
+    WireEvent,
+)
 from antiphon.wire.reading import DECODE_ERRORS, FrameOrder, as_text, explain
 
 
@@ -60,7 +70,7 @@ class _Message(msgspec.Struct, rename="camel", gc=False):
 _decode = msgspec.json.Decoder(_Message, strict=False).decode
 
 
-class TwilioCodec:
+class TwilioCodec(MediaCodec):
     """Reads what Twilio sends and makes what it takes. See ``MediaCodec``.
 
     Args:
