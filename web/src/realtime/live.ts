@@ -69,6 +69,8 @@ export class LiveCall {
   private owned = new Owned();
   private responseId: string | null = null;
   private typed = 0;
+  /** Items whose sound is coming, and items whose sound is wanted no more. */
+  private readonly soundingItems = new Set<string>();
   private readonly cutItems = new Set<string>();
   /** The page's clock minus the call's, in seconds. */
   private offset_s = Number.POSITIVE_INFINITY;
@@ -104,7 +106,8 @@ export class LiveCall {
   /** Say something by keyboard; an answer that still sounds is cut. */
   async type(text: string): Promise<void> {
     if (this.responseId) this.link?.send({ type: "response.cancel" });
-    await this.cut();
+    if (this.state.transport === "webrtc") this.link?.send({ type: "output_audio_buffer.clear" });
+    else await this.cut();
     this.typed += 1;
     this.enter({ seq: -this.typed, at: this.now(), type: "user.typed", text });
     this.link?.send(messageItem({ role: "user", text }));
@@ -187,14 +190,20 @@ export class LiveCall {
         if (this.responseId === event.response.id) this.responseId = null;
         return;
       case "response.output_audio.delta":
-        if (!this.cutItems.has(event.item_id)) this.speaker?.push(event.item_id, fromBase64(event.delta));
-        return;
+        return this.hearAgent(event.item_id, event.delta);
       case "response.output_audio.done":
+        this.soundingItems.delete(event.item_id);
         this.speaker?.complete(event.item_id);
         return;
       case "error":
         if (!BENIGN.has(event.error.code ?? "")) this.update({ notice: event.error.message });
     }
+  }
+
+  private hearAgent(item: string, delta: string): void {
+    if (this.cutItems.has(item)) return;
+    this.soundingItems.add(item);
+    this.speaker?.push(item, fromBase64(delta));
   }
 
   private enter(entry: Entry): void {
@@ -208,16 +217,14 @@ export class LiveCall {
     saveCall({ agent, transport, messages: [...past, ...messagesOf(conversation(entries))] });
   }
 
-  /** Be silent at once and tell the server what was heard. By WebRTC the server knows and does it itself. */
+  /** Be silent at once and tell the server what was heard. By WebRTC it plays itself, and knows. */
   private async cut(): Promise<void> {
-    if (this.state.transport === "webrtc") {
-      if (this.responseId) this.link?.send({ type: "output_audio_buffer.clear" });
-      return;
-    }
     if (!this.speaker) return;
+    // What is on its way of these items must not sound after the silence.
+    for (const item of this.soundingItems) this.cutItems.add(item);
+    this.soundingItems.clear();
     const latency_ms = this.speaker.latency_ms;
     const items = await this.speaker.flush();
-    for (const { item } of items) this.cutItems.add(item);
     for (const correction of corrections(items, latency_ms)) this.link?.send(correction);
   }
 
@@ -233,6 +240,7 @@ export class LiveCall {
     this.owned.close();
     this.owned = new Owned();
     this.link = this.microphone = this.speaker = this.responseId = null;
+    this.soundingItems.clear();
     this.cutItems.clear();
     Object.assign(this.meters, { caller: 0, agent: 0, items: [] });
   }
@@ -283,6 +291,7 @@ const BENIGN = new Set([
 const REMEMBERED = new Set([
   "session.started",
   "user.turn_completed",
+  "user.typed",
   "agent.speech_started",
   "agent.speech_completed",
   "agent.speech_interrupted",

@@ -20,7 +20,7 @@ export function savedCall(): SavedCall | null {
 }
 
 export function saveCall(call: SavedCall): void {
-  sessionStorage.setItem(SAVED, JSON.stringify(call));
+  sessionStorage.setItem(SAVED, JSON.stringify({ ...call, messages: call.messages.slice(-MESSAGES) }));
 }
 
 export function forgetCall(): void {
@@ -29,11 +29,10 @@ export function forgetCall(): void {
 
 /** What a new session has to know of the lines so far: final words, and of the agent's only what was heard. */
 export function messagesOf(lines: readonly Line[]): PastMessage[] {
-  const messages = lines.flatMap((line): PastMessage[] => {
+  return lines.flatMap((line): PastMessage[] => {
     if (line.kind === "caller" && line.isFinal) return [{ role: "user", text: line.text }];
     if (line.kind !== "agent" || line.state === "waiting" || SMALL_TALK.has(line.speechKind)) return [];
     const text = line.heard ?? line.text;
     return text ? [{ role: "assistant", text }] : [];
   });
-  return messages.slice(-MESSAGES);
 }
