@@ -42,7 +42,8 @@ class Agent:
             ``RunContext``, sync or async, or several of these.
         description: What the agent is for, for other agents and for people.
         tools: Functions, ``FunctionTool`` objects, other agents, and sources of tools such as MCP servers.
-        model: ``provider:model``, a ``ChatClient``, or None for the one that is configured.
+        model: ``provider:model``, a ``ChatClient``, or None for the one that is configured. ``s2s:provider/model``
+            hears and speaks by itself, and holds phone calls; ``|provider:model`` behind it names the one that writes.
         greeting: Said when a call is answered; may be a template.
         voice: The speech provider's name of the voice; its default unless given.
         language: BCP 47 tag of the language that is spoken.

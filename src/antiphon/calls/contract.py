@@ -55,6 +55,14 @@ class AnyCall(Protocol):
         """A key was pressed."""
         ...
 
+    def commit(self) -> None:
+        """The line says that the caller's turn is over."""
+        ...
+
+    def listen_for(self, language: str) -> None:
+        """The caller speaks another language, from the next utterance on."""
+        ...
+
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         """The other side ended, or the connection died."""
         ...

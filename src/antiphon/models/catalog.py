@@ -23,6 +23,7 @@ from antiphon.models.llm.connect import connect, provider_named
 from antiphon.models.llm.contract import ChatClient, ChatOptions
 from antiphon.models.llm.messages import Message
 from antiphon.models.llm.providers import PROVIDERS
+from antiphon.models.s2s.names import SPEECH
 from antiphon.models.stt.contract import STT
 from antiphon.models.tts.contract import TTS
 from antiphon.models.turn.contract import TurnModel
@@ -207,6 +208,10 @@ def _pick_llm(name: str) -> Callable[[_Kit], ChatClient]:
     if "|" in name:
         return partial(_failover, [_pick_llm(each.strip()) for each in name.split("|")])
     match = _CHAT_NAME.fullmatch(name)
+    if name.startswith(SPEECH):
+        raise ConfigurationError(
+            f"{name} hears and speaks, and holds phone calls: make it an agent's `model`, and name one that writes here."
+        )
     if match is not None:
         return partial(_connect, provider_named(match["provider"]), match["model"])
     if name not in LLMS and name in PROVIDERS:

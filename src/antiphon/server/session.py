@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import structlog
 
-from antiphon.calls.call import Call
+from antiphon.calls.call import Call, Caller
+from antiphon.calls.contract import AnyCall
 from antiphon.calls.events import LlmAvailabilityChanged, SessionEnded, SessionError, TurnMetrics
 from antiphon.calls.log import CallLog, Entry
+from antiphon.calls.s2s.call import S2SCall
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.failover import FailoverChatClient
 from antiphon.store.calllog import call_folder, keep_log
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from antiphon.calls.line import Line
     from antiphon.calls.policy import CallPolicy
     from antiphon.models.catalog import Models
+    from antiphon.models.s2s.contract import S2S
     from antiphon.server.switchboard import Switchboard
     from antiphon.store.files import Feed
     from antiphon.transports.phone import PhoneLine
@@ -49,7 +53,7 @@ class Session:
 
     def __init__(self, board: Switchboard, carrier: str, *, agent_name: str | None, authorized: bool) -> None:
         self.id = f"ses_{uuid4().hex[:24]}"
-        self.call: Call | None = None
+        self.call: AnyCall | None = None
         self.folder: Path | None = None
         self.team: tuple[Agent, ...] = ()
         self._watched: dict[FailoverChatClient, Callable[[], None]] = {}
@@ -82,14 +86,9 @@ class Session:
             more: What else the ``Call`` takes.
         """
         board = self._board
-        log = CallLog(call_id, board.clock)
-        tap = self._keep_files(log, line)
-        self.team = (agent, *board.agents.agents)
+        log, tap = self._begin(agent, line, call_id)
         self._watch(models.llm)
-        log.subscribe(_counter(board.metrics))
-        for watcher in board.watchers:
-            watcher(log)
-        self.call = Call(
+        call = self.call = Call(
             agent,
             line,
             models,
@@ -108,9 +107,52 @@ class Session:
             team=self.team,
             **more,
         )
-        return self.call, log
+        return call, log
 
-    def answer(self, started: Started, line: PhoneLine) -> tuple[Call, CallLog] | None:
+    def open_s2s_call(
+        self,
+        speech: S2S,
+        agent: Agent,
+        line: Line,
+        models: Models,
+        *,
+        call_id: str,
+        parameters: Mapping[str, str],
+        policy: CallPolicy | None = None,
+    ) -> tuple[S2SCall, CallLog]:
+        """The same for a call that one model holds; of ``models`` it uses the detector and the voice for phrases."""
+        board = self._board
+        log, tap = self._begin(agent, line, call_id)
+        call = self.call = S2SCall(
+            agent,
+            line,
+            speech,
+            vad=models.vad,
+            tts=models.tts,
+            pacer=board.pacer,
+            clock=board.clock,
+            policy=policy or board.policy,
+            log=log,
+            caller=Caller(self.id, call_id, self.carrier, parameters),
+            tap=tap,
+            data_dir=board.settings.data_dir,
+            phrases=board.phrases,
+            team=self.team,
+        )
+        return call, log
+
+    def _begin(self, agent: Agent, line: Line, call_id: str) -> tuple[CallLog, Recording | None]:
+        """The log of a call, read by whoever watches, and its recording."""
+        board = self._board
+        log = CallLog(call_id, board.clock)
+        tap = self._keep_files(log, line)
+        self.team = (agent, *board.agents.agents)
+        log.subscribe(_counter(board.metrics))
+        for watcher in board.watchers:
+            watcher(log)
+        return log, tap
+
+    def answer(self, started: Started, line: PhoneLine) -> tuple[AnyCall, CallLog] | None:
         """Make the call for a stream that has started; None when it may not be answered."""
         board = self._board
         parameters = dict(started.parameters)
@@ -124,7 +166,9 @@ class Session:
             board.metrics.refused["unknown_agent"] += 1
             return None
         policy = fit_to_line(board.policy, line.frame_ms)
-        return self.open_call(agent, line, models, call_id=started.call_id, parameters=parameters, policy=policy)
+        speech = board.speech_model(agent)
+        open_call = self.open_call if speech is None else partial(self.open_s2s_call, speech)
+        return open_call(agent, line, models, call_id=started.call_id, parameters=parameters, policy=policy)
 
     async def close(self) -> None:
         """Wait until the files are whole."""

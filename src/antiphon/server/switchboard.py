@@ -21,6 +21,9 @@ from antiphon.clock import Clock
 from antiphon.models.catalog import Models, chat_client, close_clients
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.failover import FailoverChatClient
+from antiphon.models.s2s.connect import speech_model
+from antiphon.models.s2s.contract import S2S
+from antiphon.models.s2s.names import parts_of
 from antiphon.server.admission import Admission
 from antiphon.server.agents import AgentBook
 from antiphon.server.auth import ApiKeys, StreamTokens
@@ -102,6 +105,7 @@ class Switchboard:
         self._sessions: set[Session] = set()
         self._sources: dict[int, ToolSource] = {}
         self._failovers: dict[int, FailoverChatClient] = {}
+        self._speech_models: dict[str, S2S] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._measure()
@@ -141,16 +145,39 @@ class Switchboard:
         return self.with_own_llm(self.models, agent) if self.models is not None else None
 
     def with_own_llm(self, models: Models, agent: Agent) -> Models:
-        """The models, with the agent's own language model where it has one.
+        """The models, with the agent's own language model where it has one; one that only speaks writes by ours.
 
         Raises:
             AntiphonException: The agent names a model that is not there.
         """
         if agent.model is None:
             return models
-        llm = chat_client(agent.model, self.settings) if isinstance(agent.model, str) else agent.model
+        if isinstance(agent.model, str):
+            name = parts_of(agent.model)[1]
+            if name is None:
+                return models
+            llm = chat_client(name, self.settings)
+        else:
+            llm = agent.model
         self._note(llm)
         return replace(models, llm=llm)
+
+    def speech_model(self, agent: Agent) -> S2S | None:
+        """The model that holds the agent's phone calls, where it has one.
+
+        Raises:
+            ConfigurationError: There is no such model, or its key or address is not set.
+        """
+        name = parts_of(agent.model)[0] if isinstance(agent.model, str) else None
+        if name is None:
+            return None
+        if name not in self._speech_models:
+            self._speech_models[name] = speech_model(name, self.settings, clock=self.clock)
+        return self._speech_models[name]
+
+    def writes(self, agent: Agent) -> bool:
+        """Whether the agent has a model besides the one that speaks."""
+        return not isinstance(agent.model, str) or parts_of(agent.model)[1] is not None
 
     def _note(self, llm: ChatClient) -> None:
         if isinstance(llm, FailoverChatClient):
@@ -217,6 +244,7 @@ class Switchboard:
             async with asyncio.timeout(CLOSE_MODELS_S):
                 if self.models is not None:
                     await self.models.aclose()
+                await asyncio.gather(*(model.aclose() for model in self._speech_models.values()))
                 await close_clients()
         except TimeoutError:
             _log.warning("models_not_closed", waited_s=CLOSE_MODELS_S)

@@ -69,7 +69,10 @@ async def warm_agents(board: Switchboard, agents: Sequence[Agent]) -> None:
 async def _warm_own(board: Switchboard, models: Models, agents: Iterable[Agent]) -> None:
     """Find out now, and not in a call, that an agent names a model that is not there."""
     for agent in agents:
-        if agent.model is not None:
+        speech = board.speech_model(agent)
+        if speech is not None:
+            await speech.warm()
+        if agent.model is not None and (speech is None or board.writes(agent)):
             await board.with_own_llm(models, agent).llm.warm(*await _prompt(agent))
 
 
@@ -77,7 +80,9 @@ async def _voice_phrases(board: Switchboard, models: Models, agents: Iterable[Ag
     """Fixed phrases sound at once then, and even when the voice has failed."""
     for agent in agents:
         texts = [text for text in _phrases(board.policy, agent) if text]
-        await board.phrases.prepare(models.tts, PHONE, texts, voice=agent.voice, language=agent.language)
+        # The voice of an agent that speaks by its model is that model's.
+        voice = agent.voice if board.speech_model(agent) is None else None
+        await board.phrases.prepare(models.tts, PHONE, texts, voice=voice, language=agent.language)
 
 
 def _with_targets(agents: Sequence[Agent]) -> Sequence[Agent]:

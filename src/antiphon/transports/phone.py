@@ -32,7 +32,7 @@ from antiphon.wire.contract import (
 from antiphon.wire.reading import as_text
 
 if TYPE_CHECKING:
-    from antiphon.calls.call import Call
+    from antiphon.calls.contract import AnyCall
     from antiphon.calls.speech import Speech
 
 START_TIMEOUT_S = 10.0
@@ -47,7 +47,7 @@ REPORT_EVERY_S = 1.0
 CLOSE_CODES: Mapping[str, int] = {"drained": 1001, "no start": 1008, "not authorized": 1008, "error": 1011}
 """How the socket is closed for an end reason; 1000 for all others."""
 
-Answer = Callable[[Started, "PhoneLine"], "tuple[Call, CallLog] | None"]
+Answer = Callable[[Started, "PhoneLine"], "tuple[AnyCall, CallLog] | None"]
 """Makes the call for a stream that has started, or refuses it by None."""
 
 _log = structlog.get_logger(__name__)
@@ -81,10 +81,10 @@ class PhoneLine:
         self._answer = answer
         self._traffic = traffic
         self._clock = clock
-        self._call: Call | None = None
+        self._call: AnyCall | None = None
         self._call_log: CallLog | None = None
         self._hear: Callable[[bytes], None] = _hear_nothing
-        self._up: asyncio.Future[Call | None] = asyncio.get_running_loop().create_future()
+        self._up: asyncio.Future[AnyCall | None] = asyncio.get_running_loop().create_future()
         self._end_reason = "gone"
         self._is_hung_up = False
         self._gone = asyncio.Event()
@@ -109,7 +109,7 @@ class PhoneLine:
             if self._codec.carrier_closes:
                 self._close(self._end_reason)
 
-    async def _started_call(self) -> Call | None:
+    async def _started_call(self) -> AnyCall | None:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 return await self._up
@@ -117,7 +117,7 @@ class PhoneLine:
             self._end_reason = "no start"
             return None
 
-    async def _live(self, call: Call) -> SessionEnded:
+    async def _live(self, call: AnyCall) -> SessionEnded:
         self._end_reason = "error"
         try:
             with structlog.contextvars.bound_contextvars(call_id=call.log.call_id):

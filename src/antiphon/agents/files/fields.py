@@ -52,6 +52,10 @@ _MODEL: Mapping[str, Field] = {
     "model_family": Field(Choice("auto", "o1", "o3", "o4", "gpt-4", "gpt-5", "unknown"), "What it is.", later=True),
 }
 _MODEL_BLOCK = Block(_MODEL, short="name", clears=("provider", "base_url", "api_key_env"))
+_AGENTS_MODEL: Mapping[str, Field] = {
+    "s2s": Field(Text(256), "The model that hears and speaks, and holds phone calls: provider/model."),
+    **_MODEL,
+}
 
 _VOICE: Mapping[str, Field] = {
     "name": Field(Text(256), "The speech provider's name of the voice."),
@@ -197,7 +201,10 @@ AGENT = Block(
         ),
         "greeting": Field(Text(1024), "Said when a call is answered; may be a template."),
         "return_greeting": Field(Text(1024), "Said when the conversation comes back to the agent.", later=True),
-        "model": Field(_MODEL_BLOCK, "What thinks; the configured model unless given."),
+        "model": Field(
+            Block(_AGENTS_MODEL, short="name", clears=("s2s", *_MODEL_BLOCK.clears)),
+            "What thinks; the configured model unless given.",
+        ),
         "cascade_model": Field(_MODEL_BLOCK, "Over `model` where speech is turned into text and back."),
         "realtime_model": Field(_MODEL_BLOCK, "Over `model` where the model itself hears and speaks.", later=True),
         "byom": Field(

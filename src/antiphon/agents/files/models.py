@@ -16,6 +16,7 @@ from antiphon.errors import ConfigurationError
 from antiphon.models.catalog import LLMS
 from antiphon.models.llm.connect import provider_named
 from antiphon.models.llm.contract import ChatClient, ChatOptions
+from antiphon.models.s2s.names import SPEECH, check_speech_name
 
 _SAME = {field.name for field in fields(ChatOptions)} - {"model", "verbosity"}
 _EXTRA = ("min_p", "typical_p", "response_format")
@@ -26,7 +27,7 @@ Blocks = Mapping[str, Read]
 
 def model_of(reading: Reading, block: Blocks) -> tuple[str | ChatClient | None, ChatOptions]:
     """The model that a block names, and the options of its requests."""
-    return _client(reading, block), _options(reading.found, block)
+    return _with_speech(reading.found, block, _client(reading, block)), _options(reading.found, block)
 
 
 def check_model(found: Findings, block: Blocks) -> None:
@@ -39,6 +40,9 @@ def check_model(found: Findings, block: Blocks) -> None:
 def check_name(found: Findings, node: yaml.Node, where: str, name: str) -> None:
     """See whether the catalog could make a model of a name, or of several that are joined by ``|``."""
     for each in (part.strip() for part in name.split("|")):
+        if each.startswith(SPEECH):
+            found.fault(node, f"{where} {each!r}: a file names it as `model: {{s2s: {each.removeprefix(SPEECH)}}}`.")
+            continue
         provider, sign, model = each.partition(
             min((sign for sign in ":/" if sign in each), key=each.index, default=":")
         )
@@ -51,6 +55,20 @@ def check_name(found: Findings, node: yaml.Node, where: str, name: str) -> None:
             provider_named(provider)
         except ConfigurationError as error:
             found.fault(node, f"{where}: {error}")
+
+
+def _with_speech(found: Findings, block: Blocks, writes: str | ChatClient | None) -> str | ChatClient | None:
+    """The model that holds calls, where the block names one, beside the one that writes."""
+    if "s2s" not in block:
+        return writes
+    speech = block["s2s"]
+    if writes is not None and not isinstance(writes, str):
+        found.fault(speech.node, "model.s2s cannot stand beside model.base_url; name the model that writes by `name`.")
+    try:
+        check_speech_name(speech.value)
+    except ConfigurationError as error:
+        found.fault(speech.node, f"model.s2s: {error}")
+    return f"{SPEECH}{speech.value}|{writes}" if isinstance(writes, str) else f"{SPEECH}{speech.value}"
 
 
 def _client(reading: Reading, block: Blocks) -> str | ChatClient | None:

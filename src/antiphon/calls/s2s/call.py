@@ -248,6 +248,12 @@ class S2SCall:
         self._take_floor()
         self._keypad.press(digit)
 
+    def commit(self) -> None:
+        """The line says that the caller's turn is over; the model finds out by itself."""
+
+    def listen_for(self, language: str) -> None:
+        """The caller speaks another language; the model hears which."""
+
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         """The other side ended, or the connection died."""
         self._hang_up(reason)
@@ -446,7 +452,9 @@ class S2SCall:
     def _answer_done(self, event: AnswerDone) -> None:
         self._tokens_in += event.input_tokens
         self._tokens_out += event.output_tokens
-        if event.status == "completed" and self._functions.run():
+        if event.status != "completed" or self._phase is Phase.HEARING:
+            self._functions.let_go()  # of an answer that nobody waits for
+        elif self._functions.run():
             self._answers.done(more=True)
             return
         if event.status == "failed":

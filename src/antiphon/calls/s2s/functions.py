@@ -73,7 +73,7 @@ class Functions:
         self._called: list[FunctionCall] = []  # of the step that the model is in
         self._open: dict[str, FunctionCall] = {}  # not answered yet
         self._handoffs: list[HandedOff] = []  # since the caller spoke
-        self._task: asyncio.Task[None] | None = None
+        self._steps: set[asyncio.Task[None]] = set()
 
     def called(self, event: FunctionCalled) -> None:
         """The model asks for a function; it runs when all that the step asks for is known."""
@@ -91,9 +91,10 @@ class Functions:
             tool = self._persona.box.tools.get(call.name)
             shown = tool.visible_arguments(call.arguments) if tool is not None else {}
             self._log.append(events.ToolCalled(call.call_id, call.name, shown))
-        self._task = self._spawn(self._step(calls), f"functions of {calls[0].call_id}")
-        if self._task is not None:
-            self._task.add_done_callback(self._answer_left)
+        step = self._spawn(self._step(calls), f"functions of {calls[0].call_id}")
+        if step is not None:
+            self._steps.add(step)
+            step.add_done_callback(self._step_over)
         return True
 
     def let_go(self) -> None:
@@ -101,9 +102,8 @@ class Functions:
         called, self._called = self._called, []
         for call in called:
             self._give(result_of(call, "interrupted", INTERRUPTED))
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
+        for step in self._steps:
+            step.cancel()
         self._handoffs.clear()
 
     def note(self, call: FunctionCall, result: FunctionResult) -> None:
@@ -147,8 +147,9 @@ class Functions:
             if group is not None:
                 group.release()
 
-    def _answer_left(self, _task: asyncio.Task[None]) -> None:
+    def _step_over(self, step: asyncio.Task[None]) -> None:
         """The step is over, perhaps cut: what has not even begun is answered too."""
+        self._steps.discard(step)
         running = {call.call_id for call in (*self._tools.pending(), *self._called)}
         for call in [call for call in self._open.values() if call.call_id not in running]:
             self.note(call, result_of(call, "interrupted", INTERRUPTED))

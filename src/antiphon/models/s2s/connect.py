@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import SecretStr
 
 from antiphon.clock import Clock
-from antiphon.errors import ConfigurationError
 from antiphon.models.s2s.contract import S2S
+from antiphon.models.s2s.names import check_speech_name
 from antiphon.realtime.endpoint import Endpoint, endpoint_for
 from antiphon.settings import Settings
-
-_NAME = re.compile(r"(?P<provider>openai|azure)[/:](?P<model>\S+)")
 
 
 def speech_model(name: str, settings: Settings, *, clock: Clock | None = None) -> S2S:
@@ -27,16 +23,11 @@ def speech_model(name: str, settings: Settings, *, clock: Clock | None = None) -
     Raises:
         ConfigurationError: There is no such provider, or its key or address is not set.
     """
-    if name == "scripted":
+    match = check_speech_name(name)
+    if match is None:
         from antiphon.models.s2s.scripted import ScriptedS2S
 
         return ScriptedS2S(clock=clock)
-    match = _NAME.fullmatch(name.strip())
-    if match is None:
-        raise ConfigurationError(
-            f"There is no speech-to-speech model {name!r}: write openai/MODEL or azure/DEPLOYMENT, such as "
-            "openai/gpt-realtime; OPENAI_BASE_URL leads to any other service of the Realtime protocol."
-        )
     from antiphon.models.s2s.realtime import RealtimeS2S
 
     return RealtimeS2S(_endpoint(match["provider"], match["model"], settings), clock=clock)

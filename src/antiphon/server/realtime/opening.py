@@ -133,6 +133,9 @@ async def open_for(
         names = ", ".join(each.name for each in board.agents.agents)
         message = f"The model '{name}' does not exist: the agents here are {names}."
         raise RealtimeFault(404, "model_not_found", message, "model")
+    if not board.writes(agent):
+        message = f"The agent '{agent.name}' speaks by a model of its own and answers phone calls only: pick another."
+        raise RealtimeFault(400, "model_not_supported", message, "model")
     models = board.models_for(agent)
     if models is None:
         raise RealtimeFault(503, "overloaded", "The models are still being loaded: try again in a moment.")
