@@ -15,9 +15,10 @@ from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.speech import Speech
 from antiphon.clock import VirtualClock
 from antiphon.telemetry import Traffic
-from antiphon.transports.phone import START_TIMEOUT_S, PhoneLine
+from antiphon.transports.phone import CLOSING_S, REFUSE_AFTER_S, START_TIMEOUT_S, PhoneLine
 from antiphon.transports.socket import OnClose, OnMessage
-from antiphon.wire.caller import MediaCaller
+from antiphon.wire.audiohook import NO_CONVERSATION
+from antiphon.wire.caller import Accepted, Audio, Clear, Closed, Ending, MediaCaller, Notice, ServerMessage
 from antiphon.wire.contract import Started
 from antiphon.wire.table import CALLERS, CODECS
 
@@ -75,6 +76,12 @@ class FakeCall:
     def digit(self, digit: str) -> None:
         self.told.append(("digit", digit))
 
+    def commit(self) -> None:
+        self.told.append("commit")
+
+    def listen_for(self, language: str) -> None:
+        self.told.append(("language", language))
+
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         self.told.append("lost")
         self.finish(reason)
@@ -83,10 +90,12 @@ class FakeCall:
 class Setting:
     """A line between a test's carrier and a test's call."""
 
-    def __init__(self, clock: VirtualClock, carrier: str = "twilio", *, refuse: bool = False) -> None:
+    def __init__(
+        self, clock: VirtualClock, carrier: str = "twilio", *, refuse: bool = False, call_id: str = "CA1"
+    ) -> None:
         self.socket = Socket()
         self.traffic = Traffic()
-        self.carrier: MediaCaller = CALLERS[carrier]("MZ1", "CA1", {"a": "b"})
+        self.carrier: MediaCaller = CALLERS[carrier]("MZ1", call_id, {"a": "b"})
         self.started: Started | None = None
         self.call: FakeCall | None = None
         self.entries: list[Entry] = []
@@ -252,5 +261,129 @@ def test_socket_that_dies_ends_the_call_once(clock: VirtualClock, when: str) -> 
         setting.socket.on_close()
         assert call.told == told
         assert told.count("lost") == {"after the end": 0, "in the call": 1, "after the stop": 2}[when]
+
+    clock.run(run())
+
+
+def answers(setting: Setting) -> list[ServerMessage]:
+    """What the server has sent since the last time, as the carrier reads it."""
+    sent, setting.socket.sent = setting.socket.sent, []
+    return [setting.carrier.receive(message) for message in sent]
+
+
+def test_a_carrier_without_marks_may_commit_the_turn(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock, "acs")
+        call = await setting.open()
+        assert (setting.line.has_marks, setting.line.frame_ms) == (False, None)
+        assert setting.line.audio == setting.carrier.audio
+        setting.say('{"kind":"StopAudio"}', setting.carrier.dtmf("5"))
+        assert call.told == ["commit", ("digit", "5")]
+        setting.line.mark("m1")
+        setting.line.play(b"\1\0" * 320, Speech(1, "reply", turn=1, audio=setting.line.audio))
+        setting.line.clear()
+        assert answers(setting) == [Audio(b"\1\0" * 320, setting.line.audio), Clear()]
+        call.finish("agent_hangup")
+        await setting.running
+        assert setting.socket.closed == [(1000, "agent_hangup")]
+
+    clock.run(run())
+
+
+def test_a_protocol_that_answers_is_answered_in_order(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock, "audiohook")
+        call = await setting.open()
+        assert answers(setting) == [Accepted()]
+        carrier: Any = setting.carrier
+        setting.say(carrier.media(FRAME), carrier.control("ping"), carrier.control("update", language="es"))
+        setting.line.play(FRAME, Speech(1, "reply", turn=1, audio=PHONE))
+        setting.line.clear()
+        assert answers(setting) == [Notice("pong"), Notice("updated"), Audio(FRAME), Clear()]
+        setting.say(carrier.control("error", code=429, message="Too many messages"), carrier.dtmf("#"))
+        assert call.told == [FRAME, ("language", "es"), ("digit", "#")]
+        assert [entry.event for entry in setting.entries] == [SessionError("carrier_fault", "429: Too many messages")]
+
+        call.session.state.update(order="A7", count=2, basket={"left": "out"})
+        call.finish("agent_hangup")
+        await asyncio.sleep(0.1)
+        assert answers(setting) == [Ending("completed", {"order": "A7", "count": "2"})]
+        setting.line.play(FRAME, Speech(1, "reply", turn=1, audio=PHONE))
+        setting.line.clear()
+        assert setting.socket.sent == []  # It is over, whatever still comes.
+        setting.say(carrier.closing())
+        assert answers(setting) == [Closed()]
+        assert not setting.running.done()
+        assert setting.socket.on_close is not None
+        setting.socket.on_close()
+        ended = await setting.running
+        assert ended is not None
+        assert clock.now() < 1
+
+    clock.run(run())
+
+
+def test_a_carrier_that_does_not_close_is_closed(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock, "audiohook")
+        call = await setting.open()
+        call.finish("drained")
+        await setting.running
+        assert clock.now() == pytest.approx(CLOSING_S)
+        assert setting.socket.closed == [(1001, "drained")]
+
+    clock.run(run())
+
+
+@pytest.mark.parametrize("noise", ["42", "[1]", "{", "x" * 70_000])
+def test_a_fatal_fault_ends_the_call_in_the_protocols_words(clock: VirtualClock, noise: str) -> None:
+    async def run() -> None:
+        setting = Setting(clock, "audiohook")
+        call = await setting.open()
+        answers(setting)
+        setting.say(noise)
+        assert call.told == ["lost"]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert answers(setting) == [Ending("error")]
+        setting.say(noise, setting.carrier.closing() or "")
+        assert answers(setting) == [Closed()]
+        ended = await setting.running
+        assert ended is not None
+        assert ended.reason == "error"
+        assert setting.traffic.frames_malformed == 2
+
+    clock.run(run())
+
+
+def test_a_stream_is_refused_in_the_protocols_words_and_not_at_once(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock, "audiohook", refuse=True)
+        await asyncio.sleep(0)
+        setting.say(*setting.carrier.opening())
+        await clock.sleep(REFUSE_AFTER_S - 0.01)
+        assert setting.socket.sent == []
+        await clock.sleep(0.02)
+        assert answers(setting) == [Ending("unauthorized")]
+        setting.say(setting.carrier.closing() or "")
+        assert await setting.running is None
+        assert setting.call is None
+
+    clock.run(run())
+
+
+def test_a_connection_check_is_no_call(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock, "audiohook", call_id=NO_CONVERSATION)
+        await asyncio.sleep(0)
+        setting.say(*setting.carrier.opening())
+        assert answers(setting) == [Accepted()]
+        setting.say(setting.carrier.closing() or "")
+        assert answers(setting) == [Closed()]
+        assert setting.socket.on_close is not None
+        setting.socket.on_close()
+        assert await setting.running is None
+        assert setting.call is None
+        assert clock.now() == 0
 
     clock.run(run())

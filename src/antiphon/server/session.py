@@ -214,9 +214,9 @@ class Session:
         return recording
 
 
-def fit_to_line(policy: CallPolicy, frame_ms: int) -> CallPolicy:
-    """The manners on a line whose messages hold up to ``frame_ms``: the next one is sent well before it must sound."""
-    if frame_ms == policy.frame_ms:
+def fit_to_line(policy: CallPolicy, frame_ms: int | None) -> CallPolicy:
+    """The manners on a line that wants messages of ``frame_ms``: the next one is sent well before it must sound."""
+    if frame_ms is None:
         return policy
     return replace(policy, frame_ms=frame_ms, lead_s=max(policy.lead_s, frame_ms / 1000 + _SPARE_S))
 

@@ -150,8 +150,8 @@ class MediaCodec(Protocol):
     """Format of the stream; the protocol's default until ``Started``."""
     has_marks: bool = True
     """Whether the carrier tells what it has played."""
-    frame_ms: int = 20
-    """The longest piece of audio that one message of ours holds."""
+    frame_ms: int | None = None
+    """How long the protocol wants our messages of audio; None leaves it to us."""
     carrier_closes: bool = False
     """Whether the carrier closes the socket at the end, when both sides have said so."""
 
