@@ -264,6 +264,31 @@ def test_what_was_said_behind_a_commit_is_cleared() -> None:
     assert script.commits() == [HOURS]
 
 
+def test_what_the_application_has_ended_beside_the_agent_is_not_cleared() -> None:
+    for at, begun in ((2.5, None), (3.0, None), (4.2, 4.0), (4.6, 4.0)):
+        script = asked()
+        if begun is not None:
+            script.at(begun).voice(until=begun + 0.9, words="Besides.")
+        script.at(at).commit("Besides." if begun is None else None)
+        script.at(at + 0.05).clear()
+        assert script.run(20).commits()[-1].endswith("Besides.")
+
+
+def test_what_was_ended_beside_the_agent_survives_its_silence() -> None:
+    script = asked(hears_after=0.6)  # the answer is heard until 6.15
+    script.at(5.8).commit("Besides.")
+    script.at(6.2).clear()
+    assert script.run(20).commits() == [HOURS, "Besides."]
+
+
+def test_what_was_ended_beside_the_agent_survives_what_is_said_behind_it() -> None:
+    script = asked(hears_after=1.5)  # the answer is heard from 4.05 to 7.05
+    script.at(6.5).commit("Besides.")
+    script.at(6.7).voice(until=7.7)
+    script.at(7.2).clear()
+    assert script.run(30).commits() == [HOURS, "Besides."]
+
+
 @pytest.mark.parametrize("at", [2.5, 3.0, 4.2, 4.6])
 def test_what_was_said_over_the_agent_is_cleared(at: float) -> None:
     script = cleared(at)

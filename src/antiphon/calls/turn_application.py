@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from antiphon.calls.floor import CancelRequested, CommitRequested, InputCleared, Interrupt, Phase, ReplyRequested
 from antiphon.calls.turn_guards import Floor
-from antiphon.calls.turn_rules import after_final, bound_turn, drop_speculation, no_turn
+from antiphon.calls.turn_rules import after_final, bound_turn, drop_speculation, finish, no_turn
 
 
 def force_by_client(floor: Floor, event: CommitRequested) -> None:
     """The application ends the turn: what is known of it counts."""
     floor.forced = "client"
     floor.silence_at = event.at
+
+
+def end_utterance(floor: Floor, event: CommitRequested) -> None:
+    """Ask for the words up to here; a clear does not touch them."""
+    finish(floor, event)
+    floor.ended = floor.finished
 
 
 def owe_reply(floor: Floor, _event: ReplyRequested) -> None:

@@ -56,6 +56,7 @@ class Floor:
         self.actions: list[Action] = []
         self.timers: set[TimerName] = set()
         self.finished = 0  # utterances below this have been asked for; this one is being spoken, or is the next
+        self.ended = 0  # utterances below this have been ended by the application
         self.settled = 0  # utterances below this have their final words
         self.partials: dict[int, str] = {}  # the words so far of the others
         self.committed = ""  # words of a turn whose answer has not been heard yet
@@ -133,6 +134,11 @@ def stale(floor: Floor, event: Heard) -> bool:
 def caller_speaking(floor: Floor, _event: Any) -> bool:
     """The caller makes sound."""
     return floor.caller_speaks
+
+
+def ended_by_client(floor: Floor, _event: Any) -> bool:
+    """The application has ended the turn, and its words are still to come."""
+    return floor.settled < floor.ended
 
 
 def pause_was_found(floor: Floor, _event: Any) -> bool:

@@ -168,11 +168,11 @@ TABLE: tuple[Row, ...] = (
     Row(HELD, Timeout, None, (rules.resume,), when=guards.is_timer("verify")),
     Row(HELD, Timeout, None, (rules.give_up_finals, rules.resume), when=guards.final_due_in_silence),
     # The application has its say: it ends the caller's turn, asks for an answer or calls it off, and clears the input.
-    Row(IDLE, CommitRequested, PAUSING, (rules.open_turn, application.force_by_client, rules.finish)),
-    Row(HEARING, CommitRequested, PAUSING, (application.force_by_client, rules.finish)),
+    Row(IDLE, CommitRequested, PAUSING, (rules.open_turn, application.force_by_client, application.end_utterance)),
+    Row(HEARING, CommitRequested, PAUSING, (application.force_by_client, application.end_utterance)),
     Row(PAUSING, CommitRequested, None, (application.force_by_client, rules.weigh_known), when=guards.pause_was_found),
-    Row(PAUSING, CommitRequested, None, (application.force_by_client, rules.finish)),
-    *(Row(phase, CommitRequested, None, (rules.finish,)) for phase in (THINKING, SPEAKING, OVERLAP, HELD)),
+    Row(PAUSING, CommitRequested, None, (application.force_by_client, application.end_utterance)),
+    *(Row(phase, CommitRequested, None, (application.end_utterance,)) for phase in (THINKING, SPEAKING, OVERLAP, HELD)),
     *(Row(phase, ReplyRequested, THINKING, (rules.respond,)) for phase in (IDLE, HEARING)),
     *(
         Row(phase, ReplyRequested, None, (application.owe_reply,))
@@ -184,7 +184,13 @@ TABLE: tuple[Row, ...] = (
         for phase in (THINKING, SPEAKING, OVERLAP)
     ),
     *(Row(phase, CancelRequested, None, (application.cancel,)) for phase in (THINKING, SPEAKING, OVERLAP, HELD)),
-    Row(PAUSING, InputCleared, None, (application.hush,), when=guards.forced),
+    Row(HEARING, InputCleared, PAUSING, (application.hush,), when=guards.ended_by_client),
+    *(
+        Row(phase, InputCleared, None, (application.hush,), when=guards.ended_by_client)
+        for phase in (PAUSING, THINKING, SPEAKING)
+    ),
+    Row(OVERLAP, InputCleared, SPEAKING, (application.hush, rules.stop_interrupt), when=guards.ended_by_client),
+    Row(HELD, InputCleared, None, (application.hush, rules.resume), when=guards.ended_by_client),
     *(Row(phase, InputCleared, None, (application.forget_turn,)) for phase in (HEARING, PAUSING)),
     *(Row(phase, InputCleared, None, (application.forget_words,)) for phase in (THINKING, SPEAKING)),
     Row(OVERLAP, InputCleared, SPEAKING, (application.forget_words,)),

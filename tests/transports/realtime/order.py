@@ -74,6 +74,7 @@ class Order:
 
     def __init__(self) -> None:
         self.appended_ms = 0.0
+        self.is_prompt = True  # sound comes as it is spoken: everything is handled when it is sent
         self.items: list[str] = []
         self._open_items: set[str] = set()  # those that were added and are not done
         self._count = 0
@@ -111,7 +112,7 @@ class Order:
             item = event.get("item", {}).get("id") or event.get("item_id", "")
             self._replies.append((event_id, _REPLIES[kind], item))
         elif kind == "response.cancel" and self._active is not None and "response_id" not in event:
-            self._active.is_cancelling = True
+            self._active.is_cancelling = self.is_prompt
 
     # The server.
 
@@ -233,7 +234,7 @@ class Order:
         assert item in self.items, "its item is not in the conversation"
         if kind == "completed":
             assert event["usage"]["type"] in ("duration", "tokens")
-            assert event["transcript"].startswith(self._deltas.get(item, ""))
+            assert self._deltas.get(item, "").strip() in event["transcript"]
         else:
             assert kind == "failed"
             assert all(isinstance(event["error"][name], str) for name in ("type", "code", "message"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from random import Random
 from typing import Any
 
@@ -15,7 +16,7 @@ from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
 from antiphon.models.stt.scripted import ScriptedSTT
 from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.tools.tool import FunctionTool
-from tests.transports.realtime.talk import PIECE_S, Client, talking
+from tests.transports.realtime.talk import PIECE_S, SPEECH, Client, talking
 
 CONVERSATIONS = 1000
 SHARES = 4
@@ -46,7 +47,10 @@ DETECTIONS: tuple[dict[str, Any] | None, ...] = (
 
 ASKED: tuple[dict[str, Any], ...] = ({}, {}, {"output_modalities": ["text"]}, {"instructions": "Be brief."})
 ASKED_ASIDE: tuple[dict[str, Any], ...] = ({}, {"output_modalities": ["text"]}, {"input": []})
-CHANGES: tuple[dict[str, Any], ...] = ({"instructions": "Be kind."}, {"tools": []}, {"tools": [ORDER]}, {"tools": 3})
+CHANGES: tuple[dict[str, Any], ...] = (
+    *({"instructions": "Be kind."}, {"tools": []}, {"tools": [ORDER]}, {"tools": 3}),
+    *({"output_modalities": ["text"]}, {"output_modalities": ["audio"]}),
+)
 
 
 def model(random: Random, clock: VirtualClock) -> ScriptedChatClient:
@@ -128,8 +132,19 @@ class Talk:
         await self.client.wait(self.random.choice([0.0, 0.05, 0.5, 2.0]))
 
     async def burst(self) -> None:
+        self.client.order.is_prompt = False
         self.client.append(bytes(self.random.choice([1, 4_801, 48_000])))
         await self.client.wait(PIECE_S)
+
+    async def speak_at_once(self) -> None:
+        self.client.order.is_prompt = False
+        self.client.append(SPEECH * self.random.choice([2, 6, 12]) + bytes(4_800 * self.random.choice([0, 5, 12])))
+        await self.client.wait(self.random.choice([0.0, 0.3]))
+
+    async def add_sound(self) -> None:
+        content = [{"type": "input_audio", "audio": b64encode(SPEECH).decode()}]
+        item = {"type": "message", "role": "user", "content": content}
+        self.client.send("conversation.item.create", item=item, previous_item_id=self.random.choice([None, "root"]))
 
     async def write(self) -> None:
         after = self.random.choice([None, None, "root", self.any_item()])
@@ -176,8 +191,28 @@ class Talk:
         self.client.ask()
 
 
+def check_memory(client: Client) -> None:
+    """The model knows of the caller what the client was told, and was never shown half of a call."""
+    conversation = client.session.conversation
+    assert [entry.id for entry in conversation if entry.item is not None] == client.order.items
+    assert not any(entry.waits for entry in conversation)
+    told = client.events("conversation.item.input_audio_transcription.completed")
+    words = {event["item_id"]: event["transcript"] for event in told}
+    for entry in conversation:
+        if entry.id in words:
+            assert (entry.message.text if entry.message is not None else "") == words[entry.id]
+    llm = client.models.llm
+    assert isinstance(llm, ScriptedChatClient)
+    for request in llm.requests:
+        asked = [made.call_id for message in request.messages for made in message.calls]
+        answered = [message.result.call_id for message in request.messages if message.result is not None]
+        assert asked == answered
+        assert all(message.text or message.calls or message.result is not None for message in request.messages)
+
+
 DEEDS = (
     *(Talk.speak, Talk.turn, Talk.turn, Talk.pause, Talk.pause, Talk.nothing, Talk.nothing),
+    *(Talk.speak_at_once, Talk.add_sound),
     *(Talk.burst, Talk.write, Talk.ask, Talk.ask, Talk.ask_aside, Talk.cancel, Talk.commit, Talk.clear),
     *(Talk.delete, Talk.retrieve, Talk.truncate, Talk.update, Talk.listen, Talk.answer_call),
 )
@@ -192,6 +227,7 @@ def talk(seed: int) -> None:
         stt = ScriptedSTT(
             random.sample(WORDS, 4),
             delay_s=random.choice([0.0, 0.1, 0.6]),
+            words_per_partial=random.choice([0, 0, 1]),
             faults=some(random, ["fail", "stall", "empty", "close"]),
             clock=clock,
         )
@@ -202,12 +238,19 @@ def talk(seed: int) -> None:
             faults=some(random, ["fail", "break", "stall", "empty"]),
             clock=clock,
         )
-        agent = Agent("desk", "Help.", tools=[FunctionTool(look)])
+        agent = Agent("desk", "Help.", tools=[FunctionTool(look)], greeting="Welcome to the desk.")
         async with talking(
-            clock, agent=agent, stt=stt, llm=model(random, clock), tts=tts, is_played=seed % 4 == 3
+            clock,
+            agent=agent,
+            stt=stt,
+            llm=model(random, clock),
+            tts=tts,
+            is_played=seed % 4 == 3,
+            greets=random.random() < 0.2,
         ) as client:
             await Talk(client, random).run(random.randint(4, 14))
             client.check()
+            check_memory(client)
 
     clock.run(conversation())
 
