@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from antiphon.settings import Settings
 
 MASK = "***"
-_SECRET_NAME = re.compile(r"password|secret|token|api_?key|authorization|digit|dtmf|signature", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"password|secret|token(?!s_total\b)|api_?key|authorization|digit|dtmf|signature", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"(?i)\b(bearer\s+|(?:api[_-]?key|token|key|signature)=)[^\s&\"',;]+")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -32,6 +32,10 @@ class Endpoint:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     dialect: Dialect = "ga"
+
+    def again(self) -> Endpoint:
+        """The same for a further connection of a conversation: an Antiphon agent does not greet once more."""
+        return replace(self, url=f"{self.url}&greet=0") if self.provider == "antiphon" else self
 
 
 def endpoint_for(

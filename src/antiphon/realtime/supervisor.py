@@ -115,8 +115,9 @@ class Supervisor:
             await self._pause(failures, ending)
 
     async def _one_connection(self) -> Ending:
+        endpoint = self._endpoint.again() if self.was_connected else self._endpoint
         dialing = asyncio.ensure_future(
-            dial(self._endpoint, ping_interval_s=self._ping_interval_s, ping_timeout_s=self._ping_timeout_s)
+            dial(endpoint, ping_interval_s=self._ping_interval_s, ping_timeout_s=self._ping_timeout_s)
         )
         try:
             await self._unless_stopped(dialing)

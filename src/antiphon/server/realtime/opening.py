@@ -41,7 +41,8 @@ class Opening:
         models: What the call uses.
         config: Before the client has said anything.
         parameters: Values for the agent's templates.
-        is_ours: The client knows Antiphon: the agent greets it, and it gets the log of the call.
+        is_ours: The client knows Antiphon: it gets the log of the call.
+        greets: The agent speaks first; not to a client that goes on with a conversation, nor to one of others.
     """
 
     agent: Agent
@@ -49,6 +50,7 @@ class Opening:
     config: SessionConfig
     parameters: Mapping[str, str]
     is_ours: bool
+    greets: bool
 
 
 def check_enabled(board: Switchboard) -> None:
@@ -144,7 +146,8 @@ async def open_for(
     parameters = {name.removeprefix("var."): value for name, value in query.items() if name.startswith("var.")}
     config = await first_config(agent, models, kind=kind, given=given)
     is_ours = query.get("antiphon") == "1" or config.antiphon_events
-    return Opening(agent, models, config, parameters, is_ours)
+    greets = is_ours and kind == "realtime" and query.get("greet") != "0"
+    return Opening(agent, models, config, parameters, is_ours, greets)
 
 
 async def first_config(agent: Agent, models: Models, *, kind: Kind, given: Mapping[str, Any]) -> SessionConfig:
@@ -228,7 +231,7 @@ def make_session(
             strict=settings.realtime_strict,
         ),
         clock=board.clock,
-        greets=opening.is_ours and opening.config.kind == "realtime",
+        greets=opening.greets,
         tells_log=opening.is_ours if tells_log is None else tells_log,
         player=player,
     )
