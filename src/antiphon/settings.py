@@ -251,7 +251,9 @@ def _names_in_use(env_file: str | Path | None) -> Iterable[str]:
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:
-    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    from antiphon.settings_voice import NAMES  # which stands on this module
+
+    known = {PREFIX + field.upper() for field in Settings.model_fields} | NAMES
     nested = tuple(f"{PREFIX}{field}__" for field in ("TURN_POLICY", "CALL_POLICY", "LLM_URLS"))
     for name in names:
         if name.upper() in known or name.upper().startswith(nested):
