@@ -72,3 +72,10 @@ def test_what_is_missing_is_said(provider: Provider, key: str | None, base_url: 
 def test_key_is_never_shown() -> None:
     for provider in ("openai", "azure"):
         assert "s3cret" not in repr(endpoint_for(provider, "m", api_key="s3cret", base_url="https://host"))
+
+
+def test_a_further_connection_asks_an_antiphon_agent_not_to_greet_again() -> None:
+    ours = endpoint_for("antiphon", "desk", base_url="http://127.0.0.1:8000?antiphon=1")
+    assert ours.again().url == ours.url + "&greet=0"
+    theirs = endpoint_for("openai", "gpt-realtime", api_key="k")
+    assert theirs.again() is theirs

@@ -129,6 +129,13 @@ async def test_the_agent_greets_clients_that_know_it(serve: Serve) -> None:
             await client.until("response.done")
             assert client.types.count("response.created") == 1
             assert not client.events("antiphon.event")
+        # One that goes on with a conversation knows the agent already.
+        async with talker(up, "/v1/realtime?model=desk&antiphon=1&greet=0", ordered=False) as client:
+            await client.write("Hi again.")
+            done = await client.until("response.done")
+            assert done["response"]["output"][0]["content"][0]["transcript"] != "Welcome."
+            assert client.types.count("response.created") == 1
+            assert client.events("antiphon.event")
 
 
 async def test_a_session_that_only_transcribes(serve: Serve) -> None:
