@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { CallSummary } from "../src/api/types";
-import { merged, ordered, passes } from "../src/call/list";
+import { merged, ordered, passes, updated } from "../src/call/list";
 
 function call(id: string, fields: Partial<CallSummary> = {}): CallSummary {
   return {
@@ -33,6 +33,12 @@ test("an update takes the place of the call it is about", () => {
 test("live calls come first, then the newest", () => {
   const list = ordered([call("1", { state: "live" }), call("2"), call("3")]);
   expect(list.map(({ id }) => id)).toEqual(["1", "3", "2"]);
+});
+
+test("a call that the server found stays in the list whatever its summary says", () => {
+  const filter = { q: "insurance", agent: "", carrier: "" };
+  const list = updated([call("1")], [call("1", { turns: 9 }), call("2")], filter);
+  expect(list.map(({ id, turns }) => [id, turns])).toEqual([["1", 9]]);
 });
 
 test("an update that the filter leaves out is not shown", () => {

@@ -2,11 +2,31 @@
 
 import type { CallSummary } from "../api/types";
 
+export type Filter = { q: string; agent: string; carrier: string };
+
 /** `calls` with each update in place of the call of the same id, new ones at the end. */
 export function merged(calls: readonly CallSummary[], updates: readonly CallSummary[]): CallSummary[] {
   const byId = new Map(calls.map((call) => [call.id, call]));
   for (const update of updates) byId.set(update.id, update);
   return [...byId.values()];
+}
+
+/**
+ * The loaded calls with the updates that belong among them: of calls that are shown, and of new ones that fit the
+ * filter. The server looks into all that was said, so a call that it found stays.
+ */
+export function updated(
+  loaded: readonly CallSummary[],
+  updates: readonly CallSummary[],
+  filter: Filter,
+): CallSummary[] {
+  const shown = new Set(loaded.map((call) => call.id));
+  return ordered(
+    merged(
+      loaded,
+      updates.filter((call) => shown.has(call.id) || passes(call, filter)),
+    ),
+  );
 }
 
 /** Live calls first, then the newest. */
@@ -16,7 +36,7 @@ export function ordered(calls: readonly CallSummary[]): CallSummary[] {
 }
 
 /** Whether an update belongs into a list that was asked for with this filter. */
-export function passes(call: CallSummary, filter: { q: string; agent: string; carrier: string }): boolean {
+export function passes(call: CallSummary, filter: Filter): boolean {
   if (filter.agent && call.agent !== filter.agent) return false;
   if (filter.carrier && call.carrier !== filter.carrier) return false;
   const text = `${call.call_id} ${call.agent} ${call.preview}`.toLowerCase();

@@ -4,7 +4,8 @@ import { Link } from "wouter";
 import { callUpdates, agents as loadAgents, calls as loadCalls } from "../api/client";
 import { useFollow, useQuery } from "../api/hooks";
 import type { CallPage, CallSummary } from "../api/types";
-import { merged, ordered, passes } from "../call/list";
+import type { Filter } from "../call/list";
+import { merged, updated } from "../call/list";
 import { clock, fullDate, milliseconds, when, words } from "../ui/format";
 
 const PAGE = 50;
@@ -83,8 +84,6 @@ function Choice({ name, value, options, onChange }: ChoiceProps) {
   );
 }
 
-type Filter = { q: string; agent: string; carrier: string };
-
 function useCalls(filter: Filter) {
   const key = JSON.stringify(filter);
   const [older, setOlder] = useState<{ key: string; pages: CallPage[] }>({ key, pages: [] });
@@ -95,12 +94,7 @@ function useCalls(filter: Filter) {
   const next = (pages.at(-1) ?? first.data)?.next ?? null;
   const calls = useMemo(() => {
     const loaded = [first.data, ...pages].flatMap((page) => page?.calls ?? []);
-    return ordered(
-      merged(
-        loaded,
-        updates.filter((call) => passes(call, filter)),
-      ),
-    );
+    return updated(loaded, updates, filter);
   }, [first.data, pages, updates, filter]);
   const more = useCallback(() => {
     if (!next) return;
