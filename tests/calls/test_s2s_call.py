@@ -145,6 +145,17 @@ def test_words_with_times_are_heard_by_their_times() -> None:
     ]
 
 
+def test_words_that_are_told_before_their_sound_are_not_heard_before_it() -> None:
+    item = Item(Speech(1, "reply", turn=1, audio=PHONE), pace_s=0.06)
+    item.add_words(LONG, None)
+    item.add_sound(bytes(8_000))
+    assert item.speech.text_until(8_000) == "The clinic opens"  # 16.7 characters
+    item.add_sound(bytes(8_000))
+    item.finish()
+    assert item.speech.text_until(8_000) == LONG[: LONG.index(" and closes") + len(" and")]
+    assert item.speech.text_until(16_000) == LONG
+
+
 def test_function_of_the_agent_is_run_and_answered() -> None:
     clock = VirtualClock()
     model = ScriptedS2S(["Let me see.", Calls("opening", '{"day": "Monday"}'), "At nine."], clock=clock)

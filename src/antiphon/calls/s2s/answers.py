@@ -15,17 +15,24 @@ from antiphon.models.s2s.contract import AnswerAudio, AnswerText
 MAX_ANSWER_S = 600.0
 """Sound of one answer beyond this is dropped: a model that does not stop must not fill the memory."""
 _MOST_CUT = 64
+_PACE_S = 0.065
+"""Seconds of a character, as people speak, until the model's own pace is known."""
 
 
 class Item:
     """One item of an answer: a speech of its own, since the model counts what was heard of each.
 
-    Attributes:
+    Args:
         speech: What is played of it.
+        pace_s: Seconds of a character: words are often told before their sound, and its length is not known then.
+
+    Attributes:
+        speech: As the argument.
     """
 
-    def __init__(self, speech: Speech) -> None:
+    def __init__(self, speech: Speech, pace_s: float = _PACE_S) -> None:
         self.speech = speech
+        self._pace_s = pace_s
         self._splitter = ClauseSplitter()
 
     def add_sound(self, payload: bytes) -> None:
@@ -34,11 +41,12 @@ class Item:
         if not speech.clauses:
             speech.clauses.append(SpokenClause("", "", 0, 0))
         speech.add_sound(payload)
+        self._reckon()
 
     def add_words(self, delta: str, start_ms: float | None) -> None:
         """Words that follow those before. Where they begin in the sound decides which of them were heard.
 
-        Without that, words are spread evenly over the sound.
+        Without that, words are spread evenly over the sound, as long as more may come over that of the usual pace.
         """
         speech = self.speech
         speech.generated += delta
@@ -48,13 +56,25 @@ class Item:
         else:
             last.text += delta
             last.speech += delta
+        self._reckon()
         self._tell(delta)
 
     def finish(self) -> None:
         """Nothing more comes."""
         for clause in self._splitter.flush():
             self._tell_clause(clause.text)
+        if self.speech.clauses:
+            last = self.speech.clauses[-1]
+            last.end = max(last.start, len(self.speech.sound))
         self.speech.finish()
+
+    def _reckon(self) -> None:
+        """Where the last words will end, as far as can be told by now."""
+        speech = self.speech
+        if not speech.complete:
+            last = speech.clauses[-1]
+            samples = round(len(last.text) * self._pace_s * speech.audio.rate_hz)
+            last.end = last.start + samples * speech.audio.sample_bytes
 
     def _begin(self, delta: str, start_ms: float, before: SpokenClause | None) -> None:
         audio = self.speech.audio
@@ -99,6 +119,7 @@ class Answers:
         self._items: dict[str, Item] = {}
         self._open: Item | None = None  # more of it may come
         self._cut: deque[str] = deque(maxlen=_MOST_CUT)
+        self._said_s = self._said_chars = 0.0  # of whole items: the model's pace
         self._kind: SpeechKind = "reply"
         self._turn = 0
 
@@ -186,7 +207,7 @@ class Answers:
         if self._pending is None:
             self._next_speech(self._begin_speech())
         assert self._pending is not None
-        item = self._items[item_id] = self._open = Item(self._pending)
+        item = self._items[item_id] = self._open = Item(self._pending, self._pace_s())
         self._pending = None
         return item
 
@@ -200,3 +221,9 @@ class Answers:
         if self._open is not None:
             item, self._open = self._open, None
             item.finish()
+            if item.speech.generated:
+                self._said_s += item.speech.audio.seconds(len(item.speech.sound))
+                self._said_chars += len(item.speech.generated)
+
+    def _pace_s(self) -> float:
+        return self._said_s / self._said_chars if self._said_s else _PACE_S
