@@ -13,8 +13,8 @@ from antiphon.server.sse import Mailbox
 from antiphon.store.calls import call_name
 from antiphon.store.summary import CallSummary, Tally
 
-KEEP_ENTRIES = 10_000
-"""Entries of a call that are kept in memory: about half an hour."""
+KEEP_ENTRIES = 500
+"""Entries of a call that are kept in memory: a minute or two. Earlier ones are in the call's file by then."""
 KEEP_ENDED = 16
 """Calls that are kept after their end, since their files are whole a moment later."""
 MAX_READERS = 200
