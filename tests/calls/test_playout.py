@@ -65,9 +65,11 @@ class Told:
         self.events.append(("silent", last.number, more))
 
 
-def make(clock: VirtualClock, **line: Any) -> tuple[Playout, Line, Told]:
+def make(clock: VirtualClock, *, lead_s: float = 0.2, frame_ms: int = 20, **line: Any) -> tuple[Playout, Line, Told]:
     wire, told = Line(clock, **line), Told(clock)
-    playout = Playout(wire, told, pacer=Pacer(clock), clock=clock, lead_s=0.2, frame_ms=20, seconds=lambda at: at)
+    playout = Playout(
+        wire, told, pacer=Pacer(clock), clock=clock, lead_s=lead_s, frame_ms=frame_ms, seconds=lambda at: at
+    )
     return playout, wire, told
 
 
@@ -94,6 +96,41 @@ def test_sound_leaves_at_once_and_no_more_than_the_lead() -> None:
     clock.run(scenario())
     assert line.bytes_sent == 8000
     assert told.events == [("started", 1, 0.0), ("over", 1, 1.0), ("silent", 1, False)]
+
+
+def test_long_messages_follow_each_other_in_time_and_the_last_one_is_short() -> None:
+    clock = VirtualClock()
+    playout, line, told = make(clock, lead_s=0.4, frame_ms=250)
+
+    async def scenario() -> None:
+        playout.attach(speech_of(1130))
+        await clock.sleep(1.3)
+
+    clock.run(scenario())
+    assert [len(payload) for _, payload in line.sent] == [2000, 2000, 2000, 2000, 1120]
+    assert [round(at, 2) for at, _ in line.sent] == [0.0, 0.1, 0.36, 0.6, 0.86]
+    assert line.sent[-1][1] == b"\x10" * 1040 + b"\xff" * 80
+    assert told.events[-2:] == [("over", 1, 1.14), ("silent", 1, False)]
+
+
+def test_a_voice_that_begins_with_a_short_piece_is_heard_without_a_hole() -> None:
+    clock = VirtualClock()
+    playout, line, _ = make(clock, lead_s=0.4, frame_ms=250)
+    speech = speech_of(50, complete=False)
+
+    async def scenario() -> None:
+        playout.attach(speech)
+        await clock.sleep(0.005)
+        speech.add_sound(b"\x10" * 8 * 950)
+        speech.finish()
+        await clock.sleep(0.5)
+        assert playout.stop() == [speech]
+
+    clock.run(scenario())
+    sizes = [len(payload) for _, payload in line.sent]
+    assert sizes[:3] == [480, 2000, 2000]
+    assert b"".join(payload for _, payload in line.sent).count(b"\xff") == 80
+    assert speech.played == (505 - 10) * 8  # to the sample, in the middle of a message
 
 
 def test_speeches_follow_each_other_without_a_gap() -> None:

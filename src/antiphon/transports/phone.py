@@ -86,6 +86,7 @@ class PhoneLine:
         self._hear: Callable[[bytes], None] = _hear_nothing
         self._up: asyncio.Future[AnyCall | None] = asyncio.get_running_loop().create_future()
         self._end_reason = "gone"
+        self._listens = False  # the carrier, to what the call says
         self._is_hung_up = False
         self._gone = asyncio.Event()
         self._began = clock.now()
@@ -154,6 +155,7 @@ class PhoneLine:
 
     def _over(self, reason: EndReason) -> None:
         """The stream ends from the carrier's side, or by its fault."""
+        self._listens = False
         if self._call is not None:
             self._call.line_lost(reason)
         elif not self._up.done():
@@ -175,6 +177,7 @@ class PhoneLine:
         self._accept()
         self._call, self._call_log = answered
         self._hear = self._call.hear
+        self._listens = True
         self._up.set_result(self._call)
 
     def _on_probed(self, _event: Probed) -> None:
@@ -245,20 +248,19 @@ class PhoneLine:
 
     def play(self, payload: bytes, speech: Speech) -> None:
         """Send audio that follows what was sent before."""
-        if self._is_hung_up:
-            return
-        self._traffic.frames_out += 1
-        self._socket.send_media(self._codec.media(payload))
+        if self._listens:
+            self._traffic.frames_out += 1
+            self._socket.send_media(self._codec.media(payload))
 
     def mark(self, name: str) -> None:
         """Ask to be told when the audio sent so far has been played."""
-        message = self._codec.mark(name)
+        message = self._codec.mark(name) if self._listens else None
         if message is not None:
             self._socket.send(message)
 
     def clear(self) -> None:
         """Drop the audio that was sent and not played."""
-        if not self._is_hung_up:
+        if self._listens:
             self._socket.send(self._codec.clear())
 
     def hang_up(self, reason: str) -> None:
@@ -266,6 +268,7 @@ class PhoneLine:
         if self._is_hung_up:
             return
         self._is_hung_up = True
+        self._listens = False
         variables = as_text(self._call.session.state) if self._call is not None else {}
         farewell = self._codec.end(reason, variables)
         if farewell is not None:
