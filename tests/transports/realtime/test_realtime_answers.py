@@ -148,6 +148,18 @@ async def test_a_fault_of_the_model_fails_the_response_and_the_session_goes_on(
         client.check()
 
 
+@virtually
+async def test_a_filler_is_said_to_its_end_in_the_response_that_it_fills(clock: VirtualClock) -> None:
+    late = Reply("", first_token_s=4.0, fault="garbage")
+    async with talking(clock, llm=[late, "Fine again."], is_played=True) as client:
+        response = await ask(client)
+        (filler,) = response["output"]
+        assert (response["status"], filler["content"][0]["transcript"]) == ("failed", CallPolicy().fillers[0])
+        await client.wait(20.0)
+        assert [len(event["response"]["output"]) for event in client.events("response.done")] == [1, 1]
+        client.check()
+
+
 @pytest.mark.parametrize("fault", ["fail", "break", "stall"])
 @virtually
 async def test_a_fault_of_the_voice_ends_the_response(clock: VirtualClock, fault: Any) -> None:

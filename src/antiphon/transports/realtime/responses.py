@@ -86,6 +86,11 @@ class Response:
         """Its items, in order."""
         return [output.entry for output in self._outputs]
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether all sound of its messages was sent, also of what was said besides."""
+        return all(out.is_done or out.speech.is_sent for out in self._outputs if isinstance(out, Spoken))
+
     def _of(self) -> dict[str, Any]:
         return {"response_id": self.id, "index": len(self._outputs)}
 
@@ -284,7 +289,7 @@ class Responses:
         active = self.active
         if active is None:
             return self._begin(None)
-        is_own = active.reply is None or speech in active.reply.speeches
+        is_own = active.reply is None or speech in active.reply.speeches or active.spoken(speech) is not None
         if active.failure is not None and not is_own:  # an apology is none of the answer's
             self._close(active)
             return self._begin(None)
@@ -359,7 +364,7 @@ class Responses:
         message = response.spoken(speech)
         if message is not None:
             message.finish("incomplete" if response.failure is not None else "completed")
-        if response.is_made and _is_sent(response.reply):
+        if response.is_made and response.is_sent and _is_sent(response.reply):
             self._close(response)
 
     def reply_stopped(self) -> None:
