@@ -14,7 +14,7 @@ from antiphon.errors import ChatClientException
 from antiphon.models.llm.content import FunctionCall
 from antiphon.models.llm.openai_answer import Answer
 from antiphon.models.llm.responses_answer import ResponsesAnswer
-from antiphon.models.llm.sse import MAX_EVENT_BYTES, EventTooLong, SSEParser
+from antiphon.models.sse import MAX_EVENT_BYTES, EventTooLong, SSEParser
 from tests.llm.vendor import delta, event, pieces
 
 

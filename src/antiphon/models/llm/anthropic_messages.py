@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from antiphon.models.http import CONNECT_S, public_url
 from antiphon.models.llm.anthropic_wire import PROVIDER, request
 from antiphon.models.llm.content import Content, FunctionCall, HostedTool, Reasoning, Usage
 from antiphon.models.llm.contract import ChatDelta, ChatOptions, Feature, FinishReason
-from antiphon.models.llm.endpoint import CONNECT_S, FIRST_TOKEN_S, STALL_S, public_url
+from antiphon.models.llm.endpoint import FIRST_TOKEN_S, STALL_S
 from antiphon.models.llm.families import family
 from antiphon.models.llm.messages import Message
 from antiphon.models.llm.providers import FULL_FEATURES

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
 from antiphon.errors import ChatClientException, ConfigurationError
-from antiphon.models.llm.refusals import connection_lost, error_of_response, not_reached, redact, stalled, unreadable
-from antiphon.models.llm.sse import EventTooLong, SSEParser
+from antiphon.models.http import NETWORK_ERRORS, new_http_client, public_url, redact
+from antiphon.models.llm.refusals import connection_lost, error_of_response, not_reached, stalled, unreadable
+from antiphon.models.sse import EventTooLong, SSEParser
 
-CONNECT_S = 3.0
 FIRST_TOKEN_S = 30.0
 STALL_S = 5.0
-
-NETWORK_ERRORS = (TimeoutError, httpx.TransportError)
 
 _WARM_S = 5.0
 _DRAIN_S = 0.1
@@ -201,14 +199,6 @@ class EventStream:
         self._response.stream = _NO_STREAM
 
 
-def new_http_client() -> httpx.AsyncClient:
-    """An HTTP client as language models need it: many streams at once, connections that stay."""
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(60.0, connect=CONNECT_S),
-        limits=httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=30.0),
-    )
-
-
 def _checked_url(base_url: str) -> SplitResult:
     try:
         # The stricter of the two readers.
@@ -235,15 +225,6 @@ def _private(headers: Mapping[str, str]) -> tuple[str, ...]:
     """The values of headers that may hold a key, and the key within them."""
     values = [value for name, value in headers.items() if name.lower() not in ("accept", "content-type", "user-agent")]
     return tuple(part for value in values for part in (value, value.rpartition(" ")[2]))
-
-
-def public_url(url: str) -> str:
-    """An address without user, password and query."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "…"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 async def _beginning(response: httpx.Response) -> bytes:

@@ -11,9 +11,10 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+from antiphon.models.http import CONNECT_S, new_http_client, public_url
 from antiphon.models.llm.content import Content, FunctionCall, HostedTool, Media, Reasoning, Usage
 from antiphon.models.llm.contract import ChatDelta, ChatOptions, Feature, FinishReason
-from antiphon.models.llm.endpoint import CONNECT_S, FIRST_TOKEN_S, STALL_S, new_http_client, public_url
+from antiphon.models.llm.endpoint import FIRST_TOKEN_S, STALL_S
 from antiphon.models.llm.families import family
 from antiphon.models.llm.google_wire import PROVIDER, SIGNATURE, request
 from antiphon.models.llm.messages import Message

@@ -6,7 +6,6 @@ Every provider has its own words for the same few things; the leaf is found by t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,11 +18,11 @@ from antiphon.errors import (
     ChatClientInvalidResponseException,
     ChatClientUnavailableException,
 )
+from antiphon.models.http import redact, retry_after_s
 
 _AUTH = frozenset({401, 403})
 _BUSY = frozenset({408, 425, 429, 529})
 _DETAIL_CHARS = 300
-_SHORTEST_SECRET = 6
 
 
 class _Leaf(NamedTuple):
@@ -174,28 +173,6 @@ def connection_lost(provider: str, why: object) -> ChatClientUnavailableExceptio
 
 def _unavailable(provider: str, code: str, what: str, advice: str) -> ChatClientUnavailableException:
     return ChatClientUnavailableException(f"{provider} {what}; {advice}.", code=code, provider=provider)
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets; what is too short to be one stays, so that words stay readable."""
-    for secret in secrets:
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
-    return text
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks to wait: ``retry-after-ms``, else ``retry-after`` in seconds or as a date."""
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        wish = headers.get("retry-after", "")
-        if not wish or wish.replace(".", "", 1).isdigit():
-            return float(wish) if wish else None
-        # The server's own clock says how far away the date is.
-        return max(0.0, (parsedate_to_datetime(wish) - parsedate_to_datetime(headers["date"])).total_seconds())
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _exception(

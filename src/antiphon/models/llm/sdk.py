@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from antiphon.errors import ChatClientException, IntegrationInitializationError
+from antiphon.models.http import redact
 from antiphon.models.llm.refusals import (
     connection_lost,
     error_in_stream,
     error_of_status,
     not_reached,
-    redact,
     stalled,
     unreadable,
 )
