@@ -274,6 +274,9 @@ class Responses:
     def play(self, payload: bytes, speech: Speech) -> None:
         """Sound of a speech, in order."""
         self.has_spoken = True
+        last = self._active
+        if last is not None and last.is_done and last.spoken(speech) is not None:
+            return  # a pause had taken it back: it only sounds again
         response = self._response_of(speech)
         message = response.spoken(speech) or response.speak(speech)
         if self._playback is not None:
