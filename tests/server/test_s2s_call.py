@@ -18,6 +18,7 @@ from antiphon.agents.agent import Agent
 from antiphon.audio.tones import sine
 from antiphon.audio.wav import read_wav
 from antiphon.calls.events import (
+    AgentHandoff,
     AgentSpeechCompleted,
     AgentSpeechInterrupted,
     SessionEnded,
@@ -26,11 +27,12 @@ from antiphon.calls.events import (
     SessionUsage,
     ToolExecuted,
     TurnMetrics,
-    UserTranscription,
     UserTurnCompleted,
 )
 from antiphon.calls.log import CallLog, Entry
+from antiphon.clock import WallClock
 from antiphon.errors import IntegrationException
+from antiphon.models import catalog
 from antiphon.models.llm.contract import ChatOptions
 from antiphon.models.llm.messages import Message
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
@@ -38,6 +40,8 @@ from antiphon.models.llm.scripted import call as tool_call
 from antiphon.models.stt.scripted import ScriptedSTT
 from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.server.run import Running
+from antiphon.settings import Settings, load_settings
+from antiphon.tools.prebuilt import end_call
 from antiphon.transports.client import PhoneClient, phone_call
 from tests.server.harness import KEY, phone, scripted_models, server, until
 
@@ -48,6 +52,11 @@ HUMAN = Path(__file__).parents[1] / "data" / "human"
 
 def tone(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     return sine(220, seconds * 1000, rate_hz=8_000, amplitude=0.3)
+
+
+def follow(log: CallLog, entries: list[Entry]) -> None:
+    """Keep all that a call tells."""
+    log.subscribe(entries.append)
 
 
 @dataclass
@@ -67,7 +76,9 @@ class Both:
 
 
 @asynccontextmanager
-async def both(tmp_path: Path, agent: Agent, answers: Sequence[str | Reply], heard: Sequence[str]) -> AsyncIterator[Both]:
+async def both(
+    tmp_path: Path, agent: Agent, answers: Sequence[str | Reply], heard: Sequence[str]
+) -> AsyncIterator[Both]:
     """Two servers; the model's answers follow each other, but for what it is told to say."""
     rest = iter(answers)
 
@@ -92,11 +103,7 @@ async def both(tmp_path: Path, agent: Agent, answers: Sequence[str | Reply], hea
         ) as phones,
     ):
         entries: list[Entry] = []
-
-        def watch(log: CallLog) -> None:
-            log.subscribe(entries.append)
-
-        phones.board.watchers.append(watch)
+        phones.board.watchers.append(lambda log: follow(log, entries))
         yield Both(phones, model, llm, entries)
 
 
@@ -142,7 +149,9 @@ async def test_phone_call_through_another_server(tmp_path: Path, carrier: str) -
         *("Good morning.", "At your service.", "At nine.", "Fine.")
     ]
     assert asked == ["Monday"]
-    assert [(event.name, event.output, event.is_error) for event in there.of(ToolExecuted)] == [("opening", "nine", False)]
+    assert [(event.name, event.output, event.is_error) for event in there.of(ToolExecuted)] == [
+        ("opening", "nine", False)
+    ]
     assert [event.text for event in there.of(UserTurnCompleted)] == heard
     [cut] = there.of(AgentSpeechInterrupted)
     assert cut.generated.strip() == LONG
@@ -158,3 +167,93 @@ async def test_phone_call_through_another_server(tmp_path: Path, carrier: str) -
     assert there.of(SessionError) == []
     [recording] = (tmp_path / "phones").rglob("recording.wav")
     assert read_wav(recording)[1] == 8_000
+
+
+async def test_agent_ends_the_call_behind_its_last_words(tmp_path: Path) -> None:
+    agent = Agent("front", model="s2s:openai/upstream", tools=[end_call])
+    goodbye = "Goodbye then."
+    answers = [Reply(calls=(tool_call("end_call", goodbye=goodbye),)), goodbye]
+    async with both(tmp_path, agent, answers, ["Bye."]) as there, there.call() as line:
+        await say(line)
+        await until(lambda: bool(there.of(SessionEnded)))
+        async with asyncio.timeout(5):
+            await line.over.wait()
+    assert there.of(SessionEnded)[0].reason == "agent_hangup"
+    assert there.of(AgentSpeechCompleted)[-1].transcript == goodbye
+    said = there.llm.requests[-1].messages[-1].result
+    assert said is not None
+    assert said.text.endswith(SAY + goodbye)
+
+
+async def test_model_that_goes_away_ends_the_call_with_spoken_words(tmp_path: Path) -> None:
+    agent = Agent("front", model="s2s:openai/upstream", greeting="Good morning.")
+    async with both(tmp_path, agent, [], []) as there, there.call() as line:
+        await heard_out(there, 1)
+        there.model.server.should_exit = True
+        await until(lambda: bool(there.of(SessionEnded)))
+        async with asyncio.timeout(5):
+            await line.over.wait()
+    assert there.of(SessionEnded)[0].reason == "error"
+    assert [event.code for event in there.of(SessionError)] == ["s2s_unavailable"]
+    assert there.of(AgentSpeechCompleted)[-1].transcript == there.phones.board.policy.failure_goodbye
+
+
+async def test_handoff_changes_who_the_model_is(tmp_path: Path) -> None:
+    billing = Agent("billing", "You know bills.")
+    agent = Agent("front", "You greet.", model="s2s:openai/upstream", handoffs=[billing])
+    answers = [Reply(calls=(tool_call("handoff_to_billing", reason="a bill"),)), "Your bill is paid."]
+    async with both(tmp_path, agent, answers, ["My bill?"]) as there, there.call() as line:
+        await say(line)
+        await heard_out(there, 1)
+    assert [event.new_agent for event in there.of(AgentHandoff)] == ["billing"]
+    before, after = (request.messages[0].text for request in list(there.llm.requests)[-2:])
+    assert (before, after) == ("You greet.", "You know bills.")
+
+
+async def test_server_does_not_start_without_its_model(tmp_path: Path) -> None:
+    agent = Agent("front", model="s2s:openai/upstream")
+    with pytest.raises(IntegrationException):
+        async with server(tmp_path, agents=[agent], openai_base_url="http://127.0.0.1:9", openai_api_key=KEY):
+            pytest.fail("It is ready without its model.")
+
+
+async def test_realtime_clients_are_told_to_pick_another_agent(tmp_path: Path) -> None:
+    agents = [Agent("front", model="s2s:scripted"), Agent("writes", model="s2s:scripted|scripted")]
+    async with server(tmp_path, agents=agents) as up:
+        with pytest.raises(InvalidStatus) as refused:
+            await phone(up, "/v1/realtime?model=front")
+        assert refused.value.response.status_code == 400
+        assert b"answers phone calls only" in refused.value.response.body
+        async with phone(up, "/v1/realtime?model=writes") as socket:
+            assert '"session.created"' in str(await socket.recv())
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{up.port}") as http:
+            assert (await http.get("/ready")).status_code == 200
+
+
+@pytest.mark.models
+async def test_a_person_is_understood_through_two_servers(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, port=0, api_keys=KEY, data_dir=load_settings(env_file=None).data_dir)
+    models = await catalog.load(settings.model_copy(update={"llm": "scripted"}), clock=WallClock())
+    models.llm = ScriptedChatClient(lambda messages, _options: f"You said {messages[-1].text}")
+    agent = Agent("front", model="s2s:openai/upstream")
+    pcm, rate_hz = read_wav(HUMAN / "goforward.wav")
+    entries: list[Entry] = []
+    async with (
+        asyncio.timeout(55),
+        server(tmp_path / "model", agents=[Agent("upstream")], models=models) as model,
+        server(
+            tmp_path / "phones",
+            agents=[agent],
+            openai_base_url=f"http://127.0.0.1:{model.port}",
+            openai_api_key=KEY,
+        ) as phones,
+    ):
+        phones.board.watchers.append(lambda log: follow(log, entries))
+        async with phone_call(f"ws://127.0.0.1:{phones.port}/telephony/twilio", key=KEY) as line:
+            utterance = await line.say(pcm, rate_hz)
+            assert await line.answer_over(utterance, 30)
+    [turn] = [entry.event for entry in entries if isinstance(entry.event, UserTurnCompleted)]
+    assert "forward" in turn.text.lower()
+    [said] = [entry.event for entry in entries if isinstance(entry.event, AgentSpeechCompleted)]
+    assert said.transcript.startswith("You said")
+    assert "forward" in said.transcript.lower()

@@ -305,3 +305,10 @@ def test_instructions_that_say_nearly_nothing_are_a_warning(tmp_path: Path) -> N
     assert warnings_of(path) == [
         "a.yaml:1: the instructions have less than 10 characters; say what the agent is to do."
     ]
+
+
+def test_a_model_that_speaks_stands_beside_the_one_that_writes(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "model: {s2s: openai/gpt-realtime}").model == "s2s:openai/gpt-realtime"
+    both = loaded(tmp_path, "model: {s2s: azure/desk, provider: openai, name: gpt-4o-mini, temperature: 0.3}")
+    assert both.model == "s2s:azure/desk|openai:gpt-4o-mini"
+    assert both.options.temperature == 0.3

@@ -142,6 +142,13 @@ def test_a_base_url_makes_a_client_of_its_own_without_the_operators_key(tmp_path
         ("model: opnai:gpt-4o\n", ":1: model.name: There is no provider 'opnai'; did you mean openai?"),
         ("model: {provider: opnai, name: x}\n", ":1: model.provider: There is no provider 'opnai'; did you mean"),
         ("model: gpt-4o\n", ":1: model.name 'gpt-4o' names no provider; write it as openai:"),
+        ("model: {s2s: gpt-realtime}\n", ":1: model.s2s: There is no speech-to-speech model 'gpt-realtime': write"),
+        ("voice: a\nmodel: {s2s: scripted, name: gpt-4o}\n", ":2: model.name 'gpt-4o' names no provider"),
+        ("model: {s2s: scripted, name: m, base_url: 'http://a'}\n", ":1: model.s2s cannot stand beside model.base_url"),
+        (
+            "model: 's2s:openai/gpt-realtime'\n",
+            ":1: model.name 's2s:openai/gpt-realtime': a file names it as `model: {",
+        ),
         ("model: 'groq:llama|openia:gpt'\n", ":1: model.name: There is no provider 'openia'"),
         ("model: {name: 'openai:a', api_key_env: KEY}\n", ":1: model.api_key_env is the key for model.base_url"),
         ("voice: {rate: '+200%'}\n", ':1: voice.rate must be a percentage from "-50%" to "+100%".'),
