@@ -494,7 +494,7 @@ async def test_what_the_server_plays_it_cuts_by_itself(clock: VirtualClock) -> N
 @pytest.mark.parametrize("begun_s", [0.4, 0.6, 0.7])  # before all of it was sent, and behind
 @virtually
 async def test_what_a_pause_took_back_is_played_and_not_told_again(clock: VirtualClock, begun_s: float) -> None:
-    tts = ScriptedTTS(ms_per_char=50, rate_hz=24_000, clock=clock)
+    tts = ScriptedTTS(ms_per_char=52, rate_hz=24_000, clock=clock)
     llm = ["The clinic opens at nine.", "Yes."]
     async with talking(clock, stt=["When?", ""], llm=llm, tts=tts, is_played=True) as client:
         client.listen_by({"type": "semantic_vad"})
@@ -505,7 +505,7 @@ async def test_what_a_pause_took_back_is_played_and_not_told_again(clock: Virtua
         await client.until("output_audio_buffer.stopped")
         (item,) = client.only("response.done")["response"]["output"]
         client.send("conversation.item.retrieve", item_id=item["id"])
-        assert client.only("response.done")["response"]["usage"]["output_token_details"]["audio_tokens"] == 25
+        assert client.only("response.done")["response"]["usage"]["output_token_details"]["audio_tokens"] == 26
         assert (await ask(client))["status"] == "completed"
         await client.until("output_audio_buffer.stopped", 2)
         client.check()
