@@ -63,6 +63,17 @@ def test_vendors_names_are_read_as_they_are(monkeypatch: pytest.MonkeyPatch) -> 
     assert ours.get_secret_value() == "sk-2"
 
 
+def test_audiohook_secrets_go_with_their_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_AUDIOHOOK_SECRETS", "one:c2VjcmV0, with:colon:c2VjcmV0")
+    settings = load_settings()
+    assert [pair.get_secret_value() for pair in settings.audiohook_secrets] == ["one:c2VjcmV0", "with:colon:c2VjcmV0"]
+    assert "c2VjcmV0" not in repr(settings)
+    for wrong in ("c2VjcmV0", ":c2VjcmV0", "one:", "one:no base64"):
+        monkeypatch.setenv("ANTIPHON_AUDIOHOOK_SECRETS", wrong)
+        with pytest.raises(ConfigurationError, match=r"ANTIPHON_AUDIOHOOK_SECRETS.*KEY:SECRET"):
+            load_settings()
+
+
 @pytest.mark.parametrize(
     ("name", "nearest"),
     [

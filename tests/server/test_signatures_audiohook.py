@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antiphon.clock import VirtualClock
+from antiphon.server.auth import MAX_TOKENS, UsedSignatures
 from antiphon.server.signatures import AUDIOHOOK_SIGNED, audiohook_base, is_audiohook
 
 KEY = "SGVsbG8sIEkgYW0gdGhlIEFQSSBrZXkh"
@@ -105,3 +107,19 @@ def test_noise_is_no_signature(signature: str, told: str) -> None:
     assert not is_audiohook(SECRET, {**EXAMPLE, "signature": signature}, [URL], CREATED)
     assert not is_audiohook(SECRET, {**EXAMPLE, "signature-input": told}, [URL], CREATED)
     assert not is_audiohook(SECRET, {**EXAMPLE, "signature-input": f"sig1=({COVERED}){told}"}, [URL], CREATED)
+
+
+def test_a_signature_is_used_once_and_forgotten_when_it_is_too_old() -> None:
+    clock = VirtualClock()
+
+    async def scenario() -> None:
+        used = UsedSignatures(clock, 20.0)
+        assert used.use("a")
+        assert not used.use("a")
+        assert all(used.use(f"{number}") for number in range(MAX_TOKENS - 1))
+        assert not used.use("one too many")
+        await clock.sleep(21)
+        assert used.use("one too many")
+        assert used.use("a")
+
+    clock.run(scenario())

@@ -22,6 +22,7 @@ from antiphon.audio.convert import to_pcm
 from antiphon.audio.formats import PHONE
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as tool_call
+from antiphon.models.stt.scripted import ScriptedSTT
 from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.server.run import Running
 from antiphon.server.signatures import AUDIOHOOK_SIGNED, audiohook_base
@@ -144,6 +145,35 @@ async def test_the_agent_hangs_up_and_leaves_variables(serve: Serve) -> None:
         assert client.left == {"order": "A7"}
 
 
+class NotingSTT(ScriptedSTT):
+    """Notes in which language it is to listen."""
+
+    def __init__(self) -> None:
+        super().__init__(["Hola."])
+        self.languages: list[str | None] = []
+
+    def open(self, *args: Any, language: str | None = None, **options: Any) -> Any:
+        self.languages.append(language)
+        return super().open(*args, language=language, **options)
+
+
+async def test_the_caller_is_heard_in_the_language_of_an_update(serve: Serve) -> None:
+    stt = NotingSTT()
+    async with serve(models=replace(scripted_models(), stt=stt), agents=[Agent("desk", language="en")]) as up:
+        caller = genesys()
+        async with dial(up, caller) as socket:
+            await socket.send(caller.opening()[0])
+            await until(socket, caller, Accepted)
+            await socket.send(caller.control("update", language="es"))
+            await until(socket, caller, Notice)
+            for frame in [SPEECH] * 30 + [SILENCE] * 60:
+                await socket.send(caller.media(frame) or b"")
+                await asyncio.sleep(0.005)
+            await until(socket, caller, Audio)
+            await take_leave(socket, caller)
+    assert stt.languages == ["en", "es"]
+
+
 async def test_the_subprotocol_is_echoed_only_if_it_is_offered(serve: Serve) -> None:
     async with serve() as up:
         caller = genesys()
@@ -241,8 +271,12 @@ async def test_a_key_with_a_secret_opens_only_signed_requests(serve: Serve) -> N
                 await socket.send(caller.opening()[0])
                 assert await next_message(socket, caller) == Accepted()
                 await take_leave(socket, caller)
+        used = signature(up, genesys(), "hook")
+        async with dial(up, genesys(), "hook", **used) as socket:
+            pass
         for headers in (
             {},
+            used,
             signature(up, genesys(), "hook", age_s=60),
             signature(up, genesys(), KEY),
             {**signature(up, genesys(), "hook"), "Audiohook-Correlation-Id": "other"},

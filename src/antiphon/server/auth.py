@@ -117,5 +117,33 @@ class StreamTokens:
             del self._expiry[oldest]
 
 
+class UsedSignatures:
+    """Signatures that have opened something: none opens anything twice while it is young enough to be good.
+
+    Args:
+        clock: Time.
+        life_s: How long a signature may be good.
+    """
+
+    def __init__(self, clock: Clock, life_s: float) -> None:
+        self._clock = clock
+        self._life_s = life_s
+        self._expiry: dict[bytes, float] = {}
+
+    def use(self, signature: str) -> bool:
+        """Whether the signature was not used before; it is now. False too while more come than can be remembered."""
+        now = self._clock.now()
+        while self._expiry:
+            oldest, expiry = next(iter(self._expiry.items()))
+            if expiry > now:
+                break
+            del self._expiry[oldest]
+        digest = _digest(signature)
+        if digest in self._expiry or len(self._expiry) >= MAX_TOKENS:
+            return False
+        self._expiry[digest] = now + self._life_s
+        return True
+
+
 def _digest(token: str) -> bytes:
     return sha256(token.encode()).digest()

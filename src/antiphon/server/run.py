@@ -169,11 +169,13 @@ def make_board(book: AgentBook, settings: Settings, *, keep_files: bool = True) 
     _check_data_dir(settings.data_dir)
     _check_ice_servers(settings)
     keys = [key.get_secret_value() for key in settings.api_keys]
-    has_carrier = settings.twilio_auth_token is not None or settings.plivo_auth_token is not None
+    has_carrier = any(
+        (settings.twilio_auth_token, settings.plivo_auth_token, settings.acs_audience, settings.audiohook_secrets)
+    )
     if not settings.dev and not keys and not has_carrier and not is_loopback(settings.host):
         raise ConfigurationError(
-            f"Nobody could call this server on {settings.host}: set ANTIPHON_API_KEYS, or TWILIO_AUTH_TOKEN or "
-            "PLIVO_AUTH_TOKEN for a carrier."
+            f"Nobody could call this server on {settings.host}: set ANTIPHON_API_KEYS, or TWILIO_AUTH_TOKEN, "
+            "PLIVO_AUTH_TOKEN, ANTIPHON_ACS_AUDIENCE or ANTIPHON_AUDIOHOOK_SECRETS for a carrier."
         )
     own_key = f"ant_{secrets.token_hex(16)}" if not settings.dev and not keys and not has_carrier else None
     return Switchboard(

@@ -65,6 +65,8 @@ AUDIOHOOK_SIGNED = (
 )
 """What a signature of AudioHook covers."""
 AUDIOHOOK_MAX_AGE_S = 10.0
+ACS_LEEWAY_S = 30.0
+"""How far the service's clock may be from ours."""
 _MIN_NONCE = 22
 _SIGNATURE_INPUT = re.compile(
     r"""([a-z*][a-z0-9_.*-]{0,63})=(\(("[^"]*"(?: "[^"]*")*)?\)((?:;[a-z]+=(?:\d{1,15}|"[^"]*"))*))"""
@@ -135,9 +137,11 @@ def is_acs(token: str, key: Any, *, issuer: str, audience: str) -> bool:
         issuer: Who must have issued it.
         audience: The resource's immutable id.
     """
-    required = ["exp", "iss", "aud"]
+    required: jwt.types.Options = {"require": ["exp", "iss", "aud"]}
     try:
-        jwt.decode(token, key, algorithms=["RS256"], issuer=issuer, audience=audience, options={"require": required})
+        jwt.decode(
+            token, key, algorithms=["RS256"], issuer=issuer, audience=audience, leeway=ACS_LEEWAY_S, options=required
+        )
     except jwt.PyJWTError:
         return False
     return True

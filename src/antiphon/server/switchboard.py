@@ -26,13 +26,14 @@ from antiphon.models.s2s.contract import S2S
 from antiphon.models.s2s.names import parts_of
 from antiphon.server.admission import Admission
 from antiphon.server.agents import AgentBook
-from antiphon.server.auth import ApiKeys, StreamTokens
+from antiphon.server.auth import ApiKeys, StreamTokens, UsedSignatures
 from antiphon.server.keyset import KeySet
 from antiphon.server.lag import LoopLag
 from antiphon.server.live import LiveCalls
 from antiphon.server.realtime.book import CallBook
 from antiphon.server.realtime.secrets import ClientSecrets
 from antiphon.server.session import Session
+from antiphon.server.signatures import AUDIOHOOK_MAX_AGE_S
 from antiphon.settings import Settings
 from antiphon.store.calls import PastCalls
 from antiphon.store.files import FileWriter
@@ -95,6 +96,7 @@ class Switchboard:
         self.lag = LoopLag()
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
         self.tokens = StreamTokens(clock)
+        self.audiohook_signatures = UsedSignatures(clock, 2 * AUDIOHOOK_MAX_AGE_S)
         self.acs_keys = KeySet(settings.acs_keys_url, clock)
         self.client_secrets = ClientSecrets(clock)
         self.rtc_calls = CallBook()

@@ -154,8 +154,9 @@ def _is_audiohook(websocket: WebSocket, board: Switchboard) -> bool:
     secret = {key: secret for key, _, secret in pairs}.get(websocket.headers.get("x-api-key", ""))
     if secret is None:
         return board.keys.accepts(websocket.headers)
-    urls = _outside_urls(websocket, board)
-    return is_audiohook(secret, websocket.headers, urls, board.clock.utc().timestamp())
+    headers, urls = websocket.headers, _outside_urls(websocket, board)
+    is_signed = is_audiohook(secret, headers, urls, board.clock.utc().timestamp())
+    return is_signed and board.audiohook_signatures.use(headers["signature"])
 
 
 async def _is_acs(websocket: WebSocket, board: Switchboard) -> bool:
