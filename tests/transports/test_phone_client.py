@@ -88,6 +88,24 @@ async def test_end_by_the_server_ends_a_line_and_is_told() -> None:
         assert not await phone.answer_over(utterance, 10)
 
 
+async def test_a_server_without_a_last_word_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("antiphon.transports.client.LAST_WORD_S", 0.05)
+    heard: list[str] = []
+
+    async def says_nothing(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        heard.append(socket.request.headers["Audiohook-Session-Id"])
+        async for message in socket:
+            assert isinstance(message, str)  # Audio waits for the server.
+            heard.append(json.loads(message)["type"])
+
+    async with asyncio.timeout(10), server(says_nothing, subprotocols=["audiohook-v2"]) as url:
+        async with phone_call(url.replace("twilio", "audiohook")) as phone:
+            await phone.say(TONE, 16_000)
+        assert phone.ended_by_server is None
+    assert heard[1:] == ["open", "close"]
+
+
 async def test_nobody_there_is_one_sentence() -> None:
     with pytest.raises(IntegrationUnavailableException, match="antiphon serve"):
         async with phone_call("ws://127.0.0.1:9/telephony/twilio"):

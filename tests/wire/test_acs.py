@@ -160,8 +160,8 @@ def test_nothing_comes_or_goes_before_the_metadata() -> None:
             send()
 
 
-@pytest.mark.parametrize("timestamp", ["", "yesterday", "2026-01-05T10:00:00"])
-def test_a_time_that_cannot_be_read_costs_no_audio(timestamp: str) -> None:
+@pytest.mark.parametrize("timestamp", [None, "", "yesterday", "2026-01-05T10:00:00"])
+def test_a_time_that_cannot_be_read_costs_no_audio(timestamp: str | None) -> None:
     codec = started()
     codec.receive(GOLDEN[1])
     frame = {"timestamp": timestamp, "data": base64.b64encode(PCM).decode()}

@@ -88,6 +88,15 @@ def test_the_open_tells_who_calls_and_gets_one_choice_of_audio() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["participant", "language", "inputVariables", "customConfig"])
+@pytest.mark.parametrize("is_null", [False, True])
+def test_an_open_may_leave_out_who_calls(name: str, is_null: bool) -> None:
+    told = {key: value for key, value in OPEN.items() if key != name}
+    event = AudioHookCodec().receive(Genesys().say("open", {**told, **({name: None} if is_null else {})}))
+    assert isinstance(event, Started)
+    assert event.parameters["organization_id"] == ORGANIZATION
+
+
 def test_every_message_has_its_answer_and_its_event() -> None:
     genesys, codec = opened()
     events = []

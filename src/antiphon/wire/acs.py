@@ -31,7 +31,7 @@ _KEY_WORDS: Mapping[str, str] = {
 
 class _Audio(msgspec.Struct, gc=False):
     data: bytes = b""
-    timestamp: str = ""
+    timestamp: str | None = None
     silent: bool = False
 
 
@@ -166,10 +166,10 @@ class AcsCodec(MediaCodec):
             return reading.ODD_PAYLOAD
         return Media(payload, self._since_start(audio.timestamp))
 
-    def _since_start(self, timestamp: str) -> int:
+    def _since_start(self, timestamp: str | None) -> int:
         """Milliseconds since the first frame; the service tells the time of day."""
         try:
-            time = datetime.fromisoformat(timestamp)
+            time = datetime.fromisoformat(timestamp or "")
             self._first_time = self._first_time or time
             return max(0, round((time - self._first_time).total_seconds() * 1000))
         except (ValueError, TypeError):  # No time, or one with a zone where the first had none.

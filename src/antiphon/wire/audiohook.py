@@ -58,10 +58,9 @@ class _Envelope(msgspec.Struct):
 
 
 class _Participant(msgspec.Struct, rename="camel"):
-    id: str = ""
-    ani: str = ""
-    ani_name: str = ""
-    dnis: str = ""
+    ani: str | None = None
+    ani_name: str | None = None
+    dnis: str | None = None
 
 
 class _MediaChoice(msgspec.Struct):
@@ -75,9 +74,9 @@ class _Open(msgspec.Struct, rename="camel"):
     organization_id: str
     conversation_id: str
     media: list[_MediaChoice]
-    participant: _Participant = msgspec.field(default_factory=_Participant)
-    language: str = ""
-    input_variables: dict[str, Any] = {}
+    participant: _Participant | None = None
+    language: str | None = None
+    input_variables: dict[str, Any] | None = None
 
 
 class _Close(msgspec.Struct):
@@ -295,8 +294,8 @@ def _choice(offers: Sequence[_MediaChoice]) -> _MediaChoice | None:
 
 def _variables(told: _Open) -> dict[str, str]:
     """What the flow passes on; what the carrier itself tells cannot be overwritten by it."""
-    given = {_INPUT_NAMES.get(name, name): value for name, value in as_text(told.input_variables).items()}
-    caller = told.participant
+    given = {_INPUT_NAMES.get(name, name): value for name, value in as_text(told.input_variables or {}).items()}
+    caller = told.participant or _Participant()
     known = {
         "from": caller.ani,
         "to": caller.dnis,
