@@ -75,6 +75,9 @@ class Settings(BaseSettings):
         azure_openai_endpoint, azure_openai_api_key: Of Azure; ``openai_api_version`` only for dated addresses.
         anthropic_api_key, gemini_api_key, groq_api_key and so on: Keys of chat providers; see ``docs/providers.md``.
         llm_urls: Other addresses of chat providers, as ``ANTIPHON_LLM_URLS__OLLAMA=http://10.0.0.5:11434/v1``.
+        deepgram_api_key, elevenlabs_api_key, cartesia_api_key, azure_speech_key: Keys of vendors of speech;
+            ``azure_speech_region`` says where the Azure resource is.
+        speech_urls: Other addresses of vendors of speech, as ``ANTIPHON_SPEECH_URLS__DEEPGRAM=http://10.0.0.5:8080/v1``.
         turn_policy: Fields of ``TurnPolicy``, as ``ANTIPHON_TURN_POLICY__STOP_S=0.3``.
         call_policy: Fields of ``CallPolicy``, as ``ANTIPHON_CALL_POLICY__MAX_CALL_S=600``.
         yaml_env_allow: Environment variables that agent files may read, separated by commas.
@@ -127,6 +130,7 @@ class Settings(BaseSettings):
     turn_policy: dict[str, str] = Field(default_factory=dict)
     call_policy: dict[str, str] = Field(default_factory=dict)
     llm_urls: dict[str, str] = Field(default_factory=dict)
+    speech_urls: dict[str, str] = Field(default_factory=dict)
     twilio_auth_token: SecretStr | None = _vendors("TWILIO_AUTH_TOKEN")
     plivo_auth_token: SecretStr | None = _vendors("PLIVO_AUTH_TOKEN")
     acs_audience: str | None = None
@@ -154,6 +158,11 @@ class Settings(BaseSettings):
     llama_api_key: SecretStr | None = _vendors("LLAMA_API_KEY")
     lmstudio_api_key: SecretStr | None = _vendors("LMSTUDIO_API_KEY")
     custom_api_key: SecretStr | None = None
+    deepgram_api_key: SecretStr | None = _vendors("DEEPGRAM_API_KEY")
+    elevenlabs_api_key: SecretStr | None = _vendors("ELEVENLABS_API_KEY", "ELEVEN_API_KEY")
+    cartesia_api_key: SecretStr | None = _vendors("CARTESIA_API_KEY")
+    azure_speech_key: SecretStr | None = _vendors("AZURE_SPEECH_KEY")
+    azure_speech_region: str | None = _vendors("AZURE_SPEECH_REGION")
     yaml_env_allow: Annotated[tuple[str, ...], NoDecode] = ()
     url_allow_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     otel_endpoint: str | None = _vendors("OTEL_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -254,7 +263,7 @@ def _refuse_unknown(names: Iterable[str]) -> None:
     from antiphon.settings_voice import NAMES  # which stands on this module
 
     known = {PREFIX + field.upper() for field in Settings.model_fields} | NAMES
-    nested = tuple(f"{PREFIX}{field}__" for field in ("TURN_POLICY", "CALL_POLICY", "LLM_URLS"))
+    nested = tuple(f"{PREFIX}{field}__" for field in ("TURN_POLICY", "CALL_POLICY", "LLM_URLS", "SPEECH_URLS"))
     for name in names:
         if name.upper() in known or name.upper().startswith(nested):
             continue

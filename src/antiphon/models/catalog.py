@@ -24,6 +24,7 @@ from antiphon.models.llm.contract import ChatClient, ChatOptions
 from antiphon.models.llm.messages import Message
 from antiphon.models.llm.providers import PROVIDERS
 from antiphon.models.s2s.names import SPEECH
+from antiphon.models.speech import STT_EXAMPLES, TTS_EXAMPLES, connect_stt, connect_tts
 from antiphon.models.stt.contract import STT
 from antiphon.models.tts.contract import TTS
 from antiphon.models.turn.contract import TurnModel
@@ -110,10 +111,11 @@ async def load(settings: Settings, *, clock: Clock, on_progress: OnProgress | No
     chosen = {"vad": settings.vad, "turn": settings.turn}
     chosen |= dict.fromkeys(("stt", "llm", "tts"), "bench") if settings.models == "bench" else _spoken(settings)
     kit = _kit(settings, clock, agents)
-    make_vad, make_stt = _pick("vad", VADS, chosen["vad"]), _pick("stt", STTS, chosen["stt"])
-    make_tts, make_turn = _pick("tts", TTSS, chosen["tts"]), _pick("turn", TURNS, chosen["turn"])
+    make_vad, make_stt = _pick("vad", VADS, chosen["vad"]), _pick_stt(chosen["stt"])
+    make_tts, make_turn = _pick_tts(chosen["tts"]), _pick("turn", TURNS, chosen["turn"])
     make_llm = _pick_llm(chosen["llm"])
-    needed = [weight for role, name in chosen.items() for weight in WEIGHTS.get((role, name), ())]
+    each = [(role, name.strip()) for role, names in chosen.items() for name in names.split("|")]
+    needed = [weight for choice in each for weight in WEIGHTS.get(choice, ())]
     await kit.weights.ensure(needed, on_progress)
     if "embedded" in chosen["llm"].split("|"):
         await _ensure_llm(kit.weights, on_progress)
@@ -194,12 +196,12 @@ def _kit(settings: Settings, clock: Clock, agents: int = 1) -> _Kit:
     return _Kit(settings, WeightStore(settings.data_dir, mirror=settings.model_mirror), clock, agents)
 
 
-def _pick(role: str, makers: Mapping[str, T], name: str) -> T:
+def _pick(role: str, makers: Mapping[str, T], name: str, others: Sequence[str] = ()) -> T:
     if name in makers:
         return makers[name]
     names = sorted(makers.keys() - {"bench"})
-    nearest = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"use one of {', '.join(names)}."
+    nearest = difflib.get_close_matches(name, [*names, *others], n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"use one of {', '.join([*names, *others])}."
     raise ConfigurationError(f"There is no {role} model {name!r}; {hint}")
 
 
@@ -210,13 +212,40 @@ def _pick_llm(name: str) -> Callable[[_Kit], ChatClient]:
     match = _CHAT_NAME.fullmatch(name)
     if name.startswith(SPEECH):
         raise ConfigurationError(
-            f"{name} hears and speaks, and holds phone calls: make it an agent's `model`, and name one that writes here."
+            f"{name} hears and speaks, and holds phone calls: make it an agent's `model`; name one that writes here."
         )
     if match is not None:
         return partial(_connect, provider_named(match["provider"]), match["model"])
     if name not in LLMS and name in PROVIDERS:
         raise ConfigurationError(f"Name the model too, such as --llm {name}/{EXAMPLES.get(name, 'MODEL')}.")
     return _pick("llm", LLMS, name)
+
+
+def _pick_stt(name: str) -> Callable[[_Kit], STT]:
+    """How a recogniser is made: by a name of ``STTS``, ``provider/model``, or several of these joined by ``|``."""
+    makers = [_pick_speech("stt", STTS, each.strip(), connect_stt, STT_EXAMPLES) for each in name.split("|")]
+    return makers[0] if name in STTS else partial(_failover_stt, makers)
+
+
+def _pick_tts(name: str) -> Callable[[_Kit], TTS]:
+    """The same for a voice."""
+    makers = [_pick_speech("tts", TTSS, each.strip(), connect_tts, TTS_EXAMPLES) for each in name.split("|")]
+    return makers[0] if name in TTSS else partial(_failover_tts, makers)
+
+
+def _pick_speech(
+    role: str,
+    makers: Mapping[str, Callable[[_Kit], T]],
+    name: str,
+    connect: Callable[[str, str, Settings, Clock], T],
+    examples: Mapping[str, str],
+) -> Callable[[_Kit], T]:
+    match = _CHAT_NAME.fullmatch(name)
+    if match is not None and match["provider"] in examples:
+        return lambda kit: connect(match["provider"], match["model"], kit.settings, kit.clock)
+    if name in examples:
+        raise ConfigurationError(f"Name the model too, such as --{role} {name}/{examples[name]}.")
+    return _pick(role, makers, name, [f"{provider}/{model}" for provider, model in sorted(examples.items())])
 
 
 async def _ensure_llm(weights: WeightStore, on_progress: OnProgress | None) -> None:
@@ -269,6 +298,12 @@ def _scripted_stt(kit: _Kit) -> STT:
     return ScriptedSTT([BENCH_TRANSCRIPT], clock=kit.clock)
 
 
+def _failover_stt(makers: Sequence[Callable[[_Kit], STT]], kit: _Kit) -> STT:
+    from antiphon.models.stt.failover import FailoverSTT
+
+    return FailoverSTT([make(kit) for make in makers], clock=kit.clock)
+
+
 def _embedded(kit: _Kit) -> ChatClient:
     from antiphon.models.llm.llama import EmbeddedChatClient
 
@@ -301,6 +336,12 @@ def _hibari(_kit: _Kit) -> TTS:
     from antiphon.models.tts.hibari import HibariTTS
 
     return HibariTTS()
+
+
+def _failover_tts(makers: Sequence[Callable[[_Kit], TTS]], kit: _Kit) -> TTS:
+    from antiphon.models.tts.failover import FailoverTTS
+
+    return FailoverTTS([make(kit) for make in makers], clock=kit.clock)
 
 
 def _scripted_tts(kit: _Kit) -> TTS:

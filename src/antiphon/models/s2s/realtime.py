@@ -34,7 +34,7 @@ from antiphon.models.s2s.contract import (
     UserTranscript,
 )
 from antiphon.realtime.called import CALL_EVENTS, CalledFunctions
-from antiphon.realtime.client import RealtimeClient
+from antiphon.realtime.client import DISCONNECTED, RealtimeClient
 from antiphon.realtime.endpoint import Endpoint
 from antiphon.realtime.errors import NotConnected
 from antiphon.realtime.incoming import AUDIO_DELTA, TRANSCRIPT_DELTA, ServerEvent
@@ -118,6 +118,7 @@ class RealtimeSession:
         self._voice = _Voice(self._wire, rate_hz)
         self._to_wire = Resampler(rate_hz, self._wire.rate_hz)
         self._user_words: dict[str, str] = {}
+        self._is_answering = False
         self._orders: deque[Order] = deque()
         self._ordered = asyncio.Event()
         self.client.on(_EVENTS, self._take)
@@ -258,6 +259,20 @@ class RealtimeSession:
         start_ms = start_s * 1000 if isinstance(start_s, (int, float)) else None
         self._tell(AnswerText(event.item_id, event.body["delta"], start_ms))
 
+    def _begun(self, _event: ServerEvent) -> None:
+        self._is_answering = True
+
+    def _disconnected(self, _event: ServerEvent) -> None:
+        """The next connection goes on with the conversation, not with the answer."""
+        if self._is_answering:
+            self._lose_answer("connection_lost")
+
+    def _lose_answer(self, reason: str) -> None:
+        self._is_answering = False
+        message = f"The model's answer failed ({reason or 'no reason given'}); ask again."
+        failure = IntegrationUnavailableException(message, code=reason or None, provider=self._provider)
+        self._tell(Failed(failure, is_final=False))
+
     def _done(self, event: ServerEvent) -> None:
         response = event.part("response")
         status = _STATUSES.get(str(response.get("status")), "completed")
@@ -265,10 +280,9 @@ class RealtimeSession:
         reason = str(details.get("reason") or _object(details, "error").get("code") or "")
         counts = [usage.get(name) for name in ("input_tokens", "output_tokens")]
         self._tell(AnswerDone(status, reason, *[count if isinstance(count, int) else 0 for count in counts]))
+        self._is_answering = False
         if status == "failed":
-            message = f"The model's answer failed ({reason or 'no reason given'}); ask again."
-            failure = IntegrationUnavailableException(message, code=reason or None, provider=self._provider)
-            self._tell(Failed(failure, is_final=False))
+            self._lose_answer(reason)
 
     def _configuration(self, s2s: RealtimeS2S, brief: Brief) -> dict[str, Any]:
         """The session as the protocol says it."""
@@ -291,7 +305,9 @@ _TRANSLATIONS: Mapping[str, Callable[[RealtimeSession, ServerEvent], None]] = {
     AUDIO_DELTA: RealtimeSession._audio,
     "response.output_audio.done": RealtimeSession._audio_done,
     TRANSCRIPT_DELTA: RealtimeSession._words,
+    "response.created": RealtimeSession._begun,
     "response.done": RealtimeSession._done,
+    DISCONNECTED: RealtimeSession._disconnected,
 }
 _EVENTS = tuple({*_TRANSLATIONS, *CALL_EVENTS})
 

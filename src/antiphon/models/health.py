@@ -1,0 +1,104 @@
+"""Which of several providers is asked first: the order is the preference, and those that failed rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from antiphon.clock import Clock
+from antiphon.errors import AntiphonException
+from antiphon.logs import Log
+
+FIRST_REST_S = 5.0
+LONGEST_REST_S = 60.0
+
+OnAvailabilityChanged = Callable[[str, bool, str], None]
+"""Told a provider's name, whether it can be had, and why it cannot."""
+
+_log = Log(__name__)
+
+
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``deepgram/nova-3``."""
+        ...
+
+
+P = TypeVar("P", bound=Named)
+
+
+@dataclass(slots=True, eq=False)
+class Member(Generic[P]):
+    """A provider and its health.
+
+    Attributes:
+        provider: Asked.
+        failures: Without a success between them.
+        failed_at: Time of the last failure.
+        rests_until: It is not asked before that, if another can be.
+    """
+
+    provider: P
+    failures: int = 0
+    failed_at: float = 0.0
+    rests_until: float = 0.0
+
+
+class Ranking(Generic[P]):
+    """Providers of one kind, in the order in which they are to be asked.
+
+    One that failed rests for 5 s, then for twice as long each time, up to a minute. When all rest, they are asked all
+    the same, the one that failed longest ago first: a caller is never refused unasked.
+
+    Args:
+        kind: For the log: ``stt`` or ``tts``.
+        providers: At least one.
+        clock: Measures the rests.
+    """
+
+    def __init__(self, kind: str, providers: Sequence[P], *, clock: Clock) -> None:
+        self.members = [Member(provider) for provider in providers]
+        self.watchers: list[OnAvailabilityChanged] = []
+        self._kind = kind
+        self._clock = clock
+
+    def order(self) -> list[Member[P]]:
+        """Whom to ask: the well ones and those whose rest is over, then the others, longest failed first."""
+        now = self._clock.now()
+        ready = [member for member in self.members if now >= member.rests_until]
+        others = [member for member in self.members if member not in ready]
+        return ready + sorted(others, key=lambda member: member.failed_at)
+
+    def rest(self, member: Member[P], error: AntiphonException, asked_at: float) -> None:
+        """Let one rest. Requests that were under way together count as one failure."""
+        now = self._clock.now()
+        if member.failures and asked_at < member.failed_at:
+            return
+        was_well = member.failures == 0
+        member.failures += 1
+        member.failed_at = now
+        rest_s = min(LONGEST_REST_S, max(FIRST_REST_S * 2 ** (member.failures - 1), error.retry_after_s or 0.0))
+        member.rests_until = now + rest_s
+        if was_well:
+            self._tell(member, False, error.code)
+
+    def recovered(self, member: Member[P]) -> None:
+        """It has answered."""
+        if member.failures:
+            member.failures = 0
+            member.rests_until = 0.0
+            self._tell(member, True, "")
+
+    def available(self) -> dict[str, bool]:
+        """Whether each can be had, by name."""
+        return {member.provider.name: member.failures == 0 for member in self.members}
+
+    def _tell(self, member: Member[P], available: bool, reason: str) -> None:
+        name = member.provider.name
+        _log.info(f"{self._kind}.availability_changed", provider=name, available=available, reason=reason)
+        for told in tuple(self.watchers):
+            told(name, available, reason)
