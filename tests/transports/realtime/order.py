@@ -98,6 +98,11 @@ class Order:
         self._silent: set[str] = set()  # responses that it has played, or cut
         self._cut_items: set[str] = set()  # items that the server itself may truncate
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a response is under way."""
+        return bool(self._responses)
+
     # The client.
 
     def asked(self, event: Event, _at: float) -> None:

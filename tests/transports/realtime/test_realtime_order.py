@@ -114,6 +114,9 @@ class Talk:
         self.client.listen_by({"type": "server_vad", "create_response": False})
         await self.client.quiet(3.0)
         await self.client.wait(40.0)
+        for _ in range(12):
+            if self.client.order.is_busy:
+                await self.client.wait(10.0)
 
     def any_item(self) -> str:
         """An item's id, or one that does not exist."""
