@@ -85,6 +85,9 @@ class Settings(BaseSettings):
         otel_endpoint: Where OpenTelemetry's collector is (OTLP over HTTP), such as ``http://127.0.0.1:4318``.
         otel_enabled: Whether runs make spans and metrics; yes where ``otel_endpoint`` is given.
         otel_content: Whether these hold what people, models and tools say.
+        redact: Where personal data is taken out of texts: ``off`` nowhere, ``logs`` in the program's log and in spans,
+            ``store`` also in the stored logs of calls.
+        record_consent: Record only calls whose caller agreed: the carrier's parameter ``record_consent`` says ``yes``.
     """
 
     model_config = SettingsConfigDict(
@@ -112,6 +115,8 @@ class Settings(BaseSettings):
     turn: str = "none"
     models: Literal["default", "bench"] = "default"
     record: bool = False
+    record_consent: bool = False
+    redact: Literal["off", "logs", "store"] = "logs"
     realtime_enabled: bool = True
     realtime_strict: bool = False
     realtime_beta: Literal["auto", "on", "off"] = "auto"
@@ -197,7 +202,7 @@ class Settings(BaseSettings):
                 raise ValueError("each part must be KEY:SECRET, with the secret in base64")
         return value
 
-    @field_validator("log_level", "log_format", "acs_case", mode="before")
+    @field_validator("log_level", "log_format", "acs_case", "redact", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value

@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 
     from antiphon.settings import Settings
 
+Scrub = Callable[[str], str]
+Processor = Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]
+
 MASK = "***"
-_SECRET_NAME = re.compile(r"password|secret|token(?!s_total\b)|api_?key|authorization|digit|dtmf|signature", re.IGNORECASE)
+_OURS = frozenset({"timestamp", "level", "id", "call_id", "session_id", "started_at", "type"})
+"""Names of values that look like telephone numbers and are none: our own ids and times."""
+_SECRET_NAME = re.compile(
+    r"password|secret|credential|token(?!s_total\b)|api_?key|authorization|digit|dtmf|signature", re.IGNORECASE
+)
 _SECRET_VALUE = re.compile(r"(?i)\b(bearer\s+|(?:api[_-]?key|token|key|signature)=)[^\s&\"',;]+")
 
 
@@ -37,26 +44,58 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     return event
 
 
-def redacted(key: str, value: Any) -> Any:
+def redact_with(scrub: Scrub) -> Processor:
+    """The same, and personal data in texts too."""
+
+    def process(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        for key, value in event.items():
+            event[key] = redacted(key, value, scrub)
+        return event
+
+    return process
+
+
+def redacted(key: str, value: Any, scrub: Scrub | None = None) -> Any:
     """A value as logs and traces may show it.
 
     Args:
-        key: Its name, which may tell that it is a secret.
+        key: Its name, which may tell that it is a secret, or that it is one of our own ids and no number of a person.
         value: Texts, numbers, and lists and dicts of them.
+        scrub: Takes personal data out of a text.
     """
     if _SECRET_NAME.search(key) and value is not None and not isinstance(value, bool):
         return MASK
     if isinstance(value, str):
-        return _SECRET_VALUE.sub(rf"\g<1>{MASK}", value)
+        text = _SECRET_VALUE.sub(rf"\g<1>{MASK}", value)
+        return text if scrub is None or key in _OURS else scrub(text)
     if isinstance(value, dict):
-        return {name: redacted(str(name), inner) for name, inner in value.items()}
+        return {name: redacted(str(name), inner, scrub) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [redacted(key, inner) for inner in value]
+        return [redacted(key, inner, scrub) for inner in value]
     return value
 
 
-def setup_logging(level: str = "info", log_format: Literal["console", "json"] = "console") -> None:
-    """Send structlog's and the standard library's records to stderr, in one form."""
+def scrubber() -> Scrub:
+    """Takes e-mail addresses, telephone, card, account and social security numbers out of a text."""
+    from antiphon.redaction import Redactor
+
+    return Redactor().redact
+
+
+def setup_logging(
+    level: str = "info",
+    log_format: Literal["console", "json"] = "console",
+    *,
+    scrub: Scrub | None = None,
+) -> None:
+    """Send structlog's and the standard library's records to stderr, in one form.
+
+    Args:
+        level: The lowest that is shown.
+        log_format: One line for people, or one JSON object a line.
+        scrub: Takes personal data out of a text; credentials are masked anyway.
+    """
+    mask = redact if scrub is None else redact_with(scrub)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -67,13 +106,13 @@ def setup_logging(level: str = "info", log_format: Literal["console", "json"] = 
         encoder = msgspec.json.Encoder(enc_hook=str)
         last = [
             structlog.processors.format_exc_info,
-            redact,
+            mask,
             structlog.processors.JSONRenderer(serializer=lambda event, **_: encoder.encode(event).decode()),
         ]
     else:
         # Not the pretty traceback: it would print local variables, and with them what people said.
         plain = structlog.dev.plain_traceback
-        last = [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        last = [mask, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *last],

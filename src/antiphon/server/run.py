@@ -35,7 +35,7 @@ from antiphon.server.sockets import DirectWebSocketProtocol
 from antiphon.server.switchboard import Switchboard
 from antiphon.server.warming import load_and_warm, warm_agents
 from antiphon.settings import Settings, load_settings
-from antiphon.telemetry import setup_logging, setup_tracing
+from antiphon.telemetry import scrubber, setup_logging, setup_tracing
 
 FRAME_LIMIT = 1 << 20
 
@@ -78,9 +78,10 @@ def serve(
         AntiphonException: Something that the user configured cannot work; the sentence says what to do.
     """
     settings = settings or load_settings(**options)
-    setup_logging(settings.log_level, settings.log_format)
+    scrubs = settings.redact != "off"
+    setup_logging(settings.log_level, settings.log_format, scrub=scrubber() if scrubs else None)
     if setup_tracing(settings):
-        enable_instrumentation(content=settings.otel_content)
+        enable_instrumentation(content=settings.otel_content, scrubs=scrubs)
     book = _book(agents)
     with asyncio.Runner(loop_factory=_new_loop()) as runner:
         runner.run(_serve(book, settings, reload=reload))

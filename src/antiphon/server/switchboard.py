@@ -16,6 +16,7 @@ from antiphon.calls.events import EndReason
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
+from antiphon.calls.tracing import trace_turns
 from antiphon.calls.voice import Phrases
 from antiphon.clock import Clock
 from antiphon.models.catalog import Models, chat_client, close_clients
@@ -91,7 +92,7 @@ class Switchboard:
         self.started = clock.utc()
         self.live = LiveCalls(self._folder_of, recorded=settings.record)
         self.past = PastCalls(settings.data_dir)
-        self.watchers: list[Callable[[CallLog], None]] = [self.live.watch]
+        self.watchers: list[Callable[[CallLog], None]] = [self.live.watch, trace_turns]
         self.metrics = Metrics()
         self.lag = LoopLag()
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)

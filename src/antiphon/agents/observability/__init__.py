@@ -27,6 +27,7 @@ def enable_instrumentation(
     meter_provider: MeterProvider | None = None,
     *,
     content: bool = False,
+    scrubs: bool = True,
 ) -> None:
     """Make spans and metrics of all runs that begin from now on.
 
@@ -35,6 +36,7 @@ def enable_instrumentation(
         meter_provider: Where metrics go; OpenTelemetry's global one unless given.
         content: Also put what people and models say, and what tools get and give, into the spans. Sensitive arguments
             and credentials are masked.
+        scrubs: Take personal data (addresses, and numbers of telephones, cards and accounts) out of these texts.
 
     Raises:
         IntegrationInitializationError: The package ``opentelemetry-api`` is missing.
@@ -45,6 +47,9 @@ def enable_instrumentation(
         raise IntegrationInitializationError(
             f'The package opentelemetry-api is missing ({error}); run `pip install "antiphon[otel]"`.', provider="otel"
         ) from None
+    from antiphon.telemetry import scrubber
+
+    SWITCH.scrub = scrubber() if scrubs else None
     SWITCH.tracing = tracing(tracer_provider, meter_provider, content=content)
 
 

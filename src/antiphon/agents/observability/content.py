@@ -1,4 +1,4 @@
-"""What people, models and tools say, as the conventions write it: JSON, with secrets masked."""
+"""What people, models and tools say, as the conventions write it: JSON, with secrets and personal data masked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from antiphon.agents.observability.switch import SWITCH
 from antiphon.models.llm.content import Content, FunctionCall
 from antiphon.models.llm.contract import ChatDelta
 from antiphon.models.llm.messages import Message
@@ -40,7 +41,7 @@ def output_messages(deltas: Sequence[ChatDelta], tools: Tools) -> str:
     """The value of ``gen_ai.output.messages``."""
     parts: list[dict[str, Any]] = []
     if thought := "".join([delta.reasoning for delta in deltas]):
-        parts.append({"type": "reasoning", "content": redacted("", thought)})
+        parts.append({"type": "reasoning", "content": plain(thought)})
     if text := "".join([delta.text for delta in deltas]):
         parts.append(_text(text))
     parts += [_call(call, tools) for delta in deltas for call in delta.calls]
@@ -54,8 +55,8 @@ def call_arguments(call: FunctionCall, tools: Tools) -> str:
 
 
 def plain(text: str) -> str:
-    """A text without credentials."""
-    return str(redacted("", text))
+    """A text without credentials and, unless that is switched off, without personal data."""
+    return str(redacted("", text, SWITCH.scrub))
 
 
 def _part(content: Content, tools: Tools) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def _arguments(call: FunctionCall, tools: Tools) -> dict[str, Any]:
     tool = tools.get(call.name)
     if tool is None:
         return dict.fromkeys(_names(call.arguments), MASK)
-    return {name: redacted(name, value) for name, value in tool.visible_arguments(call.arguments).items()}
+    return {name: redacted(name, value, SWITCH.scrub) for name, value in tool.visible_arguments(call.arguments).items()}
 
 
 def _names(arguments: str) -> list[str]:

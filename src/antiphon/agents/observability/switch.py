@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from antiphon.agents.observability.records import RunRecords
     from antiphon.agents.observability.spans import Tracing
     from antiphon.agents.run import Run
+    from antiphon.telemetry import Scrub
 
 
 @dataclass(slots=True)
@@ -20,10 +21,12 @@ class Switch:
     Attributes:
         tracing: Makes spans and metrics; None when nobody wants them.
         runs: Keeps records; None when nobody wants them.
+        scrub: Takes personal data out of texts of spans; None leaves it.
     """
 
     tracing: Tracing | None = None
     runs: RunRecords | None = None
+    scrub: Scrub | None = None
 
 
 SWITCH = Switch()
