@@ -44,9 +44,12 @@ def print_start(console: Console, board: Switchboard, port: int) -> None:
     settings = board.settings
     models = board.models
     address = f"[{settings.host}]:{port}" if ":" in settings.host else f"{settings.host}:{port}"
-    rows = [("answers", ", ".join(agent.name for agent in board.agents.agents))]
-    rows += [("socket", f"ws://{address}/telephony/{carrier}") for carrier in CODECS]
-    rows += [("webhook", f"http://{address}/telephony/{carrier}/voice") for carrier in DOCUMENTS]
+    names = [agent.name for agent in board.agents.agents]
+    rows = [("talk", f"http://{address}/ in a browser"), ("answers", ", ".join(names))]
+    if settings.realtime_enabled:
+        rows.append(("realtime", f"ws://{address}/v1/realtime?model={names[0]}"))
+    rows.append(("phones", f"ws://{address}/telephony/{{{','.join(CODECS)}}}"))
+    rows.append(("webhooks", f"http://{address}/telephony/{{{','.join(DOCUMENTS)}}}/voice"))
     if models is not None:
         rows.append(("models", " · ".join(f"{role} {name}" for role, name in models.names().items())))
         rows.append(("note", models.llm.notice or ""))
