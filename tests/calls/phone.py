@@ -19,6 +19,7 @@ from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.speech import Speech
+from antiphon.calls.watcher import ReplyWatcher
 from antiphon.clock import VirtualClock
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.scripted import ScriptedChatClient
@@ -179,6 +180,7 @@ def make_call(
     tap: AudioTap | None = None,
     team: Sequence[Agent] = (),
     client_for: Callable[[Agent], ChatClient] | None = None,
+    watcher: ReplyWatcher | None = None,
     **line: Any,
 ) -> CallUnderTest:
     """A call that does not run yet."""
@@ -208,6 +210,7 @@ def make_call(
         tap=tap,
         team=team,
         client_for=client_for,
+        watcher=watcher,
     )
     phone.call = call
     return CallUnderTest(call, phone, clock, entries, models)
