@@ -20,6 +20,7 @@ from antiphon.audio.wav import read_wav
 from antiphon.calls.events import (
     AgentHandoff,
     AgentSpeechCompleted,
+    AgentSpeechCreated,
     AgentSpeechInterrupted,
     SessionEnded,
     SessionError,
@@ -30,6 +31,7 @@ from antiphon.calls.events import (
     UserTurnCompleted,
 )
 from antiphon.calls.log import CallLog, Entry
+from antiphon.cli.voice.stage import Wire
 from antiphon.clock import WallClock
 from antiphon.errors import IntegrationException
 from antiphon.models import catalog
@@ -196,6 +198,40 @@ async def test_model_that_goes_away_ends_the_call_with_spoken_words(tmp_path: Pa
     assert there.of(SessionEnded)[0].reason == "error"
     assert [event.code for event in there.of(SessionError)] == ["s2s_unavailable"]
     assert there.of(AgentSpeechCompleted)[-1].transcript == there.phones.board.policy.failure_goodbye
+
+
+async def test_model_that_is_lost_for_a_moment_costs_one_turn(tmp_path: Path) -> None:
+    models = scripted_models()
+    models.llm = ScriptedChatClient(lambda messages, _options: f"{messages[-1].text} {LONG}")
+    models.tts = ScriptedTTS()
+    models.stt = ScriptedSTT(["One.", "Two."])
+    agent = Agent("front", model="s2s:openai/upstream")
+    entries: list[Entry] = []
+
+    def of(kind: type) -> list[Any]:
+        return [entry.event for entry in entries if isinstance(entry.event, kind)]
+
+    async with (
+        asyncio.timeout(55),
+        server(tmp_path / "model", agents=[Agent("upstream")], models=models) as model,
+        Wire(model.port).opened() as wire,
+        server(
+            tmp_path / "phones", agents=[agent], openai_base_url=f"http://127.0.0.1:{wire.port}", openai_api_key=KEY
+        ) as phones,
+    ):
+        phones.board.watchers.append(lambda log: follow(log, entries))
+        async with phone_call(f"ws://127.0.0.1:{phones.port}/telephony/twilio", key=KEY) as line:
+            await say(line)
+            assert await line.answer_begun(line.utterances[-1], 10)
+            wire.cut()
+            await until(lambda: [event.kind for event in of(AgentSpeechCreated)][-1:] == ["apology"])
+            assert await line.agent_quiet(10)
+            await say(line)
+            assert await line.answer_begun(line.utterances[-1], 10)
+    assert next(event.text for event in of(UserTurnCompleted)) == "One."
+    assert [event.kind for event in of(AgentSpeechCreated)] == ["reply", "apology", "reply"]
+    assert [event.code for event in of(SessionError)] == ["s2s_unavailable"]
+    assert of(SessionEnded)[0].reason == "user_hangup"
 
 
 async def test_handoff_changes_who_the_model_is(tmp_path: Path) -> None:

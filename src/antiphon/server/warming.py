@@ -80,9 +80,9 @@ async def _voice_phrases(board: Switchboard, models: Models, agents: Iterable[Ag
     """Fixed phrases sound at once then, and even when the voice has failed."""
     for agent in agents:
         texts = [text for text in _phrases(board.policy, agent) if text]
-        # The voice of an agent that speaks by its model is that model's.
-        voice = agent.voice if board.speech_model(agent) is None else None
-        await board.phrases.prepare(models.tts, PHONE, texts, voice=voice, language=agent.language)
+        # Voice and language of an agent that speaks by its model are that model's, not those of our phrases.
+        manner = {"voice": agent.voice, "language": agent.language} if board.speech_model(agent) is None else {}
+        await board.phrases.prepare(models.tts, PHONE, texts, **manner)
 
 
 def _with_targets(agents: Sequence[Agent]) -> Sequence[Agent]:

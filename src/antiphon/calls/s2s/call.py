@@ -166,7 +166,7 @@ class S2SCall:
             tts,
             line.audio,
             Phrases() if phrases is None else phrases,
-            speaker=Speaker(agent.name, None, agent.language),  # the agent's voice is the model's, not this one's
+            speaker=Speaker(agent.name),  # its voice and language are the model's, not those of our phrases
             timeout_s=policy.tts_timeout_s,
             phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
         )
@@ -655,7 +655,7 @@ class S2SCall:
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
         """Whatever is said from here on is the new agent's."""
         self.agent = agent
-        self._voice.speaker = Speaker(agent.name, None, agent.language)
+        self._voice.speaker = Speaker(agent.name)
         if record.handoff_type == "discrete":
             self._answers.drop()
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
