@@ -42,6 +42,7 @@ from antiphon.calls.s2s.answers import Item
 from antiphon.calls.s2s.call import S2SCall
 from antiphon.calls.speech import Speech
 from antiphon.clock import VirtualClock
+from antiphon.models.s2s.contract import SpeechStarted
 from antiphon.models.s2s.scripted import Calls, S2SFault, ScriptedS2S
 from antiphon.tools.prebuilt import end_call
 from antiphon.tools.tool import FunctionTool
@@ -331,6 +332,21 @@ def test_longest_call_ends_with_a_goodbye_also_while_the_model_speaks() -> None:
     assert call.ended is not None
     assert call.ended.reason == "time_limit"
     assert call.ended.duration_s < 6 + CallPolicy().turn.ending_s + 1
+
+
+def test_caller_whose_silence_the_model_has_missed_is_asked() -> None:
+    clock = VirtualClock()
+    model = ScriptedS2S(clock=clock)
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, model, policy=CallPolicy(TurnPolicy(max_turn_s=20, idle_s=5))) as call:
+            session_of(model)._tell(SpeechStarted())
+            await call.quiet(28)
+        return call
+
+    call = run(clock, scenario)
+    assert call.at(UserSpeechStopped) == pytest.approx(20, abs=0.1)
+    assert [event.kind for event in call.events(AgentSpeechCreated)] == ["reminder"]
 
 
 def test_model_that_falls_silent_costs_the_turn_and_then_the_call() -> None:

@@ -220,7 +220,7 @@ class S2SCall:
             history=self.history,
             log=self.log,
             model=lambda: self._live,
-            say_filler=lambda text: self._speaking.say("filler", text, self._turns.count),
+            say_filler=self._say_filler,
             handed_over=self._handed_over,
             spawn=self._tasks.spawn,
         )
@@ -407,18 +407,23 @@ class S2SCall:
     def _caller_stopped(self, event: SpeechStopped) -> None:
         if not self._caller_speaks:
             return
-        self._caller_speaks = False
-        silence_at = self._ears.silence_at(self._speech_at)
-        duration_s = max(0.0, silence_at - self._speech_at)
-        self._speech_s += duration_s
-        self._tell(events.UserSpeechStopped(round(silence_at, 3), round(duration_s * 1000)))
-        self._tell(events.UserStateChanged("speaking", "listening"))
+        silence_at = self._note_silence()
         if self._ending is not None:
             return
         turn = self._turns.begin()
         turn.silence_at, turn.committed_at = silence_at, self.log.seconds()
         self._owe(turn)
         self._note_words(self._utterances.end(event.item_id, turn))
+
+    def _note_silence(self) -> float:
+        """The caller is silent; since when, in call seconds."""
+        self._caller_speaks = False
+        silence_at = self._ears.silence_at(self._speech_at)
+        duration_s = max(0.0, silence_at - self._speech_at)
+        self._speech_s += duration_s
+        self._tell(events.UserSpeechStopped(round(silence_at, 3), round(duration_s * 1000)))
+        self._tell(events.UserStateChanged("speaking", "listening"))
+        return silence_at
 
     def _words(self, event: UserTranscript) -> None:
         utterance = self._utterances.hear(event.item_id, event.text, is_final=event.is_final)
@@ -549,6 +554,20 @@ class S2SCall:
             elif not event.more and self._phase in _AGENTS:
                 self._rest()
 
+    def _say_filler(self, text: str) -> None:
+        """Fill a silence; not where there is none."""
+        if self._phase is Phase.THINKING:
+            self._speaking.say("filler", text, self._turns.count)
+
+    def _look_for_caller(self) -> None:
+        """The caller has had the floor for long: a silence that the model has missed ends that."""
+        if self._ears.hears():
+            self._vigil.hear_caller()
+            return
+        if self._caller_speaks:
+            self._note_silence()
+        self._rest()
+
     def _rest(self) -> None:
         """Nobody speaks, and nothing is owed."""
         self._enter(Phase.IDLE)
@@ -592,7 +611,9 @@ class S2SCall:
         if deed == "hang_up":
             self._hang_up(self._ending or "error")
         elif deed == "fill":
-            self._speaking.say("filler", self._wording.phrase("filler", self.agent), self._turns.count)
+            self._say_filler(self._wording.phrase("filler", self.agent))
+        elif deed == "look_for_caller":
+            self._look_for_caller()
         elif deed == "give_up":
             self._fail("s2s_silent", TimeoutError("The model was silent for too long."))
             self._lose_turn()

@@ -9,6 +9,8 @@ from antiphon.models.vad.contract import VAD
 
 _GAP_S = 0.5
 """Silence this long parts two sounds."""
+_SILENT_S = 3.0
+"""Silence this long is the end of a turn, whatever the model makes of it."""
 
 
 class Ears:
@@ -36,6 +38,10 @@ class Ears:
     def silence_at(self, since: float) -> float:
         """When the caller's last sound since then was over; now where none was heard."""
         return self._voiced_at if self._voiced_at > since else self._now()
+
+    def hears(self) -> bool:
+        """Whether the caller makes sound, or did so a moment ago."""
+        return self._now() - self._voiced_at < _SILENT_S
 
     def close(self) -> None:
         """Give the detector's stream back."""

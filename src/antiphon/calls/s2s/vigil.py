@@ -10,7 +10,7 @@ from antiphon.calls.policy import TurnPolicy
 from antiphon.calls.timers import Timers
 from antiphon.clock import Clock
 
-Deed = Literal["fill", "give_up", "remind", "leave", "hang_up"]
+Deed = Literal["fill", "give_up", "look_for_caller", "remind", "leave", "hang_up"]
 """What is to be done about a silence."""
 
 _WATCHDOG_SHARE = 0.75
@@ -49,12 +49,13 @@ class Vigil:
         share = self._policy.max_dead_air_s * _WATCHDOG_SHARE
         if self._silent_since is None:
             self._silent_since = now if since is None else since
-        self._stop("idle")
+        self._stop("idle", "turn_limit")
         self._start("dead_air", max(now + 0.25 * share, self._silent_since + share))
 
     def await_caller(self) -> None:
         """Nobody speaks, and nothing is owed."""
         self._strikes = 0
+        self._stop("turn_limit")
         self._stop_watching()
         if self._policy.idle_s > 0 and not self._is_ending:
             self._start("idle", self._seconds() + self._policy.idle_s)
@@ -67,10 +68,11 @@ class Vigil:
             self._strikes = self._lost = 0
 
     def hear_caller(self) -> None:
-        """The caller speaks, or presses keys."""
+        """The caller speaks, or presses keys. A model that has been away may never tell that it is over."""
         self._stop("idle")
         self._stop_watching()
         self._strikes = self.reminders = 0
+        self._start("turn_limit", self._seconds() + self._policy.max_turn_s)
 
     def lose_turn(self) -> bool:
         """A turn gets no answer: whether an apology for it is in order, or it would be one too many."""
@@ -84,7 +86,7 @@ class Vigil:
     def end(self) -> None:
         """The call is to end, and does so after some time whatever still sounds."""
         self._is_ending = True
-        self._stop("idle")
+        self._stop("idle", "turn_limit")
         self._start("ending", self._seconds() + self._policy.ending_s)
 
     def close(self) -> None:
@@ -96,6 +98,9 @@ class Vigil:
             has_more = self.reminders < self._policy.idle_reminders
             self.reminders += has_more
             self._due("remind" if has_more else "leave")
+            return
+        if timer == "turn_limit":
+            self._due("look_for_caller")
             return
         self._silent_since = None  # something is said now
         if self._is_ending:
@@ -114,5 +119,6 @@ class Vigil:
     def _start(self, timer: TimerName, when: float) -> None:
         self._timers.start(StartTimer(timer, when))
 
-    def _stop(self, timer: TimerName) -> None:
-        self._timers.stop(StopTimer(timer))
+    def _stop(self, *timers: TimerName) -> None:
+        for timer in timers:
+            self._timers.stop(StopTimer(timer))
