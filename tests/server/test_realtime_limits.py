@@ -214,6 +214,11 @@ async def test_a_client_secret_expires_and_its_session_outlives_it(
         ({"session": 3}, "invalid_value", "session"),
         ({"session": {"type": "realtime", "audio": {"output": {"speed": 9}}}}, "invalid_value", None),
         ({"session": {"type": "realtime", "model": "nobody"}}, "model_not_found", "model"),
+        (
+            {"session": {"type": "realtime", "tools": [{"type": "function", "name": "x", "parameters": {"type": 3}}]}},
+            "invalid_value",
+            "session.tools[0]",
+        ),
     ],
 )
 async def test_a_secret_that_makes_no_sense_is_refused(

@@ -294,6 +294,30 @@ async def test_arguments_that_are_no_object_fail_the_response(clock: VirtualCloc
         client.check()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"parameters": {"type": "banana"}},
+        {"parameters": {"type": "object", "properties": 3}},
+        {"parameters": {"type": "object", "properties": {"a": {"pattern": "("}}}},
+        {"name": "bad name!"},
+    ],
+)
+@virtually
+async def test_a_function_that_no_model_could_call_is_refused(clock: VirtualClock, wrong: dict[str, Any]) -> None:
+    async with talking(clock) as client:
+        tools = [ORDER, {**ORDER, **wrong}]
+        client.update(instructions="Be brief.", tools=tools)
+        event_id = client.ask(tools=tools)
+        assert client.errors == [
+            ("invalid_value", "session.tools[1]", "client_1"),
+            ("invalid_value", "response.tools[1]", event_id),
+        ]
+        assert (client.session.config.instructions, client.session.config.tools) == ("Help.", ())
+        assert (await ask(client))["status"] == "completed"
+        client.check()
+
+
 @virtually
 async def test_the_agents_own_tools_run_and_are_not_told(clock: VirtualClock) -> None:
     async def look() -> str:

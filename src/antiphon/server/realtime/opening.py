@@ -21,7 +21,7 @@ from antiphon.server.switchboard import Switchboard
 from antiphon.transports.realtime.channel import Channel
 from antiphon.transports.realtime.line import Player, RealtimeLine
 from antiphon.transports.realtime.session import RealtimeSession, SessionLimits
-from antiphon.transports.realtime.terms import check_prompt
+from antiphon.transports.realtime.terms import check_prompt, check_tools
 from antiphon.wire.realtime.codec import Dialect, RealtimeCodec
 from antiphon.wire.realtime.refusal import Refusal
 from antiphon.wire.realtime.session import Kind, SessionConfig, merged
@@ -174,6 +174,7 @@ async def first_config(agent: Agent, models: Models, *, kind: Kind, given: Mappi
     try:
         config = merged(config, given)[0]
         check_prompt(config.prompt, agent.name, "session.prompt")
+        check_tools(config.tools, "session.tools")
     except Refusal as refusal:
         raise RealtimeFault(400, refusal.code, refusal.message, refusal.param) from refusal
     return config

@@ -13,7 +13,7 @@ from antiphon.agents.agent import Agent
 from antiphon.agents.approval import Decision
 from antiphon.agents.compaction.tokens import TokenCounter
 from antiphon.calls.call import Call, CallModels
-from antiphon.calls.events import SessionEnded, UserSpeechStarted
+from antiphon.calls.events import SessionEnded, UserSpeechStarted, UserTyped
 from antiphon.calls.log import CallLog
 from antiphon.calls.log import Entry as LogEntry
 from antiphon.calls.policy import CallPolicy, TurnPolicy
@@ -33,7 +33,7 @@ from antiphon.transports.realtime.line import Player, RealtimeLine
 from antiphon.transports.realtime.mcp import McpServers, check_answer, decisions
 from antiphon.transports.realtime.responses import Responses
 from antiphon.transports.realtime.sound import CALL_AUDIO, Decoder, Encoder
-from antiphon.transports.realtime.terms import check_prompt, reply_terms
+from antiphon.transports.realtime.terms import check_prompt, check_tools, reply_terms
 from antiphon.transports.realtime.truncation import fit_by
 from antiphon.wire.realtime import events
 from antiphon.wire.realtime.client_events import (
@@ -344,6 +344,7 @@ class RealtimeSession:
             self.config, event.session, strict=self._limits.strict, voice_locked=self.responses.has_spoken
         )
         check_prompt(config.prompt, self.agent.name, "session.prompt")
+        check_tools(config.tools, "session.tools")
         self._apply(config, is_silent=False)
         self._channel.send(events.session_updated(self._object()))
         self._mcp.replace(config.tools)
@@ -401,6 +402,7 @@ class RealtimeSession:
         shown = item_object(entry.item)
         self._channel.send(events.item_added(shown, previous))
         self._channel.send(events.item_done(shown, previous))
+        self._tell_typed(item)
         if entry.audio and not any(part.transcript for part in item.content):
             entry.waits = True
             work = self._caller.transcribe(entry, self._models.stt, language=self._call.agent.language)
@@ -408,6 +410,12 @@ class RealtimeSession:
             self._transcribing.add(task)
             task.add_done_callback(self._transcribing.discard)
         self._someone_acts()
+
+    def _tell_typed(self, item: Item) -> None:
+        """What the caller writes belongs into the log as what is said does."""
+        text = " ".join(part.text for part in item.content if part.type == "input_text" and part.text)
+        if item.role == "user" and text:
+            self._call.tell(UserTyped(text))
 
     def _retrieve_item(self, event: ItemRetrieve) -> None:
         entry = self.conversation.find(event.item_id)
@@ -446,6 +454,7 @@ class RealtimeSession:
             raise invalid_value("Cannot create a response on a transcription session", "type")
         config = response_config(self.config, event.response, strict=self._limits.strict)
         check_prompt(config.prompt, self.agent.name, "response.prompt")
+        check_tools(config.tools, "response.tools")
         context = None if config.input is None else self._context(config.input)
         if config.conversation == "none":
             self._asides.check_room()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from antiphon.agents.approval import Decision
 from antiphon.calls.reply import Fit, ReplyTerms
@@ -16,16 +19,32 @@ from antiphon.wire.realtime.response import ResponseConfig
 
 def client_tools(tools: Sequence[Mapping[str, Any]]) -> tuple[FunctionTool, ...]:
     """The client's functions: the model may call them, and the client gives the results."""
-    return tuple(
-        FunctionTool(
-            None,
-            name=tool["name"],
-            description=tool.get("description") or tool["name"],
-            schema=tool.get("parameters") or {"type": "object", "properties": {}},
-        )
-        for tool in tools
-        if tool["type"] == "function"
+    return tuple(_function(msgspec.json.encode(tool)) for tool in tools if tool["type"] == "function")
+
+
+@lru_cache(maxsize=1024)
+def _function(told: bytes) -> FunctionTool:
+    """A function, by its JSON text: to check a schema takes a millisecond, and each response asks for it again."""
+    tool = msgspec.json.decode(told)
+    return FunctionTool(
+        None,
+        name=tool["name"],
+        description=tool.get("description") or tool["name"],
+        schema=tool.get("parameters") or {"type": "object", "properties": {}},
     )
+
+
+def check_tools(tools: Sequence[Mapping[str, Any]], path: str) -> None:
+    """See whether the client's functions can be told to a model.
+
+    Raises:
+        Refusal: A name or a schema is wrong.
+    """
+    for place, tool in enumerate(tools):
+        try:
+            client_tools([tool])
+        except (TypeError, ValueError) as error:
+            raise invalid_value(str(error), f"{path}[{place}]") from error
 
 
 def reply_terms(
