@@ -135,7 +135,8 @@ async def test_the_agent_greets_clients_that_know_it(serve: Serve) -> None:
             done = await client.until("response.done")
             assert done["response"]["output"][0]["content"][0]["transcript"] != "Welcome."
             assert client.types.count("response.created") == 1
-            assert client.events("antiphon.event")
+            entries = [event["entry"] for event in client.events("antiphon.event")]
+            assert [entry["text"] for entry in entries if entry["type"] == "user.typed"] == ["Hi again."]
 
 
 async def test_a_session_that_only_transcribes(serve: Serve) -> None:

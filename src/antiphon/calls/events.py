@@ -90,6 +90,14 @@ class UserTranscription:
 
 
 @dataclass(frozen=True, slots=True)
+class UserTyped:
+    """The caller has written this; the application asks for the answer."""
+
+    type: ClassVar[str] = "user.typed"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class UserTurnCompleted:
     """The caller's turn is over; ``trigger`` says why."""
 
@@ -342,6 +350,7 @@ CallEvent = (
     | UserSpeechStarted
     | UserSpeechStopped
     | UserTranscription
+    | UserTyped
     | UserTurnCompleted
     | UserBackchannel
     | UserStateChanged

@@ -60,7 +60,7 @@ class Tally:
     """
 
     TYPES = frozenset(
-        {"session.started", "session.ended", "user.turn_completed", "turn.completed", "turn.metrics", "agent.text"}
+        {"session.started", "session.ended", "user.typed", "user.turn_completed", "turn.completed", "turn.metrics", "agent.text"}
     )
     """The entries that it needs to see."""
 
@@ -155,6 +155,7 @@ class Tally:
 _READERS: Mapping[str, Callable[[Tally, Mapping[str, Any]], None]] = {
     "session.started": Tally._session_started,
     "session.ended": Tally._session_ended,
+    "user.typed": Tally._caller_said,
     "user.turn_completed": Tally._caller_said,
     "agent.text": Tally._agent_said,
     "turn.completed": Tally._turn_completed,
