@@ -60,7 +60,15 @@ class Tally:
     """
 
     TYPES = frozenset(
-        {"session.started", "session.ended", "user.typed", "user.turn_completed", "turn.completed", "turn.metrics", "agent.text"}
+        {
+            "session.started",
+            "session.ended",
+            "user.typed",
+            "user.turn_completed",
+            "turn.completed",
+            "turn.metrics",
+            "agent.text",
+        }
     )
     """The entries that it needs to see."""
 
