@@ -31,9 +31,9 @@ def speech(number: int, *, rate_hz: int, seconds: float = 0.4) -> NDArray[np.int
 
 
 def heard(pcm: NDArray[np.int16]) -> str:
-    """The words of all numbers in a sound, in order; what is no number's level is no word."""
-    if not len(pcm):
+    """The words of all numbers in a sound, in order; near one is good enough, as the telephone's code leaves it."""
+    numbers = np.rint(pcm / LEVEL).astype(int)
+    if not len(numbers):
         return ""
-    changes = np.flatnonzero(np.diff(pcm.astype(np.int32))) + 1
-    levels = [int(part[0]) for part in np.split(pcm, changes)]
-    return " ".join(WORDS[level // LEVEL] for level in levels if level % LEVEL == 0 and level // LEVEL in WORDS)
+    changes = np.flatnonzero(np.diff(numbers)) + 1
+    return " ".join(WORDS[int(part[0])] for part in np.split(numbers, changes) if int(part[0]) in WORDS)

@@ -116,6 +116,7 @@ class _Utterance:
         samples: In ``chunks``.
         asked: Who was asked, once for each time.
         asked_at: When, the last time.
+        line: Where, the last time.
         result: Its final words, or why it has none.
     """
 
@@ -124,6 +125,7 @@ class _Utterance:
     samples: int = 0
     asked: list[Member[STT]] = field(default_factory=list)
     asked_at: float = 0.0
+    line: _Line | None = None
     result: Transcript | Exception | None = None
 
 
@@ -134,13 +136,15 @@ class _Line:
     Attributes:
         member: The recogniser.
         stream: Its stream.
-        waiting: Utterances that were ended and have no answer, in order.
+        ended: How many utterances were ended.
+        waiting: Those that have no answer, by their number in this stream.
         retired: Nothing new is sent; it is closed when nothing waits.
     """
 
     member: Member[STT]
     stream: STTStream | None = None
-    waiting: deque[_Utterance] = field(default_factory=deque)
+    ended: int = 0
+    waiting: dict[int, _Utterance] = field(default_factory=dict)
     retired: bool = False
 
 
@@ -253,7 +257,9 @@ class FailoverStream:
         clock = self._stt.clock
         utterance.asked.append(line.member)
         utterance.asked_at = clock.now()
-        line.waiting.append(utterance)
+        utterance.line = line
+        line.waiting[line.ended] = utterance
+        line.ended += 1
         self._stream(line).finish()
         if self._next(utterance) is not None:
             clock.call_at(clock.now() + self._stt.final_s, self._late, utterance, line)
@@ -268,26 +274,20 @@ class FailoverStream:
             if line is self._live and self._current.samples:
                 self._on_transcript(replace(transcript, utterance=self._current.number))
             return
-        if not line.waiting:
-            return
-        utterance = line.waiting.popleft()
-        self._stt.ranking.recovered(line.member)
-        self._settle(utterance, replace(transcript, utterance=utterance.number))
-        if line.retired and not line.waiting:
-            self._close(line)
+        utterance = line.waiting.pop(transcript.utterance, None)
+        if utterance is not None:
+            self._stt.ranking.recovered(line.member)
+            self._settle(utterance, replace(transcript, utterance=utterance.number))
 
     def _failed(self, line: _Line, error: Exception) -> None:
-        if self._closed or not line.waiting:
-            return
-        utterance = line.waiting.popleft()
-        if line.retired and not line.waiting:
-            self._close(line)
-        if utterance.result is None:
-            self._ask_another(utterance, line, error)
+        """It is the oldest for which this stream is still asked."""
+        number = next((number for number, waiting in line.waiting.items() if waiting.line is line), None)
+        if not self._closed and number is not None:
+            self._ask_another(line.waiting.pop(number), line, error)
 
     def _late(self, utterance: _Utterance, line: _Line) -> None:
         """It may still answer: the first answer counts."""
-        if self._closed or utterance.result is not None or utterance.asked[-1] is not line.member:
+        if self._closed or utterance.result is not None or utterance.line is not line:
             return
         error = IntegrationUnavailableException(
             f"{line.member.provider.name} gave no words for {self._stt.final_s:g} s; see whether it is well.",
@@ -324,6 +324,10 @@ class FailoverStream:
         """Results come in the order of the utterances, whoever gave them."""
         if utterance.result is None:
             utterance.result = result
+        for line in tuple(self._lines):
+            line.waiting = {number: waiting for number, waiting in line.waiting.items() if waiting.result is None}
+            if line.retired and not line.waiting:
+                self._close(line)
         while self._pending and (found := self._pending[0].result) is not None:
             self._pending.popleft().chunks.clear()
             if isinstance(found, Transcript):

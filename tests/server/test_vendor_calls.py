@@ -1,0 +1,67 @@
+"""Whole phone calls with the speech of each vendor, over real connections on both sides."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from antiphon.agents.agent import Agent
+from antiphon.audio.convert import from_pcm
+from antiphon.audio.formats import PHONE
+from antiphon.models.catalog import Models
+from antiphon.models.llm.scripted import ScriptedChatClient
+from antiphon.models.stt.failover import FailoverSTT
+from antiphon.models.tts.failover import FailoverTTS
+from antiphon.models.vad.energy import EnergyVAD
+from tests.models.vendors import listening, speaking
+from tests.models.vendors.sound import LEVEL
+from tests.server.harness import SILENCE, Serve, close_code, next_event, phone, start_stream
+
+ANSWER = "Good morning to you."
+VOICED = from_pcm(np.full(160, 4 * LEVEL, np.int16), PHONE)
+
+
+async def call(serve: Serve, tmp_path: Path, *, stt: Any, tts: Any) -> list[dict[str, Any]]:
+    """One call in which the caller says something and is answered; gives its log."""
+    models = Models(
+        vad=EnergyVAD(),
+        stt=FailoverSTT([stt]),
+        llm=ScriptedChatClient(lambda _messages, _options: ANSWER),
+        tts=FailoverTTS([tts]),
+        turn=None,
+    )
+    async with serve(agents=[Agent("desk")], models=models, keep_files=True) as up:
+        async with phone(up) as socket:
+            caller = await start_stream(socket, "CA77")
+            for frame in [VOICED] * 30 + [SILENCE] * 60:
+                await socket.send(caller.media(frame))
+                await asyncio.sleep(0.005)
+            while (await next_event(socket))["event"] != "media":
+                pass
+            await socket.send(caller.closing())
+            assert await close_code(socket) == 1000
+        async with asyncio.timeout(10):
+            await up.board.all_over()
+    (log_file,) = tmp_path.glob("calls/*/CA77/log.jsonl")  # noqa: ASYNC240
+    return [json.loads(line) for line in log_file.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("ears", sorted(listening.VENDORS))
+@pytest.mark.parametrize("voice", sorted(speaking.VENDORS))
+async def test_caller_is_heard_and_answered(serve: Serve, tmp_path: Path, ears: str, voice: str) -> None:
+    async with AsyncExitStack() as stack:
+        stt, heard = await stack.enter_async_context(listening.VENDORS[ears]())
+        tts, spoken = await stack.enter_async_context(speaking.VENDORS[voice]())
+        events = await call(serve, tmp_path, stt=stt, tts=tts)
+    assert any(asked.text == ANSWER for asked in spoken.asked)
+    assert heard.seconds > 0.5
+    assert heard.live == 0
+    turns = [event["text"] for event in events if event["type"] == "user.turn_completed"]
+    assert turns == ["four"]
+    assert events[-1]["type"] == "session.ended"
