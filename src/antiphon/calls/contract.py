@@ -15,10 +15,13 @@ from antiphon.models.llm.content import ApprovalResponse
 class AnyCall(Protocol):
     """``Call``, which hears, thinks and speaks by three models, or ``S2SCall``, which does it all by one."""
 
-    agent: Agent
-    """Who answers now."""
     log: CallLog
     history: History
+
+    @property
+    def agent(self) -> Agent:
+        """Who answers now."""
+        ...
 
     @property
     def session(self) -> AgentSession:

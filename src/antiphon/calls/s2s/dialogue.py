@@ -1,0 +1,455 @@
+"""Who speaks in a call that one model holds: what it tells becomes turns, speeches and silences that end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Literal
+
+from antiphon.agents.session import AgentSession
+from antiphon.calls import events, floor
+from antiphon.calls.events import EndReason, SpeechKind
+from antiphon.calls.floor import Phase
+from antiphon.calls.history import History
+from antiphon.calls.log import CallLog
+from antiphon.calls.policy import CallPolicy
+from antiphon.calls.reply import Reply
+from antiphon.calls.s2s.answers import Answers
+from antiphon.calls.s2s.ears import Ears
+from antiphon.calls.s2s.functions import Functions
+from antiphon.calls.s2s.persona import Persona
+from antiphon.calls.s2s.utterances import Utterance, Utterances
+from antiphon.calls.s2s.vigil import Deed, Vigil
+from antiphon.calls.speaking import Speaking
+from antiphon.calls.speech import Speech
+from antiphon.calls.turns import TurnRecord, Turns
+from antiphon.calls.wording import Wording
+from antiphon.clock import Clock
+from antiphon.errors import AntiphonException
+from antiphon.models.s2s.contract import (
+    AnswerAudio,
+    AnswerDone,
+    AnswerText,
+    Failed,
+    FunctionCalled,
+    S2SEvent,
+    S2SSession,
+    SpeechStarted,
+    SpeechStopped,
+    UserTranscript,
+)
+
+_AGENT_STATES: dict[Phase, events.AgentState] = {
+    Phase.OPENING: "initializing",
+    Phase.IDLE: "listening",
+    Phase.HEARING: "listening",
+    Phase.THINKING: "thinking",
+    Phase.SPEAKING: "speaking",
+    Phase.ENDING: "speaking",
+    Phase.ENDED: "idle",
+}
+_AGENTS = frozenset({Phase.THINKING, Phase.SPEAKING})
+_MOST_ASIDES = 16
+
+
+class Dialogue:
+    """The floor of one call. The model finds the turns; this says what they come to.
+
+    Args:
+        persona: Who the model is.
+        ears: Know when the caller was heard last.
+        history: Gets what was said, as far as it was heard.
+        session: Keeps results that wait to be told.
+        wording: Fixed phrases.
+        policy: Limits and phrases.
+        log: Where everything is told.
+        clock: The call's time.
+        failed: Told of faults.
+        mouth: Makes what speaks, and reports to ``on_speech``.
+        hands: Makes what runs functions.
+
+    Attributes:
+        model: The model's session, once it is open.
+        phase: Where the conversation stands.
+        ending: Why the call is to end, once it is.
+        over: Set when nothing is said or heard any more, for the ``reason``.
+        functions: Runs what the model calls.
+        turns: The turns.
+        speech_s: Seconds that the caller spoke.
+        tokens_in: What the model has counted of what it heard.
+        tokens_out: The same of what it said.
+    """
+
+    def __init__(
+        self,
+        persona: Persona,
+        ears: Ears,
+        *,
+        history: History,
+        session: AgentSession,
+        wording: Wording,
+        policy: CallPolicy,
+        log: CallLog,
+        clock: Clock,
+        failed: Callable[[str, Exception], None],
+        mouth: Callable[[Dialogue], Speaking],
+        hands: Callable[[Dialogue], Functions],
+    ) -> None:
+        self.model: S2SSession | None = None
+        self.phase = Phase.OPENING
+        self.ending: EndReason | None = None
+        self.over = asyncio.Event()
+        self.reason: EndReason = "error"
+        self.turns = Turns(self._tell_turn, log.seconds)
+        self.speech_s = 0.0
+        self.tokens_in = self.tokens_out = 0
+        self._persona = persona
+        self._ears = ears
+        self._history = history
+        self._session = session
+        self._wording = wording
+        self._policy = policy
+        self._log = log
+        self._clock = clock
+        self._fail = failed
+        self._utterances = Utterances(history)
+        self._caller_speaks = False
+        self._speech_at = 0.0
+        self._agent_state: events.AgentState = "initializing"
+        self._asides: list[str] = []  # texts that wait until they may be said
+        self._told_turn = 0  # of the caller, the last whose words were told
+        self._vigil = Vigil(policy.turn, clock, log.seconds, self._timed_out)
+        self._speaking = mouth(self)
+        self._answers = Answers(
+            self._speaking, unasked=self._unasked, next_speech=self._next_speech, overlong=self._overlong
+        )
+        self.functions = hands(self)
+
+    def begin(self, model: S2SSession) -> None:
+        """The model's session is open: have the greeting said, or wait for the caller."""
+        self.model = model
+        if self._wording.greeting:
+            self.turns.begin(agent_first=True)
+            self._ask("greeting", self._wording.greeting)
+        else:
+            self._rest()
+
+    def say(self, text: str) -> None:
+        """Have this said when nobody speaks; of too many texts the oldest are dropped."""
+        self._asides = [*self._asides, text][-_MOST_ASIDES:]
+        self._speak_if_free()
+
+    # What the model tells.
+
+    def take(self, event: S2SEvent) -> None:
+        """The model tells something."""
+        handler = _HANDLERS.get(type(event))
+        if handler is not None and not self.over.is_set():
+            handler(self, event)
+
+    def _caller_started(self, event: SpeechStarted) -> None:
+        if self._caller_speaks:
+            return
+        self._caller_speaks = True
+        self._speech_at = self._ears.speech_at()
+        self._utterances.begin(event.item_id)
+        self._tell(events.UserSpeechStarted(round(self._speech_at, 3)))
+        self._tell(events.UserStateChanged("listening", "speaking"))
+        if self.ending is None:
+            self.take_floor()
+
+    def take_floor(self) -> None:
+        """The caller has the floor from here on."""
+        self.stop_answer()
+        self._vigil.hear_caller()
+        self._enter(Phase.HEARING)
+
+    def _caller_stopped(self, event: SpeechStopped) -> None:
+        if not self._caller_speaks:
+            return
+        silence_at = self._note_silence()
+        if self.ending is not None:
+            return
+        turn = self.turns.begin()
+        turn.silence_at, turn.committed_at = silence_at, self._log.seconds()
+        self._owe(turn)
+        self._note_words(self._utterances.end(event.item_id, turn))
+
+    def _note_silence(self) -> float:
+        """The caller is silent; since when, in call seconds."""
+        self._caller_speaks = False
+        silence_at = self._ears.silence_at(self._speech_at)
+        duration_s = max(0.0, silence_at - self._speech_at)
+        self.speech_s += duration_s
+        self._tell(events.UserSpeechStopped(round(silence_at, 3), round(duration_s * 1000)))
+        self._tell(events.UserStateChanged("speaking", "listening"))
+        return silence_at
+
+    def _words(self, event: UserTranscript) -> None:
+        utterance = self._utterances.hear(event.item_id, event.text, is_final=event.is_final)
+        if event.text:
+            self._tell(events.UserTranscription(event.text, event.is_final, utterance.number))
+        self._note_words(utterance)
+
+    def _note_words(self, utterance: Utterance) -> None:
+        """The words of a turn are known. Where there are none, no answer is waited for; one may come all the same."""
+        turn = utterance.turn
+        if turn is None or not utterance.is_final or turn is not self.turns.current:
+            return
+        turn.final_at = self._log.seconds()
+        self._tell_user_turn(turn.number, utterance.text)
+        if not utterance.text and not self._answers.has_begun:
+            self._answers.done(more=False)
+
+    def _answer_sounds(self, event: AnswerAudio) -> None:
+        if self._answers.take_sound(event):
+            self._note_begun()
+
+    def _answer_reads(self, event: AnswerText) -> None:
+        if self._answers.take_words(event):
+            self._note_begun()
+
+    def _note_begun(self) -> None:
+        reply = self.turns.current.reply if self.turns.current is not None else None
+        if reply is not None and reply.first_token_at is None:
+            reply.first_token_at = self._clock.now()
+
+    def _answer_done(self, event: AnswerDone) -> None:
+        self.tokens_in += event.input_tokens
+        self.tokens_out += event.output_tokens
+        if event.status != "completed" or self.phase is Phase.HEARING:
+            self.functions.let_go()  # of an answer that nobody waits for
+        elif self.functions.run():
+            self._answers.done(more=True)
+            return
+        if event.status == "failed":
+            return  # the failure itself is told as well
+        if event.status == "cancelled" and not self._answers.has_begun:
+            return  # an earlier one, which was stopped
+        if event.status == "incomplete" and self._answers.is_owed and not self._answers.has_begun:
+            self._lose_turn()
+            return
+        self._answers.done(more=False)
+
+    def _failed(self, event: Failed) -> None:
+        self._fail("s2s_unavailable", event.error)
+        if event.is_final and self.ending is None:
+            self.end("error", self._wording.goodbye("error"))
+        elif self.phase in _AGENTS and self._answers.is_owed:
+            self._lose_turn()
+
+    def _unasked(self, item_id: str) -> bool:
+        """The model speaks by itself: it may, unless the caller speaks or the call ends."""
+        if self.phase is not Phase.IDLE:
+            if self.model is not None:
+                self.model.interrupt(item_id, 0.0)
+            return False
+        self._owe(self.turns.begin(agent_first=True))
+        return True
+
+    def _next_speech(self, speech: Speech) -> None:
+        reply = self.turns.current.reply if self.turns.current is not None else None
+        if reply is not None:
+            reply.speeches.append(speech)
+
+    def _overlong(self) -> None:
+        self._fail("s2s_overlong", AntiphonException("The model's answer does not end: it was cut."))
+        self._lose_turn()
+
+    # The agent's turn.
+
+    def _owe(self, turn: TurnRecord) -> None:
+        """The model is to answer this turn."""
+        speech = self._answers.expect("reply", turn.number)
+        turn.reply = Reply(turn.user_text, speech, speculative=False, begun_at=self._clock.now())
+        self._enter(Phase.THINKING)
+        self._vigil.await_agent(None if turn.agent_first else turn.silence_at)
+
+    def _ask(self, kind: SpeechKind, text: str) -> None:
+        """Have the model say this word for word."""
+        if self.model is not None:
+            self._answers.expect(kind, self.turns.count)
+            self._enter(Phase.THINKING)
+            self._vigil.await_agent()
+            self.model.say(text)
+
+    def stop_answer(self) -> None:
+        """Say no more, and tell the model what was heard. The turn is over."""
+        self.functions.let_go()
+        for item_id, heard_ms in self._answers.stop():
+            if self.model is not None:
+                self.model.interrupt(item_id, heard_ms)
+        self.turns.close(interrupted=True)
+
+    def _lose_turn(self) -> None:
+        """The answer is lost: apologise, or end the call after too many of these."""
+        may_apologise = self._vigil.lose_turn() and self.ending is None
+        if self.phase is Phase.SPEAKING:
+            self.functions.let_go()
+            self._answers.done(more=False)  # what came of it is still said
+        else:
+            self.stop_answer()
+        if self.ending is not None or self.over.is_set():
+            return
+        if not may_apologise:
+            self.end("error", self._wording.goodbye("error"))
+            return
+        self._speaking.say("apology", self._policy.apology, self.turns.count)
+        if self.phase is not Phase.SPEAKING:
+            self._enter(Phase.THINKING)
+            self._vigil.await_agent()
+
+    def on_speech(self, event: floor.Event) -> None:
+        """The playout tells that sound begins, or that all of it was heard."""
+        if isinstance(event, floor.SpeechStarted):
+            self._vigil.hear_agent(is_reply=event.kind == "reply")
+            if self.phase in {Phase.IDLE, Phase.THINKING}:
+                self._enter(Phase.SPEAKING)
+        elif isinstance(event, floor.SpeechFinished):
+            if event.more and self.phase is Phase.SPEAKING:
+                self._enter(Phase.THINKING)
+                self._vigil.await_agent()
+            elif not event.more and self.ending is not None:
+                self.hang_up(self.ending)
+            elif not event.more and self.phase in _AGENTS:
+                self._rest()
+
+    def say_filler(self, text: str) -> None:
+        """Fill a silence; not where there is none."""
+        if self.phase is Phase.THINKING:
+            self._speaking.say("filler", text, self.turns.count)
+
+    def _look_for_caller(self) -> None:
+        """The caller has had the floor for long: a silence that the model has missed ends that."""
+        if self._ears.hears():
+            self._vigil.hear_caller()
+            return
+        if self._caller_speaks:
+            self._note_silence()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Nobody speaks, and nothing is owed."""
+        self._enter(Phase.IDLE)
+        self._vigil.await_caller()
+        self._speak_if_free()
+
+    def _speak_if_free(self) -> None:
+        if self.phase is Phase.IDLE and self._asides:
+            self._ask("say", self._asides.pop(0))
+        else:
+            self.look_for_news()
+
+    def look_for_news(self) -> None:
+        """Have late results told when nobody speaks."""
+        if self.phase is not Phase.IDLE or self.model is None or not self._session.late:
+            return
+        results = [(late.call.name, late.result.text) for late in self._session.late]
+        self._history.keep(self._session.take_late())
+        self._owe(self.turns.begin(agent_first=True))
+        told = "\n".join(f"[Result of {name}, which took longer: {text}]" for name, text in results)
+        self.model.write(f"{told}\nTell the caller.")
+
+    def take_keys(self, keys: str) -> bool:
+        """Have the keys answered, unless the caller speaks."""
+        if self.ending is not None:
+            return True
+        if self._caller_speaks or self.model is None:
+            return False
+        self.stop_answer()
+        turn = self.turns.begin()
+        turn.user_text = "•" * len(keys)
+        turn.silence_at = turn.committed_at = self._log.seconds()
+        self._history.hear_user(turn.user_text, turn.user_text)
+        self._tell_user_turn(turn.number, turn.user_text, trigger="dtmf")
+        self._owe(turn)
+        self.model.write(f"[The caller pressed these keys of the telephone: {keys}]")
+        return True
+
+    def _timed_out(self, deed: Deed) -> None:
+        """Nothing has happened for too long."""
+        if deed == "hang_up":
+            self.hang_up(self.ending or "error")
+        elif deed == "fill":
+            self.say_filler(self._wording.phrase("filler", self._persona.agent))
+        elif deed == "look_for_caller":
+            self._look_for_caller()
+        elif deed == "give_up":
+            self._fail("s2s_silent", TimeoutError("The model was silent for too long."))
+            self._lose_turn()
+        elif deed == "remind":
+            self._tell(events.UserIdle(self._vigil.reminders, "no_response"))
+            self._ask("reminder", self._policy.reminder)
+        else:
+            self._tell(events.UserIdle(self._vigil.reminders, "max_retries_exhausted"))
+            self.end("idle_timeout", self._wording.goodbye("idle_timeout"))
+
+    # The end.
+
+    def end(self, reason: EndReason, goodbye: str) -> None:
+        """End when what is being said has been said, and the goodbye behind it."""
+        if self.over.is_set():
+            return
+        self.ending = reason
+        if not goodbye and self.phase not in _AGENTS:
+            self.stop_answer()
+            self.hang_up(reason)
+            return
+        self._vigil.end()
+        if not goodbye:
+            return
+        if self.phase is Phase.SPEAKING and reason != "error":
+            self.functions.let_go()
+            self._answers.done(more=False)  # what came of it is still said
+        else:
+            self.stop_answer()
+        self._speaking.say("goodbye", goodbye, self.turns.count)
+        self._enter(Phase.ENDING)
+
+    def hang_up(self, reason: EndReason) -> None:
+        """The call is over, at once."""
+        if self.over.is_set():
+            return
+        self.reason = reason
+        self._enter(Phase.ENDED)
+        self._vigil.close()
+        self.over.set()
+
+    # Telling.
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        state = _AGENT_STATES[phase]
+        if state != self._agent_state:
+            self._tell(events.AgentStateChanged(self._agent_state, state))
+            self._agent_state = state
+
+    def _tell(self, event: events.CallEvent) -> None:
+        self._log.append(event)
+
+    def _tell_turn(self, event: events.CallEvent) -> None:
+        """What is told of a turn that is over; its words, if they are known by now, come before that."""
+        if isinstance(event, events.TurnCompleted) and not event.agent_first:
+            self._tell_user_turn(event.turn, event.user_text)
+        self._tell(event)
+
+    def _tell_user_turn(self, number: int, text: str, *, trigger: Literal["silence", "dtmf"] = "silence") -> None:
+        if number > self._told_turn:
+            self._told_turn = number
+            self._tell(events.UserTurnCompleted(number, text, trigger))
+
+    def drop_unheard(self) -> None:
+        """What was not heard of the answer so far is not said; what is still to come is."""
+        self._answers.drop()
+
+
+_HANDLERS: dict[type, Callable[[Dialogue, Any], None]] = {
+    SpeechStarted: Dialogue._caller_started,
+    SpeechStopped: Dialogue._caller_stopped,
+    UserTranscript: Dialogue._words,
+    AnswerAudio: Dialogue._answer_sounds,
+    AnswerText: Dialogue._answer_reads,
+    AnswerDone: Dialogue._answer_done,
+    FunctionCalled: lambda dialogue, event: dialogue.functions.called(event),
+    Failed: Dialogue._failed,
+}
