@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from antiphon.calls import events
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.clock import VirtualClock
+from antiphon.errors import ConfigurationError
 from antiphon.evals.replay import replay_decisions
 from tests.calls.phone import CallUnderTest, make_call
 
@@ -47,3 +50,11 @@ def test_the_change_of_manners_is_what_makes_it_so() -> None:
     entries = [entry.to_dict() for entry in _recorded(VirtualClock()).entries]
     without = [entry for entry in entries if entry["type"] != "session.manners"]
     assert replay_decisions(without).differences
+
+
+def test_call_whose_model_finds_the_turns_has_no_decisions() -> None:
+    start = {"seq": 1, "type": "session.started", "models": {"s2s": "realtime/openai"}, "manners": {}}
+    with pytest.raises(ConfigurationError, match="found its turns by itself"):
+        replay_decisions([start])
+    with pytest.raises(ConfigurationError, match="log_decisions"):
+        replay_decisions([{**start, "models": {"llm": "scripted"}}])

@@ -123,6 +123,8 @@ def replay_decisions(entries: Sequence[Mapping[str, Any]], *, policy: TurnPolicy
         replay.steps += 1
         if now != then:
             replay.differences.append(Difference(event.at, dict(entry["event"]), then, now))
+    if not replay.steps and "s2s" in entries[0].get("models", {}):
+        raise ConfigurationError("The model of this call found its turns by itself: there are no decisions to replay.")
     if not replay.steps:
         raise ConfigurationError("This log holds no decisions: record the call with log_decisions on.")
     return replay
