@@ -22,6 +22,7 @@ from antiphon.errors import IntegrationInitializationError
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector
 
     from antiphon.settings import Settings
 
@@ -29,7 +30,7 @@ Scrub = Callable[[str], str]
 Processor = Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]
 
 MASK = "***"
-_OURS = frozenset({"timestamp", "level", "id", "call_id", "session_id", "started_at", "type"})
+OURS = frozenset({"timestamp", "level", "id", "call_id", "session_id", "started_at", "type"})
 """Names of values that look like telephone numbers and are none: our own ids and times."""
 _SECRET_NAME = re.compile(
     r"password|secret|credential|token(?!s_total\b)|api_?key|authorization|digit|dtmf|signature", re.IGNORECASE
@@ -67,7 +68,7 @@ def redacted(key: str, value: Any, scrub: Scrub | None = None) -> Any:
         return MASK
     if isinstance(value, str):
         text = _SECRET_VALUE.sub(rf"\g<1>{MASK}", value)
-        return text if scrub is None or key in _OURS else scrub(text)
+        return text if scrub is None or key in OURS else scrub(text)
     if isinstance(value, dict):
         return {name: redacted(str(name), inner, scrub) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -205,6 +206,7 @@ class Metrics:
         first_audio_sum_s: Sum of these times.
         gauges: Numbers that are asked for when they are read: calls live, slots, loop lag.
         counters: The same for totals that others count: rows dropped, log entries dropped.
+        collectors: Of others, who keep numbers with labels of their own.
     """
 
     traffic: Traffic = field(default_factory=Traffic)
@@ -216,6 +218,7 @@ class Metrics:
     first_audio_sum_s: float = 0.0
     gauges: dict[str, Callable[[], float]] = field(default_factory=dict)
     counters: dict[str, Callable[[], float]] = field(default_factory=dict)
+    collectors: list[Collector] = field(default_factory=list)
 
     def observe_first_audio(self, seconds: float) -> None:
         """Count one answered turn."""
@@ -228,7 +231,8 @@ class Metrics:
         from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
         registry = CollectorRegistry()
-        registry.register(_Collector(self))
+        for collector in (_Collector(self), *self.collectors):
+            registry.register(collector)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 AgentState = Literal["initializing", "idle", "listening", "thinking", "speaking"]
 UserState = Literal["listening", "speaking", "away"]
 EndReason = Literal["user_hangup", "agent_hangup", "idle_timeout", "transferred", "time_limit", "drained", "error"]
-SpeechKind = Literal["greeting", "reply", "say", "filler", "apology", "reminder", "goodbye"]
+SpeechKind = Literal["greeting", "reply", "say", "filler", "apology", "reminder", "goodbye", "tones"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,13 +319,14 @@ class TurnMetrics:
 
 @dataclass(frozen=True, slots=True)
 class SessionUsage:
-    """What the call has used so far."""
+    """What the call has used so far; ``cost_usd`` by list prices, None where one of them is not known."""
 
     type: ClassVar[str] = "session.usage"
     llm_input_tokens: int
     llm_output_tokens: int
     tts_characters: int
     stt_audio_s: float
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

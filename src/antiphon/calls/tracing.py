@@ -115,12 +115,38 @@ class _Speech:
     characters: int = 0
 
 
-@dataclass(slots=True)
-class _Overlap:
-    """The caller speaks while the agent is heard, since ``heard_at``; silence since ``silent_at``."""
+class BargeIns:
+    """Finds in a call's log how long the agent goes on when the caller takes the floor."""
 
-    heard_at: float
-    silent_at: float | None = None
+    def __init__(self) -> None:
+        self._agent_speaks = False
+        self._heard_at: float | None = None  # the caller, over the agent
+        self._silent_at: float | None = None  # the agent, since then
+
+    def read(self, entry: Entry) -> tuple[float, float] | None:
+        """Take the next entry.
+
+        Returns:
+            Of a barge-in that this entry ends: when the caller was heard, and when the agent's last sound was sent, in
+            call seconds.
+        """
+        at, event = entry.at, entry.event
+        if isinstance(event, events.AgentStateChanged):
+            self._agent_speaks = event.new_state == "speaking"
+            self._silent_at = None if self._agent_speaks else self._silent_at or at
+        elif isinstance(event, events.UserSpeechStarted):
+            if self._agent_speaks and self._heard_at is None:
+                self._heard_at, self._silent_at = at, None
+        elif isinstance(event, events.AgentSpeechInterrupted):
+            heard_at, self._heard_at = self._heard_at, None
+            if heard_at is not None:
+                return heard_at, at if self._silent_at is None else self._silent_at
+        elif isinstance(event, events.UserBackchannel):
+            if not event.is_interruption:
+                self._heard_at = None
+        elif isinstance(event, (events.AgentFalseInterruption, events.AgentSpeechCompleted)):
+            self._heard_at = None
+        return None
 
 
 class TurnSpans:
@@ -161,8 +187,7 @@ class TurnSpans:
         self._closed = 0
         self._utterance_at: float | None = None
         self._speeches: dict[int, _Speech] = {}
-        self._agent_speaks = False
-        self._overlap: _Overlap | None = None
+        self._barge_ins = BargeIns()
         self._calls: dict[str, float] = {}
         self._last_call_at: float | None = None
 
@@ -174,17 +199,18 @@ class TurnSpans:
 
     def read(self, entry: Entry) -> None:
         """Take the next entry into account."""
+        barge_in = self._barge_ins.read(entry)
+        if barge_in is not None:
+            self._stage("voice.barge_in", self._turn, *barge_in)
         handler = _READERS.get(type(entry.event))
         if handler is not None:
             handler(self, entry.at, entry.event)
 
     # What the caller does.
 
-    def _voice(self, at: float, event: events.UserSpeechStarted) -> None:
+    def _voice(self, _at: float, event: events.UserSpeechStarted) -> None:
         if self._utterance_at is None:
             self._utterance_at = event.speech_at
-        if self._agent_speaks and self._overlap is None:
-            self._overlap = _Overlap(at)
         if self._next is None or not self._next.has_words:  # a sound that led to nothing is no part of a later turn
             self._next = self._open(event.speech_at)
 
@@ -217,7 +243,7 @@ class TurnSpans:
 
     def _talked_over(self, _at: float, event: events.UserBackchannel) -> None:
         if not event.is_interruption:
-            self._overlap = self._next = None
+            self._next = None
 
     # What the agent does.
 
@@ -248,19 +274,14 @@ class TurnSpans:
 
     def _heard(self, at: float, event: events.AgentSpeechCompleted) -> None:
         self._spoken(at, event.speech, is_cut=False)
-        self._overlap = None
 
     def _cut(self, at: float, event: events.AgentSpeechInterrupted) -> None:
-        speech = self._spoken(at, event.speech, is_cut=True)
-        overlap, self._overlap = self._overlap, None
-        if overlap is not None:
-            turn = speech.turn if speech is not None else None
-            self._stage("voice.barge_in", turn, overlap.heard_at, overlap.silent_at or at)
+        self._spoken(at, event.speech, is_cut=True)
 
-    def _spoken(self, at: float, number: int, *, is_cut: bool) -> _Speech | None:
+    def _spoken(self, at: float, number: int, *, is_cut: bool) -> None:
         speech = self._speeches.pop(number, None)
         if speech is None or speech.first_text_at is None:
-            return speech
+            return
         attributes = {
             **self._asked("tts"),
             "tts.kind": speech.kind,
@@ -271,15 +292,6 @@ class TurnSpans:
         # Stamped when sound was on the line, not when the voice got its text.
         told = {} if speech.first_sound_at is None else {"first_audio": speech.first_sound_at}
         self._stage("tts.speak", speech.turn, speech.first_text_at, at, attributes=attributes, told=told, asks=True)
-        return speech
-
-    def _state(self, at: float, event: events.AgentStateChanged) -> None:
-        self._agent_speaks = event.new_state == "speaking"
-        if self._overlap is not None:
-            self._overlap.silent_at = None if self._agent_speaks else at
-
-    def _resumed(self, _at: float, _event: events.AgentFalseInterruption) -> None:
-        self._overlap = None
 
     def _called(self, at: float, event: events.ToolCalled) -> None:
         self._calls[event.id] = at
@@ -357,7 +369,6 @@ class TurnSpans:
         name: str,
         turn: _Turn | None,
         start: float,
-        /,
         end: float,
         *,
         attributes: Mapping[str, Any] | None = None,
@@ -401,14 +412,12 @@ _READERS: dict[type, Callable[[TurnSpans, float, Any], None]] = {
     events.UserTranscription: TurnSpans._words,
     events.UserTurnCompleted: TurnSpans._committed,
     events.UserBackchannel: TurnSpans._talked_over,
-    events.AgentStateChanged: TurnSpans._state,
     events.AgentHandoff: TurnSpans._handed_over,
     events.AgentSpeechCreated: TurnSpans._created,
     events.AgentTextSpoken: TurnSpans._text,
     events.AgentSpeechStarted: TurnSpans._sound,
     events.AgentSpeechCompleted: TurnSpans._heard,
     events.AgentSpeechInterrupted: TurnSpans._cut,
-    events.AgentFalseInterruption: TurnSpans._resumed,
     events.ToolCalled: TurnSpans._called,
     events.ToolExecuted: TurnSpans._executed,
     events.TurnCompleted: TurnSpans._completed,

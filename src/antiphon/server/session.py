@@ -19,6 +19,7 @@ from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.s2s.call import S2SCall
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.failover import FailoverChatClient
+from antiphon.server.priced import PricedLog
 from antiphon.store.calllog import call_folder, keep_log
 from antiphon.store.recording import Recording
 from antiphon.telemetry import Metrics
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 CLOSE_FILES_S = 5.0
 _SPARE_S = 0.15
 """How long before it must sound a message is sent, where messages are long."""
+
+_YES = frozenset({"yes", "true", "1"})
 
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +89,7 @@ class Session:
             more: What else the ``Call`` takes.
         """
         board = self._board
-        log, tap = self._begin(agent, line, call_id)
+        log, tap = self._begin(agent, line, call_id, parameters=parameters)
         self._watch(models.llm)
         call = self.call = Call(
             agent,
@@ -122,7 +125,7 @@ class Session:
     ) -> tuple[S2SCall, CallLog]:
         """The same for a call that one model holds; of ``models`` it uses the detector and the voice for phrases."""
         board = self._board
-        log, tap = self._begin(agent, line, call_id)
+        log, tap = self._begin(agent, line, call_id, parameters=parameters)
         call = self.call = S2SCall(
             agent,
             line,
@@ -141,11 +144,13 @@ class Session:
         )
         return call, log
 
-    def _begin(self, agent: Agent, line: Line, call_id: str) -> tuple[CallLog, Recording | None]:
+    def _begin(
+        self, agent: Agent, line: Line, call_id: str, *, parameters: Mapping[str, str]
+    ) -> tuple[CallLog, Recording | None]:
         """The log of a call, read by whoever watches, and its recording."""
         board = self._board
-        log = CallLog(call_id, board.clock)
-        tap = self._keep_files(log, line)
+        log = PricedLog(call_id, board.clock, board.numbers.prices)
+        tap = self._keep_files(log, line, agrees=parameters.get("record_consent", "").lower() in _YES)
         self.team = (agent, *board.agents.agents)
         log.subscribe(_counter(board.metrics))
         for watcher in board.watchers:
@@ -197,7 +202,7 @@ class Session:
         if self.call is not None:
             self.call.tell(LlmAvailabilityChanged(name, available, reason))
 
-    def _keep_files(self, log: CallLog, line: Line) -> Recording | None:
+    def _keep_files(self, log: CallLog, line: Line, *, agrees: bool) -> Recording | None:
         board = self._board
         if not board.keep_files:
             return None
@@ -205,9 +210,10 @@ class Session:
         if folder.exists():  # A carrier, or a test, that uses an id twice.
             folder = folder.with_name(f"{folder.name}-{self.id[-8:]}")
         self.folder = folder
-        feed, _ = keep_log(log, folder, board.writer)
+        settings = board.settings
+        feed, _ = keep_log(log, folder, board.writer, scrubs=settings.redact == "store")
         self._feeds.append(feed)
-        if not board.settings.record:
+        if not settings.record or (settings.record_consent and not agrees):
             return None
         recording = Recording(line.audio, folder, board.writer)
         self._feeds.append(recording.feed)

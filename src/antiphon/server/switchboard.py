@@ -22,6 +22,7 @@ from antiphon.clock import Clock
 from antiphon.models.catalog import Models, chat_client, close_clients
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.failover import FailoverChatClient
+from antiphon.models.prices import price_table
 from antiphon.models.s2s.connect import speech_model
 from antiphon.models.s2s.contract import S2S
 from antiphon.models.s2s.names import parts_of
@@ -31,6 +32,7 @@ from antiphon.server.auth import ApiKeys, StreamTokens, UsedSignatures
 from antiphon.server.keyset import KeySet
 from antiphon.server.lag import LoopLag
 from antiphon.server.live import LiveCalls
+from antiphon.server.numbers import CallNumbers
 from antiphon.server.realtime.book import CallBook
 from antiphon.server.realtime.secrets import ClientSecrets
 from antiphon.server.session import Session
@@ -66,6 +68,7 @@ class Switchboard:
         watchers: Called with the log of each new call before anything is in it.
         started: When the process began to serve, UTC.
         live: The calls that go on, for people who look on.
+        numbers: What Prometheus is told of calls.
         past: The calls whose files are there.
     """
 
@@ -90,10 +93,13 @@ class Switchboard:
         self.models: Models | None = None
         self.waiting_for: dict[str, str] = {"models": "they are being loaded"}
         self.started = clock.utc()
-        self.live = LiveCalls(self._folder_of, recorded=settings.record)
+        self.live = LiveCalls(self._folder_of, recorded=settings.record and not settings.record_consent)
         self.past = PastCalls(settings.data_dir)
         self.watchers: list[Callable[[CallLog], None]] = [self.live.watch, trace_turns]
         self.metrics = Metrics()
+        self.numbers = CallNumbers(price_table())
+        self.metrics.collectors += self.numbers.collectors
+        self.watchers.append(self.numbers.watch)
         self.lag = LoopLag()
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
         self.tokens = StreamTokens(clock)

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from antiphon.calls.log import CallLog, Entry
 from antiphon.store.files import Feed, FileWriter
+from antiphon.store.scrub import EntryScrubber
 
 LOG_NAME = "log.jsonl"
 CAPACITY = 5_000
@@ -29,28 +31,51 @@ def call_folder(data_dir: Path, call_id: str, started_at: datetime) -> Path:
 
 
 class JsonLines:
-    """A ``Sink`` of log entries."""
+    """A ``Sink`` of log entries.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        scrubber: Takes personal data out of the entries.
+    """
+
+    def __init__(self, path: Path, scrubber: EntryScrubber | None = None) -> None:
         self._path = path
         self._encoder = msgspec.json.Encoder(enc_hook=str)
+        self._scrubber = scrubber
 
     def write(self, items: list[Entry]) -> None:
         """Add these entries."""
+        bodies = [entry.to_dict() for entry in items]
+        self._add(bodies if self._scrubber is None else self._scrubber.take(bodies))
+
+    def close(self) -> None:
+        """Add what was held back; nothing is open between writes."""
+        if self._scrubber is not None:
+            self._add(self._scrubber.finish())
+
+    def _add(self, bodies: list[dict[str, Any]]) -> None:
+        if not bodies:
+            return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [self._encoder.encode(entry.to_dict()) for entry in items]
+        lines = [self._encoder.encode(body) for body in bodies]
         with self._path.open("ab") as file:
             file.write(b"\n".join(lines) + b"\n")
 
-    def close(self) -> None:
-        """Nothing is open between writes."""
 
-
-def keep_log(log: CallLog, folder: Path, writer: FileWriter) -> tuple[Feed, Callable[[], None]]:
+def keep_log(
+    log: CallLog, folder: Path, writer: FileWriter, *, scrubs: bool = False
+) -> tuple[Feed, Callable[[], None]]:
     """Write a call's log from now on.
+
+    Args:
+        log: The call's.
+        folder: Where the file goes.
+        writer: Writes it.
+        scrubs: Take personal data out of it.
 
     Returns:
         The feed, to be closed when the call is over, and a function that ends the subscription.
     """
-    feed = writer.open(JsonLines(folder / LOG_NAME), capacity=CAPACITY)
+    sink = JsonLines(folder / LOG_NAME, EntryScrubber() if scrubs else None)
+    feed = writer.open(sink, capacity=CAPACITY)
     return feed, log.subscribe(feed.put)

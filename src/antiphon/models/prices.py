@@ -1,0 +1,108 @@
+"""What the use of models costs, by a dated table of public list prices. A price that is not known is None, no guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+_MILLION = 1e6
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """The list price of a model.
+
+    Attributes:
+        seen: The date for which the source tells it.
+        source: The page that tells it.
+        input_per_million, output_per_million: For tokens, in the table's currency.
+        characters_per_million: For characters that are voiced.
+        per_minute: For sound that is listened to.
+    """
+
+    seen: str
+    source: str
+    input_per_million: float | None = None
+    output_per_million: float | None = None
+    characters_per_million: float | None = None
+    per_minute: float | None = None
+
+
+class PriceTable(msgspec.Struct, frozen=True):
+    """List prices by ``provider/model``.
+
+    Attributes:
+        currency: Of all prices.
+        dated: When the table was made.
+        models: The prices.
+        local: Providers that run in this process, and charge nothing.
+    """
+
+    currency: str
+    dated: str
+    models: dict[str, Price]
+    local: tuple[str, ...]
+
+    def cost(self, models: Mapping[str, str], used: Used) -> dict[str, float | None]:
+        """What a call cost, by role; None where something was used whose price is not known.
+
+        Args:
+            models: The call's models by role. Of several that stand in for each other nobody knows which one worked.
+            used: What the call has used.
+        """
+        thinker = "s2s" if "s2s" in models else "llm"
+        amounts = {
+            thinker: (
+                (used.input_tokens / _MILLION, "input_per_million"),
+                (used.output_tokens / _MILLION, "output_per_million"),
+            ),
+            "tts": ((used.characters / _MILLION, "characters_per_million"),),
+            "stt": ((used.audio_s / 60, "per_minute"),),
+        }
+        if "s2s" in models:
+            del amounts["stt"]  # the model listens itself, and counts its sound as tokens
+        return {role: self._sum(models.get(role, ""), parts) for role, parts in amounts.items()}
+
+    def _sum(self, name: str, parts: tuple[tuple[float, str], ...]) -> float | None:
+        if name.partition("/")[0] in self.local:
+            return 0.0
+        price = self.models.get(name)
+        total = 0.0
+        for amount, unit in parts:
+            if not amount:
+                continue
+            each: float | None = getattr(price, unit, None)
+            if each is None:
+                return None
+            total += amount * each
+        return total
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call has used.
+
+    Attributes:
+        input_tokens, output_tokens: Of the language model.
+        characters: That were voiced.
+        audio_s: Seconds of the caller's speech.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    characters: int = 0
+    audio_s: float = 0.0
+
+
+def total(costs: Mapping[str, float | None]) -> float | None:
+    """The whole cost; None when a part of it is not known."""
+    known = [cost for cost in costs.values() if cost is not None]
+    return round(sum(known), 6) if len(known) == len(costs) else None
+
+
+@cache
+def price_table() -> PriceTable:
+    """The table that comes with Antiphon."""
+    text = files("antiphon.models").joinpath("prices.json").read_bytes()
+    return msgspec.json.decode(text, type=PriceTable)

@@ -1,0 +1,212 @@
+"""The numbers of calls for Prometheus, by agent, carrier, provider and model; taken from the calls' logs.
+
+No frame pays for them: they change with an event of a log, a few times a turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prometheus_client import Counter, Histogram
+from prometheus_client.registry import Collector
+
+from antiphon.calls import events
+from antiphon.calls.log import CallLog, Entry
+from antiphon.calls.tracing import BargeIns
+from antiphon.models.prices import PriceTable, Used
+
+STAGE_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 8.0)
+LENGTH_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0, 60.0, 120.0)
+MOST_NAMES = 200
+"""Values of one label; what comes later is ``other``."""
+
+_CALL = ("agent", "carrier")
+_MODEL = (*_CALL, "provider", "model")
+_USE = ("provider", "model")
+
+
+class CallNumbers:
+    """Counts all calls of a process.
+
+    Args:
+        prices: What models cost.
+    """
+
+    def __init__(self, prices: PriceTable) -> None:
+        self.prices = prices
+        self.collectors: list[Collector] = []
+        """For a registry."""
+        self._names: dict[str, set[str]] = {}
+        stage, length, count = self._histogram(STAGE_S), self._histogram(LENGTH_S), self._counter
+        self.stt = stage("stt_latency_seconds", "From the caller's last sound to the final words", _MODEL)
+        self.decision = stage("turn_decision_seconds", "From the caller's last sound to the turn's end", _CALL)
+        self.llm = stage("llm_ttft_seconds", "From a request to the model to its first words", _MODEL)
+        self.tts = stage("tts_ttfb_seconds", "From a reply's first clause to its first sound", _MODEL)
+        self.first_audio = stage("agent_first_audio_seconds", "From the caller's last sound to the answer's", _CALL)
+        self.barge_in = stage("barge_in_stop_seconds", "From the caller's sound to the agent's silence", _CALL)
+        self.playout = length("tts_playout_seconds", "From the first sound of a speech to its end or cut", _MODEL)
+        self.turn = length("turn_duration_seconds", "From the caller's first sound to the end of the answer", _CALL)
+        self.calls = count("agent_calls", "Calls that began", _CALL)
+        self.turns = count("agent_turns", "Turns answered", _CALL)
+        self.barge_ins = count("barge_ins", "Speeches that callers cut", _CALL)
+        self.clauses = count("tts_clauses", "Clauses given to the voice", _MODEL)
+        self.tools = count("tool_calls", "Tool calls with a result", ("agent", "status"))
+        self.tokens = count("llm_tokens", "Tokens of language models", (*_USE, "direction"))
+        self.characters = count("tts_characters", "Characters that were voiced", _USE)
+        self.audio = count("stt_audio_seconds", "Speech of callers that was listened to", _USE)
+        self.cost = count("cost_usd", "Cost by list prices, where they are known", ("role", *_USE))
+        self.unpriced = count("calls_unpriced", "Calls with a model whose price is not known", ())
+
+    def watch(self, log: CallLog) -> None:
+        """A watcher of new calls."""
+        log.subscribe(_CallReader(self).read)
+
+    def name(self, label: str, value: str) -> str:
+        """A label's value, or ``other`` when there are too many."""
+        known = self._names.setdefault(label, set())
+        if value not in known and len(known) >= MOST_NAMES:
+            return "other"
+        known.add(value)
+        return value
+
+    def _histogram(self, buckets: tuple[float, ...]) -> Callable[[str, str, tuple[str, ...]], Histogram]:
+        def make(name: str, about: str, labels: tuple[str, ...]) -> Histogram:
+            made = Histogram(f"antiphon_{name}", about, labels, buckets=buckets, registry=None)
+            self.collectors.append(made)
+            return made
+
+        return make
+
+    def _counter(self, name: str, about: str, labels: tuple[str, ...]) -> Counter:
+        made = Counter(f"antiphon_{name}", about, labels, registry=None)
+        self.collectors.append(made)
+        return made
+
+
+class _CallReader:
+    """Reads the log of one call."""
+
+    def __init__(self, numbers: CallNumbers) -> None:
+        self._numbers = numbers
+        self._agent = self._carrier = ""
+        self._models: dict[str, str] = {}
+        self._barge_ins = BargeIns()
+        self._spoke_at: float | None = None  # first sound of what may become a turn
+        self._has_words = False
+        self._turn_at: float | None = None
+        self._sounding: dict[int, float] = {}
+
+    def read(self, entry: Entry) -> None:
+        """Count what this entry tells."""
+        barge_in = self._barge_ins.read(entry)
+        if barge_in is not None:
+            self._numbers.barge_ins.labels(*self._call()).inc()
+            self._numbers.barge_in.labels(*self._call()).observe(barge_in[1] - barge_in[0])
+        handler = _READERS.get(type(entry.event))
+        if handler is not None:
+            handler(self, entry.at, entry.event)
+
+    def _started(self, _at: float, event: events.SessionStarted) -> None:
+        self._agent, self._carrier, self._models = event.agent, event.carrier, event.models
+        self._numbers.calls.labels(*self._call()).inc()
+
+    def _handed_over(self, _at: float, event: events.AgentHandoff) -> None:
+        self._agent = event.new_agent
+
+    def _voice(self, _at: float, event: events.UserSpeechStarted) -> None:
+        if self._spoke_at is None or not self._has_words:
+            self._spoke_at = event.speech_at
+
+    def _words(self, _at: float, _event: events.UserTranscription) -> None:
+        self._has_words = True
+
+    def _committed(self, _at: float, _event: events.UserTurnCompleted) -> None:
+        if self._turn_at is None:
+            self._turn_at = self._spoke_at
+        self._spoke_at, self._has_words = None, False
+
+    def _talked_over(self, _at: float, event: events.UserBackchannel) -> None:
+        if not event.is_interruption:
+            self._spoke_at, self._has_words = None, False
+
+    def _text(self, _at: float, _event: events.AgentTextSpoken) -> None:
+        self._numbers.clauses.labels(*self._call(), *self._model("tts")).inc()
+
+    def _sound(self, at: float, event: events.AgentSpeechStarted) -> None:
+        self._sounding[event.speech] = at
+
+    def _heard(self, at: float, event: events.AgentSpeechCompleted | events.AgentSpeechInterrupted) -> None:
+        start = self._sounding.pop(event.speech, None)
+        if start is not None:
+            self._numbers.playout.labels(*self._call(), *self._model("tts")).observe(at - start)
+
+    def _executed(self, _at: float, event: events.ToolExecuted) -> None:
+        status = "error" if event.is_error else "ok"
+        self._numbers.tools.labels(self._numbers.name("agent", self._agent), status).inc()
+
+    def _measured(self, at: float, event: events.TurnMetrics) -> None:
+        numbers, call = self._numbers, self._call()
+        numbers.turns.labels(*call).inc()
+        turn_at, self._turn_at = self._turn_at, None
+        if turn_at is not None:
+            numbers.turn.labels(*call).observe(at - turn_at)
+        for histogram, labels, value_ms in (
+            (numbers.stt, (*call, *self._model("stt")), event.transcript_ms),
+            (numbers.decision, call, event.end_of_turn_ms),
+            (numbers.llm, (*call, *self._model("llm")), event.llm_ttft_ms),
+            (numbers.tts, (*call, *self._model("tts")), event.tts_ttfb_ms),
+            (numbers.first_audio, call, event.first_audio_ms),
+        ):
+            if value_ms is not None:
+                histogram.labels(*labels).observe(max(0.0, value_ms) / 1000)
+
+    def _used(self, _at: float, event: events.SessionUsage) -> None:
+        numbers = self._numbers
+        thinker = self._model("s2s" if "s2s" in self._models else "llm")
+        numbers.tokens.labels(*thinker, "input").inc(event.llm_input_tokens)
+        numbers.tokens.labels(*thinker, "output").inc(event.llm_output_tokens)
+        numbers.characters.labels(*self._model("tts")).inc(event.tts_characters)
+        if "stt" in self._models:
+            numbers.audio.labels(*self._model("stt")).inc(event.stt_audio_s)
+        costs = numbers.prices.cost(self._models, used_by(event))
+        for role, cost in costs.items():
+            if cost is not None:
+                numbers.cost.labels(role, *self._model(role)).inc(cost)
+        if None in costs.values():
+            numbers.unpriced.inc()
+
+    def _call(self) -> tuple[str, str]:
+        return self._numbers.name("agent", self._agent), self._numbers.name("carrier", self._carrier)
+
+    def _model(self, role: str) -> tuple[str, str]:
+        """Provider and model; of several that stand in for each other the first."""
+        provider, _, model = self._models.get(role, "").partition("|")[0].partition("/")
+        return self._numbers.name("provider", provider), self._numbers.name("model", model or provider)
+
+
+_READERS: dict[type, Callable[[_CallReader, float, Any], None]] = {
+    events.SessionStarted: _CallReader._started,
+    events.SessionUsage: _CallReader._used,
+    events.AgentHandoff: _CallReader._handed_over,
+    events.UserSpeechStarted: _CallReader._voice,
+    events.UserTranscription: _CallReader._words,
+    events.UserTurnCompleted: _CallReader._committed,
+    events.UserBackchannel: _CallReader._talked_over,
+    events.AgentTextSpoken: _CallReader._text,
+    events.AgentSpeechStarted: _CallReader._sound,
+    events.AgentSpeechCompleted: _CallReader._heard,
+    events.AgentSpeechInterrupted: _CallReader._heard,
+    events.ToolExecuted: _CallReader._executed,
+    events.TurnMetrics: _CallReader._measured,
+}
+
+
+def used_by(event: events.SessionUsage) -> Used:
+    """What a call's last usage has a price for."""
+    return Used(
+        input_tokens=event.llm_input_tokens,
+        output_tokens=event.llm_output_tokens,
+        characters=event.tts_characters,
+        audio_s=event.stt_audio_s,
+    )
