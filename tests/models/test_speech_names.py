@@ -68,6 +68,8 @@ async def test_chains_are_joined_by_a_bar(tmp_path: Path) -> None:
         ({"stt": "openai/whisper-1"}, "set OPENAI_API_KEY"),
         ({"tts": "elevenlabs/x"}, "set ELEVENLABS_API_KEY"),
         ({"tts": "cartesia/x"}, "set CARTESIA_API_KEY"),
+        ({"stt": "azure/conversation"}, "set AZURE_SPEECH_KEY"),
+        ({"tts": "azure/en-US-AvaNeural"}, "set AZURE_SPEECH_KEY"),
         ({"tts": "hibari|cartesia/x"}, "set CARTESIA_API_KEY"),
     ],
 )
@@ -118,3 +120,11 @@ async def test_key_with_a_line_end_in_its_middle_is_refused_and_not_shown(
     with pytest.raises(ConfigurationError) as caught:
         await names(tmp_path, tts="cartesia/sonic-3")
     assert "secret" not in str(caught.value)
+
+
+async def test_azure_needs_a_region_or_an_address(keys: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    keys.delenv("AZURE_SPEECH_REGION")
+    with pytest.raises(SettingNotFoundError, match="set AZURE_SPEECH_REGION"):
+        await names(tmp_path, stt="azure/conversation")
+    keys.setenv("ANTIPHON_SPEECH_URLS__AZURE", "http://10.0.0.5:5000")
+    assert (await names(tmp_path, stt="azure/conversation"))["stt"] == "azure/conversation"

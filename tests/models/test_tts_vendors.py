@@ -59,12 +59,12 @@ async def test_voice_and_speed_and_model_are_asked_for(serving: Serving) -> None
         assert vendor.asked[0].model in tts.name
 
 
-@pytest.mark.parametrize("name", ["elevenlabs", "cartesia"])
+@pytest.mark.parametrize("name", ["azure", "elevenlabs", "cartesia"])
 async def test_language_is_asked_for_where_the_vendor_takes_one(name: str) -> None:
     async with VENDORS[name]() as (tts, vendor):
         await said(tts, language="de-AT")
         await said(tts)
-        assert [asked.language for asked in vendor.asked] == ["de", None]
+        assert [asked.language for asked in vendor.asked] == ["de-AT" if name == "azure" else "de", None]
 
 
 @pytest.mark.parametrize("name", ["elevenlabs", "cartesia"])
@@ -186,3 +186,10 @@ async def test_connection_of_cartesia_serves_again_after_an_interruption() -> No
         assert np.array_equal(pcm_of(await said(tts)), sound_of(TEXT))
         assert tts.pool.counters.dropped == 0
         assert vendor.connections <= 4
+
+
+async def test_markup_in_a_clause_is_spoken_to_azure_as_text() -> None:
+    text = 'Is 3 < 5 & "so" on?</voice>'
+    async with VENDORS["azure"]() as (tts, vendor):
+        assert np.array_equal(pcm_of(await said(tts, text)), sound_of(text))
+        assert vendor.asked[0].text == text

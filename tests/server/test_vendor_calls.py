@@ -52,8 +52,15 @@ async def call(serve: Serve, tmp_path: Path, *, stt: Any, tts: Any) -> list[dict
     return [json.loads(line) for line in log_file.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("ears", sorted(listening.VENDORS))
-@pytest.mark.parametrize("voice", sorted(speaking.VENDORS))
+PAIRS = [("azure", "azure"), ("deepgram", "cartesia"), ("deepgram", "elevenlabs"), ("openai", "openai")]
+
+
+def test_every_vendor_has_a_call() -> None:
+    assert {ears for ears, _ in PAIRS} == set(listening.VENDORS)
+    assert {voice for _, voice in PAIRS} == set(speaking.VENDORS)
+
+
+@pytest.mark.parametrize(("ears", "voice"), PAIRS)
 async def test_caller_is_heard_and_answered(serve: Serve, tmp_path: Path, ears: str, voice: str) -> None:
     async with AsyncExitStack() as stack:
         stt, heard = await stack.enter_async_context(listening.VENDORS[ears]())

@@ -16,6 +16,8 @@ LONGEST_REST_S = 60.0
 OnAvailabilityChanged = Callable[[str, bool, str], None]
 """Told a provider's name, whether it can be had, and why it cannot."""
 
+_LASTING = frozenset({"stalled", "rate_limited", "pool_exhausted", "pool_closed"})
+
 _log = Log(__name__)
 
 
@@ -102,3 +104,8 @@ class Ranking(Generic[P]):
         _log.info(f"{self._kind}.availability_changed", provider=name, available=available, reason=reason)
         for told in tuple(self.watchers):
             told(name, available, reason)
+
+
+def may_pass_at_once(error: AntiphonException) -> bool:
+    """Whether the same request may succeed if it is made again without a pause."""
+    return error.retryable and error.code not in _LASTING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from pydantic import SecretStr
@@ -13,12 +13,19 @@ from antiphon.models.stt.contract import STT
 from antiphon.models.tts.contract import TTS
 from antiphon.settings import Settings
 
-STT_EXAMPLES: Mapping[str, str] = MappingProxyType({"deepgram": "nova-3", "openai": "gpt-4o-mini-transcribe"})
-"""Vendors of recognisers, each with a model."""
-TTS_EXAMPLES: Mapping[str, str] = MappingProxyType(
-    {"cartesia": "sonic-3", "elevenlabs": "eleven_flash_v2_5", "openai": "gpt-4o-mini-tts"}
+STT_EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {"azure": "conversation", "deepgram": "nova-3", "openai": "gpt-4o-mini-transcribe"}
 )
-"""Vendors of voices, each with a model."""
+"""Vendors of recognisers, each with a model; Azure has modes in the place of models."""
+TTS_EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {
+        "azure": "en-US-AvaMultilingualNeural",
+        "cartesia": "sonic-3",
+        "elevenlabs": "eleven_flash_v2_5",
+        "openai": "gpt-4o-mini-tts",
+    }
+)
+"""Vendors of voices, each with a model; Azure has voices in the place of models."""
 
 
 def connect_stt(provider: str, model: str, settings: Settings, clock: Clock) -> STT:
@@ -39,6 +46,11 @@ def connect_stt(provider: str, model: str, settings: Settings, clock: Clock) -> 
 
         key, url = _openai(settings)
         return openai_stt.OpenAISTT(model, api_key=key, base_url=url or openai_stt.BASE_URL)
+    if provider == "azure":
+        from antiphon.models.stt import azure as azure_stt
+
+        secret = _key("AZURE_SPEECH_KEY", settings.azure_speech_key)
+        return azure_stt.AzureSTT(model, api_key=secret, base_url=_azure_url(settings, azure_stt.region_url))
     from antiphon.models.stt import deepgram
 
     url = settings.speech_urls.get(provider, deepgram.BASE_URL)
@@ -65,6 +77,11 @@ def connect_tts(provider: str, model: str, settings: Settings, clock: Clock) -> 
 
         key, url = _openai(settings)
         return openai_tts.OpenAITTS(model, api_key=key, base_url=url or openai_tts.BASE_URL)
+    if provider == "azure":
+        from antiphon.models.tts import azure as azure_tts
+
+        secret = _key("AZURE_SPEECH_KEY", settings.azure_speech_key)
+        return azure_tts.AzureTTS(model, api_key=secret, base_url=_azure_url(settings, azure_tts.region_url))
     if provider == "elevenlabs":
         from antiphon.models.tts import elevenlabs
 
@@ -84,6 +101,18 @@ def _openai(settings: Settings) -> tuple[str | None, str | None]:
     if settings.openai_api_key is None and url is None:
         raise _no_key("OPENAI_API_KEY")
     return settings.openai_api_key.get_secret_value() if settings.openai_api_key is not None else None, url
+
+
+def _azure_url(settings: Settings, region_url: Callable[[str], str]) -> str:
+    """The address of a resource: by its region, unless there is another."""
+    if "azure" in settings.speech_urls:
+        return settings.speech_urls["azure"]
+    if settings.azure_speech_region is None:
+        raise SettingNotFoundError(
+            "Azure Speech needs the region of your resource: set AZURE_SPEECH_REGION, such as westeurope.",
+            provider="azure",
+        )
+    return region_url(settings.azure_speech_region)
 
 
 def _key(variable: str, secret: SecretStr | None) -> str:

@@ -1,4 +1,4 @@
-"""Vendors that listen, as their documented protocols say: Deepgram, OpenAI."""
+"""Vendors that listen, as their documented protocols say: Azure, Deepgram, OpenAI."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request as Handshake
 
 from antiphon.audio.wav import read_wav
+from antiphon.models.stt.azure import AzureSTT
 from antiphon.models.stt.contract import STT
 from antiphon.models.stt.deepgram import DeepgramSTT
 from antiphon.models.stt.openai import OpenAISTT
@@ -196,7 +197,52 @@ def _event(data: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(data)}\n\n".encode()
 
 
+@asynccontextmanager
+async def azure(**settings: Any) -> AsyncIterator[tuple[STT, ListeningVendor]]:
+    vendor = ListeningVendor()
+
+    async def listen(request: Request, write: Write) -> None:
+        parts = urlsplit(request.path)
+        assert parts.path == "/v1/speech/recognition/conversation/cognitiveservices/v1"
+        assert request.headers["ocp-apim-subscription-key"] == KEY
+        assert request.headers["content-type"] == "audio/wav; codecs=audio/pcm; samplerate=16000"
+        pcm, rate_hz = read_wav(BytesIO(request.body))
+        vendor.connections += 1
+        vendor.asked.append({**parse_qs(parts.query), "sample_rate": [str(rate_hz)], "model": ["conversation"]})
+        vendor.seconds += len(pcm) / rate_hz
+        fault = vendor.fault()
+        if fault in REFUSALS:
+            await write(response(int(fault), json.dumps(REFUSALS[fault]).encode()))
+        elif fault in ("silent", "stall"):
+            await asyncio.Event().wait()
+        elif fault == "garbage":
+            await write(response(200, b"<html>A proxy listens.</html>", "text/html"))
+        elif fault == "drop":
+            await write(stream_head("application/json") + chunked(b'{"RecognitionStatus":'))
+        else:
+            await write(response(200, json.dumps(recognition(heard(pcm))).encode()))
+
+    async with http_server(listen, vendor.left.set) as vendor.url:
+        stt = AzureSTT("conversation", api_key=KEY, base_url=vendor.url, **settings)
+        try:
+            yield stt, vendor
+        finally:
+            await stt.aclose()
+
+
+def recognition(text: str) -> dict[str, Any]:
+    """What Azure answers in its detailed form."""
+    if not text:
+        return {"RecognitionStatus": "NoMatch", "Offset": 0, "Duration": 0}
+    best = {"Confidence": 0.9, "Lexical": text, "ITN": text, "MaskedITN": text, "Display": text}
+    return {"RecognitionStatus": "Success", "Offset": 0, "Duration": 1, "DisplayText": text, "NBest": [best]}
+
+
 Serving = Callable[..., AbstractAsyncContextManager[tuple[Any, ListeningVendor]]]
-VENDORS: dict[str, Serving] = {"deepgram": deepgram, "openai": openai}
-IMPATIENT: dict[str, dict[str, float]] = {"deepgram": {"final_s": 0.3}, "openai": {"stall_s": 0.3}}
+VENDORS: dict[str, Serving] = {"azure": azure, "deepgram": deepgram, "openai": openai}
+IMPATIENT: dict[str, dict[str, float]] = {
+    "azure": {"stall_s": 0.3},
+    "deepgram": {"final_s": 0.3},
+    "openai": {"stall_s": 0.3},
+}
 """Settings with which a silent vendor is given up soon."""

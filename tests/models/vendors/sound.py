@@ -23,6 +23,7 @@ def sound_of(text: str) -> NDArray[np.int16]:
 
 WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 LEVEL = 1_000
+SHORTEST = 40
 
 
 def speech(number: int, *, rate_hz: int, seconds: float = 0.4) -> NDArray[np.int16]:
@@ -31,9 +32,14 @@ def speech(number: int, *, rate_hz: int, seconds: float = 0.4) -> NDArray[np.int
 
 
 def heard(pcm: NDArray[np.int16]) -> str:
-    """The words of all numbers in a sound, in order; near one is good enough, as the telephone's code leaves it."""
+    """The words of all numbers in a sound, in order.
+
+    Near a number is good enough, as the telephone's code leaves it; what is shorter than 40 samples is a change of
+    level, as filters make it.
+    """
     numbers = np.rint(pcm / LEVEL).astype(int)
     if not len(numbers):
         return ""
     changes = np.flatnonzero(np.diff(numbers)) + 1
-    return " ".join(WORDS[int(part[0])] for part in np.split(numbers, changes) if int(part[0]) in WORDS)
+    parts = [part for part in np.split(numbers, changes) if len(part) > SHORTEST]
+    return " ".join(WORDS[int(part[0])] for part in parts if int(part[0]) in WORDS)

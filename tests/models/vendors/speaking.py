@@ -1,4 +1,4 @@
-"""Vendors that speak, as their documented protocols say: OpenAI, ElevenLabs, Cartesia."""
+"""Vendors that speak, as their documented protocols say: Azure, OpenAI, ElevenLabs, Cartesia."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree
 
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request as Handshake
 
+from antiphon.models.tts.azure import AzureTTS
 from antiphon.models.tts.cartesia import CartesiaTTS
 from antiphon.models.tts.contract import TTS
 from antiphon.models.tts.elevenlabs import ElevenLabsTTS
@@ -254,5 +256,55 @@ async def _cartesia_speaks(vendor: SpeakingVendor, connection: ServerConnection,
     await send(type="done", done=True)
 
 
+@asynccontextmanager
+async def azure(**settings: Any) -> AsyncIterator[tuple[TTS, SpeakingVendor]]:
+    vendor = SpeakingVendor()
+
+    async def speak(request: Request, write: Write) -> None:
+        assert request.path == "/v1/cognitiveservices/v1"
+        assert request.headers["ocp-apim-subscription-key"] == KEY
+        assert request.headers["x-microsoft-outputformat"] == "raw-24khz-16bit-mono-pcm"
+        assert request.headers["content-type"] == "application/ssml+xml"
+        asked = read_ssml(request.body)
+        vendor.asked.append(asked)
+        fault = vendor.fault()
+        if fault in REFUSALS:
+            headers = {"retry_after": "7"} if fault == "429" else {}
+            await write(response(int(fault), b"", **headers))
+            return
+        if fault == "garbage":
+            await write(response(200, b"<html>A proxy speaks.</html>", "text/html"))
+            return
+        await write(stream_head("audio/basic"))
+        if fault == "silent":
+            await asyncio.Event().wait()
+        async for piece in vendor.pieces_of(asked.text):
+            await write(chunked(sound_of(piece).tobytes()))
+            if fault == "drop":
+                return
+            if fault == "stall":
+                await asyncio.Event().wait()
+        await write(END)
+
+    async with http_server(speak, vendor.stopped.set) as vendor.url:
+        tts = AzureTTS("en-US-AvaMultilingualNeural", api_key=KEY, base_url=vendor.url, **settings)
+        try:
+            yield tts, vendor
+        finally:
+            await tts.aclose()
+
+
+def read_ssml(body: bytes) -> Asked:
+    space = "{http://www.w3.org/2001/10/synthesis}"
+    xml_lang = "{http://www.w3.org/XML/1998/namespace}lang"
+    root = ElementTree.fromstring(body)
+    assert root.tag == f"{space}speak"
+    (voice,) = root
+    prosody, lang = voice.find(f".//{space}prosody"), voice.find(f"{space}lang")
+    speed = 1 + int(prosody.attrib["rate"].rstrip("%")) / 100 if prosody is not None else None
+    language = lang.attrib[xml_lang] if lang is not None else None
+    return Asked("".join(voice.itertext()), voice.attrib["name"], "en-US-AvaMultilingualNeural", language, speed)
+
+
 Serving = Callable[..., AbstractAsyncContextManager[tuple[Any, SpeakingVendor]]]
-VENDORS: dict[str, Serving] = {"openai": openai, "elevenlabs": elevenlabs, "cartesia": cartesia}
+VENDORS: dict[str, Serving] = {"azure": azure, "openai": openai, "elevenlabs": elevenlabs, "cartesia": cartesia}

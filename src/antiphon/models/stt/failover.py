@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import ConfigurationError, IntegrationException, IntegrationUnavailableException
 from antiphon.logs import Log
-from antiphon.models.health import Member, OnAvailabilityChanged, Ranking
+from antiphon.models.health import Member, OnAvailabilityChanged, Ranking, may_pass_at_once
 from antiphon.models.stt.contract import STT, FailureSink, STTStream, Transcript, TranscriptSink
 
 FINAL_S = 1.2
@@ -298,8 +298,7 @@ class FailoverStream:
     def _ask_another(self, utterance: _Utterance, line: _Line, error: Exception) -> None:
         """The same once more, if the failure may pass; else the next; else there are no words."""
         known = error if isinstance(error, IntegrationException) else IntegrationException(str(error))
-        passes = known.retryable and known.code not in ("stalled", "rate_limited")
-        again = passes and utterance.asked.count(line.member) < TRIES
+        again = may_pass_at_once(known) and utterance.asked.count(line.member) < TRIES
         if not again:
             self._stt.ranking.rest(line.member, known, utterance.asked_at)
         candidates = [line.member] if again else []

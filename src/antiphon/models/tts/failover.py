@@ -11,7 +11,7 @@ from antiphon.audio.resample import Resampler
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import ConfigurationError, IntegrationException, IntegrationUnavailableException
 from antiphon.logs import Log
-from antiphon.models.health import Member, OnAvailabilityChanged, Ranking
+from antiphon.models.health import Member, OnAvailabilityChanged, Ranking, may_pass_at_once
 from antiphon.models.tts.contract import TTS, SpeechChunk
 
 FIRST_CHUNK_S = 3.0
@@ -132,7 +132,7 @@ class FailoverTTS:
                 first = await self._first(member.provider, chunks, is_last=is_last)
             except IntegrationException as error:
                 # A silence or a limit does not pass at once; what is answered quickly may.
-                if attempt < TRIES and error.retryable and error.code not in ("stalled", "rate_limited"):
+                if attempt < TRIES and may_pass_at_once(error):
                     continue
                 self._ranking.rest(member, error, asked_at)
                 raise
