@@ -414,9 +414,16 @@ class Moment:
         """The end-of-turn model's opinion."""
         return self.happens(f.TurnScored(self.when, probability))
 
-    def key(self) -> Script:
+    def key(self, *, interrupts: bool = True) -> Script:
         """The caller presses a key."""
-        return self.happens(f.KeyPressed(self.when))
+        return self.happens(f.KeyPressed(self.when, interrupts, 1.5))
+
+    def types(self, count: int, *, over: float = 0.9, interrupts: bool = True) -> Script:
+        """The caller types a number of so many keys, and the sharp sign behind it."""
+        for place in range(count):
+            Moment(self.script, self.when + place * over / count).key(interrupts=interrupts)
+        whole = f.KeysTyped(self.when + over, f.KEY_MARK * count, interrupts)
+        return Moment(self.script, self.when + over).happens(whole)
 
     def end(self, reason: EndReason = "agent_hangup", *, goodbye: bool = False) -> Script:
         """The call is to end."""

@@ -11,6 +11,7 @@ from antiphon.calls.floor import Phase
 from antiphon.calls.policy import TurnPolicy
 from antiphon.calls.turn_taking import TABLE, TurnTaking
 from tests.calls import test_turn_taking_application as application
+from tests.calls import test_turn_taking_keypad as keypad
 from tests.calls import test_turn_taking_limits as limits
 from tests.calls.script import HANGS, HOURS, NEVER, TAKEN, Answer, Script, asked, manners
 
@@ -534,7 +535,9 @@ def test_a_greeting_stalls_deaf_and_goes_on() -> None:
 
 def test_every_row_of_the_table_is_taken() -> None:
     TAKEN.clear()
-    for name, scenario in [*globals().items(), *vars(limits).items(), *vars(application).items()]:
+    modules = (limits, application, keypad)
+    scenarios = [*globals().items(), *(item for module in modules for item in vars(module).items())]
+    for name, scenario in scenarios:
         is_scenario = name.startswith("test_") and name != "test_every_row_of_the_table_is_taken"
         if is_scenario and not hasattr(scenario, "pytestmark"):
             scenario()

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from antiphon.agents.handoff import Handoff, handoff_specs
+from antiphon.agents.keypad import KeypadManner
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.middleware import Layer, Middleware, by_layer
 from antiphon.agents.structured import OutputType, output_type
@@ -56,6 +57,7 @@ class Agent:
         middleware: Code around runs, requests and calls.
         compaction: What a model gets of a long conversation; a budget of tokens unless given.
         fillers: Said, in turn, when a tool takes long.
+        keypad: How keys of the telephone are taken.
         variables: Values for templates.
         metadata: Free.
 
@@ -82,6 +84,7 @@ class Agent:
     middleware: Sequence[Middleware] = ()
     compaction: Compaction | None = None
     fillers: Sequence[str] = ()
+    keypad: KeypadManner = field(default_factory=KeypadManner)
     variables: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     toolset: Mapping[str, FunctionTool] = field(init=False, repr=False)

@@ -29,7 +29,10 @@ _OPTIONS = (
     "return_direct",
     "cancel_on_interrupt",
 )
-_TEXTS = ("name", "description", "greeting", "voice", "language", "fillers", "variables", "metadata", "limits")
+_TEXTS = (
+    *("name", "description", "greeting", "voice", "language", "fillers", "keypad"),
+    *("variables", "metadata", "limits"),
+)
 
 
 def version_of(agent: Agent) -> str:

@@ -24,8 +24,10 @@ from antiphon.calls import events, floor
 from antiphon.calls.errands import Errands
 from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.floor import Phase
+from antiphon.calls.gate import Gate
 from antiphon.calls.history import History
-from antiphon.calls.line import AudioTap, Line
+from antiphon.calls.keypad import Keypad, TypedNumbers, keys_in
+from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
@@ -52,6 +54,7 @@ from antiphon.models.stt.contract import STT
 from antiphon.models.tts.contract import TTS
 from antiphon.models.turn.contract import TurnModel
 from antiphon.models.vad.contract import VAD
+from antiphon.tools.keypad import ASK_SECRET, SEND_KEYS, SecretNumber
 
 _log = structlog.get_logger(__name__)
 
@@ -179,7 +182,10 @@ class Call:
         self._reason: EndReason = "error"
         self._turns = Turns(self._tell, log.seconds)
         self._wording = Wording(policy, self._caller.parameters)
-        self._asides: deque[str] = deque(maxlen=_MOST_ASIDES)  # texts that wait until they may be said
+        self._keypad = Keypad(clock, self._keys_typed, refused=lambda: self.say(policy.too_many_keys))
+        self._typed = TypedNumbers()
+        self._gate: Gate | None = None
+        self._asides: deque[Callable[[], None]] = deque(maxlen=_MOST_ASIDES)  # what waits until it may be said
         self._agent_state: events.AgentState = "initializing"
         self._session = AgentSession(session_id, agents=team, variables=self._caller.parameters, clock=clock)
         self._client_for = client_for or (lambda _: models.llm)
@@ -210,10 +216,10 @@ class Call:
             floor.StartTimer: self._timers.start,
             floor.StopTimer: self._timers.stop,
             floor.FinishUtterance: lambda _: self._listening.finish_utterance(),
-            floor.Speculate: lambda action: self._responding.speculate(action.text, action.fresh),
+            floor.Speculate: lambda action: self._responding.speculate(*self._revealed(action)),
             floor.DropSpeculation: lambda _: self._responding.drop(),
             floor.Commit: self._commit,
-            floor.KeepTurn: lambda action: self.history.hear_user(action.text, action.text),
+            floor.KeepTurn: self._keep_turn,
             floor.TellNews: lambda _: self._tell_news(),
             floor.Respond: lambda _: self._respond(),
             floor.Pause: lambda _: self._speaking.pause(),
@@ -305,10 +311,15 @@ class Call:
 
     def digit(self, digit: str) -> None:
         """A key was pressed. Which one is nobody's business: it may be part of a PIN."""
-        if not self._open:
+        keys = keys_in(digit)
+        if not self._open or not keys:
             return
-        self._tell(events.UserDtmf("•" * len(digit)))
-        self._on(floor.KeyPressed(self.log.seconds()))
+        self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
+        manner, gate = self.agent.keypad, self._open_gate
+        self._on(floor.KeyPressed(self.log.seconds(), manner.interrupts, manner.submit_after_s))
+        if gate is not None:
+            gate.touch()
+        self._keypad.press(keys, manner, length=None if gate is None else gate.length)
 
     def listen_for(self, language: str) -> None:
         """The caller speaks another language, from the next utterance on."""
@@ -328,9 +339,12 @@ class Call:
 
         Before and after the call nothing is said; of too many texts that wait the oldest are dropped.
         """
-        if self._open:
-            self._asides.append(text)
-            self._say_asides()
+        self._put_aside(lambda: self._speaking.say("say", text, self._turns.count))
+
+    def press(self, keys: str) -> None:
+        """Press keys of the telephone, by the carrier's command or by their tones behind what is being said."""
+        if self._open and not (isinstance(self._line, KeyLine) and self._line.send_keys(keys)):
+            self._put_aside(lambda: self._speaking.press(keys, self._turns.count))
 
     # What the application may ask for, beside the caller.
 
@@ -419,11 +433,16 @@ class Call:
         if self._session.late and not self._inbox and self._floor.phase is Phase.IDLE:
             self._on(floor.AgentHasNews(self.log.seconds()))
 
+    def _put_aside(self, speak: Callable[[], None]) -> None:
+        if self._open:
+            self._asides.append(speak)
+            self._say_asides()
+
     def _say_asides(self) -> None:
         while self._asides and self._floor.phase in _FREE_TO_SPEAK:
-            text = self._asides.popleft()
+            speak = self._asides.popleft()
             self._on(floor.SpeakRequested(self.log.seconds()))
-            self._speaking.say("say", text, self._turns.count)
+            speak()
 
     async def run(self) -> events.SessionEnded:
         """Be the call, until it is over. Raises nothing but ``CancelledError``."""
@@ -458,6 +477,40 @@ class Call:
         except ConfigurationError as error:
             self._fail("bad_greeting", error)
 
+    # The keypad.
+
+    @property
+    def _open_gate(self) -> Gate | None:
+        return self._gate if self._gate is not None and self._gate.is_waiting else None
+
+    def _keys_typed(self, keys: str) -> bool:
+        """A number is whole: a gate that waits gets it, else it is a turn."""
+        gate = self._open_gate
+        if gate is not None:
+            return gate.take(keys)
+        self._on(floor.KeysTyped(self.log.seconds(), self._typed.mask(keys), self.agent.keypad.interrupts))
+        return True
+
+    def _ask_secret(self, secret: SecretNumber) -> None:
+        self._close_gate()
+        self._gate = Gate(
+            secret,
+            self.agent.keypad,
+            clock=self._clock,
+            is_quiet=lambda: self._floor.phase is Phase.IDLE and self._keypad.is_empty,
+            say=self.say,
+            lost=lambda: self.end("error"),
+            spawn=self._tasks.spawn,
+        )
+
+    def _close_gate(self) -> None:
+        if self._gate is not None:
+            self._gate.close()
+
+    def _revealed(self, action: floor.Speculate | floor.Commit) -> tuple[str, str]:
+        """The words of a turn as the model reads them: with what was typed."""
+        return self._typed.reveal(action.text), self._typed.reveal(action.fresh)
+
     async def _finish_tools(self) -> None:
         """Calls with an effect go on to their end, for a moment."""
         try:
@@ -469,6 +522,8 @@ class Call:
 
     async def _finish(self) -> events.SessionEnded:
         self._timers.close()
+        self._keypad.clear()
+        self._close_gate()
         self._open = False
         self._over.set()
         self._stop_reply(over=True)
@@ -564,10 +619,14 @@ class Call:
         self._tell(events.UserTurnCompleted(turn.number, action.text, action.trigger, action.probability))
         if not action.answer:
             self._responding.drop()
-            self.history.hear_user(action.text, action.fresh)
+            self.history.hear_user(*self._revealed(action))
             return
         terms, self._asked_terms = self._asked_terms, None
-        self._answer(turn, self._responding.commit(action.text, action.fresh, terms))
+        self._answer(turn, self._responding.commit(*self._revealed(action), terms))
+
+    def _keep_turn(self, action: floor.KeepTurn) -> None:
+        text = self._typed.reveal(action.text)
+        self.history.hear_user(text, text)
 
     def _tell_news(self) -> None:
         self._answer(self._turns.begin(agent_first=True), self._responding.tell_news())
@@ -631,6 +690,10 @@ class Call:
             _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
         elif name == "hang_up":
             self._on(floor.EndRequested(self.log.seconds(), "agent_hangup", goodbye=False))
+        elif name == SEND_KEYS:
+            self.press(str(details["keys"]))
+        elif name == ASK_SECRET:
+            self._ask_secret(details["secret"])
         else:
             _log.warning("unknown_tool_request", call_id=self._caller.call_id, request=name, keys=sorted(details))
 

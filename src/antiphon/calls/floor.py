@@ -13,7 +13,10 @@ from typing import Any, Literal
 from antiphon.calls.events import EndReason, SpeechKind
 
 TimerName = Literal["endpoint", "final", "interrupt", "verify", "dead_air", "idle", "turn_limit", "ending"]
-Trigger = Literal["silence", "model", "max_duration", "client"]
+Trigger = Literal["silence", "model", "max_duration", "client", "dtmf"]
+
+KEY_MARK = "•"
+"""Stands for a key that was pressed: turn-taking and its log never see which."""
 
 
 class Phase(Enum):
@@ -145,9 +148,28 @@ class InputCleared:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
-    """The caller pressed a key: a sign of life."""
+    """The caller pressed a key: a sign of life.
+
+    Attributes:
+        interrupts: Whether this stops what the agent says.
+        more_s: Within this time another key may follow, or the number is whole.
+    """
 
     at: float
+    interrupts: bool = True
+    more_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeysTyped:
+    """A number was typed that is a turn of the caller, or the end of one; ``text`` masks it.
+
+    ``interrupts`` as in ``KeyPressed``.
+    """
+
+    at: float
+    text: str
+    interrupts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +214,7 @@ Event = (
     | CancelRequested
     | InputCleared
     | KeyPressed
+    | KeysTyped
     | EndRequested
     | LineLost
     | Timeout
@@ -378,7 +401,7 @@ _EVENTS: dict[str, Any] = {
     made.__name__: made
     for made in (
         *(Opened, VoiceStarted, VoiceStopped, Heard, TurnScored, SpeechStarted, SpeechFinished, ReplyFailed),
-        *(SpeakRequested, AgentHasNews, KeyPressed, EndRequested, LineLost, Timeout),
+        *(SpeakRequested, AgentHasNews, KeyPressed, KeysTyped, EndRequested, LineLost, Timeout),
         *(CommitRequested, ReplyRequested, CancelRequested, InputCleared),
     )
 }

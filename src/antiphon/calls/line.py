@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from antiphon.audio.formats import AudioFormat
 
@@ -36,6 +36,15 @@ class Line(Protocol):
 
     def hang_up(self, reason: str) -> None:
         """End the connection from our side. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class KeyLine(Protocol):
+    """A ``Line`` whose carrier may have a command of its own for pressing keys."""
+
+    def send_keys(self, keys: str) -> bool:
+        """Have the carrier press these; False where it cannot, and the call plays their tones."""
         ...
 
 

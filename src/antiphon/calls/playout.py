@@ -19,7 +19,7 @@ from antiphon.clock import Clock
 _SILENCE = {"mulaw": b"\xff", "alaw": b"\xd5", "pcm16": b"\0\0"}
 _EPSILON_S = 1e-6
 _MAX_DELAY_S = 1.0
-_URGENT: frozenset[SpeechKind] = frozenset({"filler", "apology"})
+_URGENT: frozenset[SpeechKind] = frozenset({"filler", "apology", "tones"})
 _STEP_MS = 20
 """A message that is not full is filled up with silence to a whole number of these."""
 _PATIENCE_S = 0.06

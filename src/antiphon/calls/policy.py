@@ -116,6 +116,7 @@ class CallPolicy:
         idle_goodbye: Said before an idle call is ended.
         limit_goodbye: Said before a call that is too long is ended.
         failure_goodbye: Said before a call that cannot go on is ended.
+        too_many_keys: Said when a number on the keypad is too long.
         log_decisions: Whether each step of turn-taking is logged, for replay.
     """
 
@@ -132,10 +133,11 @@ class CallPolicy:
     idle_goodbye: str = "I will end the call now. Goodbye."
     limit_goodbye: str = "We have reached the time limit of this call. Goodbye."
     failure_goodbye: str = "I am sorry, I cannot go on with this call right now. Please try again later. Goodbye."
+    too_many_keys: str = "That was too many keys. Please type the number again."
     log_decisions: bool = True
 
     @property
     def phrases(self) -> tuple[str, ...]:
         """All that is said in these very words."""
         goodbyes = (self.idle_goodbye, self.limit_goodbye, self.failure_goodbye)
-        return (*self.fillers, self.apology, self.reminder, *goodbyes)
+        return (*self.fillers, self.apology, self.reminder, *goodbyes, self.too_many_keys)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from antiphon.audio.convert import from_pcm
+from antiphon.audio.tones import dtmf
 from antiphon.calls import events, floor
 from antiphon.calls.events import SpeechKind
 from antiphon.calls.history import History, ReplyRecord
@@ -20,6 +22,10 @@ from antiphon.errors import AntiphonException
 
 _REMEMBERED: frozenset[SpeechKind] = frozenset({"reply", "greeting", "say", "goodbye"})
 """Speeches that the model should know of; fillers and the like are noises of the line to it."""
+_TONE_MS, _GAP_MS = 100, 80
+"""Twice what a network must accept."""
+_TONE_LEVEL = 0.28
+"""Of each of a key's two tones: 8 dB below full scale together."""
 
 
 class Speaking:
@@ -88,6 +94,16 @@ class Speaking:
             return
         self._voicing.add(task)
         task.add_done_callback(self._voicing.discard)
+        self.begin(speech)
+
+    def press(self, keys: str, turn: int) -> None:
+        """Press keys of the telephone: their tones sound on the line."""
+        audio = self._line.audio
+        speech = self.new("tones", turn)
+        speech.begin_clause("", "")
+        tones = dtmf(keys, rate_hz=audio.rate_hz, tone_ms=_TONE_MS, gap_ms=_GAP_MS, amplitude=_TONE_LEVEL)
+        speech.add_sound(from_pcm(tones, audio))
+        speech.finish()
         self.begin(speech)
 
     def resume(self, *, false_interruption: bool) -> None:

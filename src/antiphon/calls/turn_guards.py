@@ -12,9 +12,12 @@ from typing import Any
 from antiphon.calls.endpointing import is_backchannel, is_command, words_of
 from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.floor import (
+    KEY_MARK,
     Action,
     EndRequested,
     Heard,
+    KeyPressed,
+    KeysTyped,
     Opened,
     Phase,
     SpeechFinished,
@@ -72,6 +75,7 @@ class Floor:
         self.sounding = False  # something of the agent was being heard when it was held
         self.aside = ""  # what the caller last said over this speech without taking the floor
         self.patience = 1.0
+        self.keys_until = 0.0  # a number that is being typed will be whole by then
         self.digits_expected = False
         self.lost_turns = 0  # turns in a row that got an apology for an answer
         self.strikes = 0  # fillers and apologies in this silence
@@ -178,6 +182,8 @@ def interruptible(floor: Floor, event: Any) -> bool:
         return False
     if floor.speech == "greeting" and not policy.greeting_interruptible:
         return False
+    if floor.speech == "tones" and sounds(floor):
+        return False  # keys that were cut would be others
     if not sounds(floor) and floor.committed and not policy.keeps_turns:
         return True  # nothing of the answer was heard: the caller only goes on
     if policy.interruption == "off":
@@ -187,6 +193,23 @@ def interruptible(floor: Floor, event: Any) -> bool:
         spoke_until = floor.silence_at if late_words else event.at
         return bool(spoke_until >= floor.speech_began + policy.greeting_deaf_s)
     return True
+
+
+def keys_take_floor(floor: Floor, event: KeyPressed | KeysTyped) -> bool:
+    """Whether the keypad takes the floor from the agent now."""
+    if floor.ending is not None or (floor.speech == "greeting" and not floor.policy.greeting_interruptible):
+        return False
+    return event.interrupts or (not sounds(floor) and bool(floor.committed))
+
+
+def keys_interrupt(floor: Floor, event: KeyPressed) -> bool:
+    """Whether a key stops what is being heard."""
+    return event.interrupts and keys_take_floor(floor, event)
+
+
+def was_typed(floor: Floor) -> bool:
+    """The turn holds a number that was typed whole."""
+    return any(words.startswith(KEY_MARK) for words in floor.said)
 
 
 def is_aside(floor: Floor, text: str) -> bool:

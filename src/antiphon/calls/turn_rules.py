@@ -21,6 +21,8 @@ from antiphon.calls.floor import (
     Heard,
     Interrupt,
     KeepTurn,
+    KeyPressed,
+    KeysTyped,
     LineLost,
     NoteIdle,
     NoteOverlap,
@@ -41,11 +43,13 @@ from antiphon.calls.floor import (
     VoiceStarted,
     VoiceStopped,
 )
-from antiphon.calls.turn_guards import Floor, all_heard, is_aside, is_echo, join, owes_reply
+from antiphon.calls.turn_guards import Floor, all_heard, is_aside, is_echo, join, owes_reply, was_typed
 
 _WATCHDOG_SHARE = 0.75
 """Part of ``max_dead_air_s`` after which the watchdog acts; the rest is for making the filler's sound."""
 _LOOK_AGAIN_S = 0.06
+_SLACK_S = 0.1
+"""How much later than it should be a number that was typed may come."""
 
 
 # The caller.
@@ -102,6 +106,19 @@ def note_words(floor: Floor, event: Heard) -> None:
         floor.stop("final")
 
 
+def note_keys(floor: Floor, event: KeysTyped) -> None:
+    """Keep what the caller typed."""
+    floor.said.append(event.text)
+    floor.keys_until = 0.0
+    if not floor.caller_speaks:
+        floor.silence_at = event.at
+
+
+def await_keys(floor: Floor, event: KeyPressed) -> None:
+    """The caller types behind what was said: the number belongs to the turn."""
+    floor.keys_until = event.at + event.more_s + _SLACK_S
+
+
 def settle(floor: Floor, below: int) -> None:
     """Utterances below this get no final words: go by the last partial ones."""
     for utterance in range(floor.settled, below):
@@ -143,8 +160,8 @@ def weigh(floor: Floor, event: Any) -> None:
     """Words are known and the caller is silent: decide when the turn is over, and try an answer meanwhile."""
     text = floor.text
     opinion = judge(text, digits_expected=floor.digits_expected)
-    due = floor.silence_at + delay(floor, opinion) * floor.patience
-    if floor.forced or event.at >= due:
+    due = max(floor.silence_at + delay(floor, opinion) * floor.patience, floor.keys_until)
+    if floor.forced or was_typed(floor) or event.at >= due:
         commit(floor, event)
         return
     floor.start("endpoint", due)
@@ -217,7 +234,8 @@ def force(floor: Floor, event: Timeout) -> None:
 def commit(floor: Floor, event: Any) -> None:
     """The turn is over: have it answered."""
     text, fresh = floor.text, join(floor.said)
-    trigger: Trigger = floor.forced or ("model" if floor.probability is not None else "silence")
+    by_ear: Trigger = "model" if floor.probability is not None else "silence"
+    trigger = floor.forced or ("dtmf" if was_typed(floor) else by_ear)
     answer = floor.policy.answers or owes_reply(floor, event)
     floor.stop("endpoint", "final", "turn_limit")
     floor.act(Commit(text, fresh, trigger, floor.probability, answer))

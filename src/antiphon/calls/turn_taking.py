@@ -29,6 +29,7 @@ from antiphon.calls.floor import (
     Heard,
     InputCleared,
     KeyPressed,
+    KeysTyped,
     LineLost,
     Opened,
     Phase,
@@ -69,6 +70,7 @@ THINKING, SPEAKING, OVERLAP, HELD = Phase.THINKING, Phase.SPEAKING, Phase.OVERLA
 ENDING, ENDED = Phase.ENDING, Phase.ENDED
 
 TAKE_FLOOR = (rules.note_words, rules.take_floor, rules.listen_or_weigh)
+TAKE_FLOOR_BY_KEYS = (rules.note_keys, rules.take_floor, rules.listen_or_weigh)
 ANSWER_KEPT = (rules.said_all, rules.bound_turn, rules.weigh_known)
 
 TABLE: tuple[Row, ...] = (
@@ -167,6 +169,24 @@ TABLE: tuple[Row, ...] = (
     Row(HELD, Timeout, HEARING, (rules.take_floor,), when=guards.verify_by_sound),
     Row(HELD, Timeout, None, (rules.resume,), when=guards.is_timer("verify")),
     Row(HELD, Timeout, None, (rules.give_up_finals, rules.resume), when=guards.final_due_in_silence),
+    # The caller types. A key stops what is heard of the agent; a number that is whole ends the turn.
+    Row(IDLE, KeysTyped, PAUSING, (rules.open_turn, rules.note_keys, rules.weigh_known)),
+    Row(HEARING, KeyPressed, None, (rules.await_keys,)),
+    Row(HEARING, KeysTyped, None, (rules.note_keys,)),
+    Row(PAUSING, KeyPressed, None, (rules.await_keys, rules.weigh_known)),
+    Row(PAUSING, KeysTyped, None, (rules.note_keys, rules.weigh_known)),
+    *(
+        Row(phase, KeyPressed, None, (application.cancel,), when=guards.keys_interrupt)
+        for phase in (SPEAKING, OVERLAP, HELD)
+    ),
+    *(
+        row
+        for phase in (THINKING, SPEAKING, OVERLAP, HELD)
+        for row in (
+            Row(phase, KeysTyped, None, TAKE_FLOOR_BY_KEYS, when=guards.keys_take_floor),
+            Row(phase, KeysTyped, None, (rules.note_keys,)),
+        )
+    ),
     # The application has its say: it ends the caller's turn, asks for an answer or calls it off, and clears the input.
     Row(IDLE, CommitRequested, PAUSING, (rules.open_turn, application.force_by_client, application.end_utterance)),
     Row(HEARING, CommitRequested, PAUSING, (application.force_by_client, application.end_utterance)),

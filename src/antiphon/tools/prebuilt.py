@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from antiphon.tools.context import ToolContext
+from antiphon.tools.keypad import send_dtmf
 from antiphon.tools.tool import tool
 
 HANG_UP = "hang_up"
@@ -21,5 +22,5 @@ async def end_call(context: ToolContext, goodbye: str = "Thank you for your call
     return goodbye
 
 
-PREBUILT = {end_call.name: end_call}
+PREBUILT = {each.name: each for each in (end_call, send_dtmf)}
 """All of them, by name."""

@@ -263,6 +263,13 @@ class PhoneLine:
         if self._listens:
             self._socket.send(self._codec.clear())
 
+    def send_keys(self, keys: str) -> bool:
+        """Have the carrier press keys of the telephone; False where it has no command for that."""
+        message = self._codec.keys(keys) if self._listens else None
+        if message is not None:
+            self._socket.send(message)
+        return message is not None
+
     def hang_up(self, reason: str) -> None:
         """Take leave of the carrier, and close the socket where that is ours to do."""
         if self._is_hung_up:

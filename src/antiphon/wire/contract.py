@@ -171,6 +171,10 @@ class MediaCodec(Protocol):
         """Ask to be told when the audio before this has been played; None where ``has_marks`` is false."""
         return None
 
+    def keys(self, keys: str) -> str | None:
+        """Have the carrier press keys of the telephone; None where the protocol has no word for it."""
+        return None
+
     def answers(self) -> Sequence[str]:
         """Take what the protocol owes the carrier for the messages that were read."""
         return ()

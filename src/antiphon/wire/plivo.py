@@ -126,6 +126,16 @@ class PlivoCodec(MediaCodec):
         """
         return self._command("clearAudio")
 
+    def keys(self, keys: str) -> str:
+        """Press keys of the telephone. Like audio it names no stream.
+
+        Raises:
+            RuntimeError: The stream has not started.
+        """
+        if not self._media_head:
+            raise RuntimeError(reading.SENT_TOO_EARLY)
+        return msgspec.json.encode({"event": "sendDTMF", "dtmf": keys}).decode()
+
     def _command(self, event: str, **fields: Any) -> str:
         if not self._media_head:
             raise RuntimeError(reading.SENT_TOO_EARLY)

@@ -12,7 +12,7 @@ export type FloorPhase =
   | "ending"
   | "ended";
 
-export type SpeechKind = "greeting" | "reply" | "say" | "filler" | "apology" | "reminder" | "goodbye";
+export type SpeechKind = "greeting" | "reply" | "say" | "filler" | "apology" | "reminder" | "goodbye" | "tones";
 
 export type TurnMetrics = {
   turn: number;

@@ -227,6 +227,7 @@ const SPEECH_TITLES: Record<SpeechKind, string> = {
   apology: "Apology",
   reminder: "Reminder",
   goodbye: "Goodbye",
+  tones: "Keys",
 };
 
 /** What the line carried of the agent's speech; a reply that was held has a gap. */

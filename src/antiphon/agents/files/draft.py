@@ -19,6 +19,7 @@ from antiphon.agents.files.prompts import instructions_of
 from antiphon.agents.files.reading import Reading
 from antiphon.agents.files.shortening import compaction_of
 from antiphon.agents.files.toolbox import named_objects, tools_of
+from antiphon.agents.keypad import KeypadManner
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.structured import output_type
 
@@ -83,6 +84,8 @@ def _fields(reading: Reading, path: Path, values: Mapping[str, Read]) -> dict[st
     fields: dict[str, Any] = {key: values[key].value for key in _SAME if key in values}
     if "fillers" in values:
         fields["fillers"] = plain(values["fillers"])
+    if "dtmf" in values:
+        fields["keypad"] = KeypadManner(**plain(values["dtmf"]))
     if "template_vars" in values:
         fields["variables"] = values["template_vars"].value
     if "limits" in values:

@@ -273,7 +273,6 @@ AGENT = Block(
                 }
             ),
             "The keypad.",
-            later=True,
         ),
         "idle": Field(
             Block(
