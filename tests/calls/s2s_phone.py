@@ -7,16 +7,30 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from phone import CallUnderTest, Phone
 
 from antiphon.agents.agent import Agent
+from antiphon.audio.tones import sine
 from antiphon.calls.call import Caller
 from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.s2s.call import S2SCall
 from antiphon.clock import VirtualClock
-from antiphon.models.s2s.contract import S2S
+from antiphon.models.s2s.contract import (
+    S2S,
+    AnswerAudio,
+    AnswerAudioDone,
+    AnswerDone,
+    AnswerText,
+    Brief,
+    EventSink,
+    SpeechStarted,
+    SpeechStopped,
+    UserTranscript,
+)
 from antiphon.models.s2s.scripted import ScriptedS2S, ScriptedSession
 from antiphon.models.tts.contract import TTS
 from antiphon.models.tts.scripted import ScriptedTTS
@@ -75,3 +89,65 @@ async def calling(
 def session_of(model: ScriptedS2S) -> ScriptedSession:
     """The model's side of the call."""
     return model.sessions[-1]
+
+
+class Puppet:
+    """A model that does what the test says; a model of one call, and its session too.
+
+    Attributes:
+        did: What the call wanted of it, in order, without the caller's sound.
+    """
+
+    name = "puppet"
+
+    def __init__(self) -> None:
+        self.did: list[tuple[Any, ...]] = []
+        self.rate_hz = 0
+        self.tell: EventSink = lambda event: None
+
+    def open(self, brief: Brief, rate_hz: int, on_event: EventSink) -> Puppet:
+        self.rate_hz, self.tell = rate_hz, on_event
+        return self
+
+    def answer(self, item_id: str, text: str, seconds: float, *, is_done: bool = True) -> None:
+        """Sound, then its words in two deltas, and perhaps the end."""
+        half = len(text) // 2
+        self.tell(AnswerAudio(item_id, sine(440, seconds * 1000, rate_hz=self.rate_hz)))
+        self.tell(AnswerText(item_id, text[:half]))
+        self.tell(AnswerText(item_id, text[half:]))
+        self.tell(AnswerAudioDone(item_id))
+        if is_done:
+            self.tell(AnswerDone("completed", "", 10, 5))
+
+    def turn(self, text: str = "Hello.", item_id: str = "u1") -> None:
+        """The caller has spoken."""
+        self.tell(SpeechStarted(item_id))
+        self.tell(SpeechStopped(item_id))
+        self.tell(UserTranscript(item_id, text, is_final=True))
+
+    def feed(self, pcm: NDArray[np.int16]) -> None:
+        assert pcm.dtype == np.int16
+
+    def interrupt(self, item_id: str, heard_ms: float) -> None:
+        self.did.append(("interrupt", item_id, round(heard_ms)))
+
+    def tool_result(self, call_id: str, output: str) -> None:
+        self.did.append(("result", call_id, output))
+
+    def say(self, text: str) -> None:
+        self.did.append(("say", text))
+
+    def greet(self) -> None:
+        self.did.append(("greet",))
+
+    def write(self, text: str) -> None:
+        self.did.append(("write", text))
+
+    def rebrief(self, brief: Brief) -> None:
+        self.did.append(("rebrief", brief.instructions, [tool.name for tool in brief.tools]))
+
+    async def warm(self) -> None:
+        """It is always there."""
+
+    async def aclose(self) -> None:
+        self.did.append(("close",))

@@ -12,8 +12,8 @@ from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speech, SpokenClause
 from antiphon.models.s2s.contract import AnswerAudio, AnswerText
 
-MAX_ANSWER_S = 600.0
-"""Sound of one answer beyond this is dropped: a model that does not stop must not fill the memory."""
+MAX_ANSWER_S = 300.0
+"""An answer that is longer is cut: a model that does not stop must not fill the memory."""
 _MOST_CUT = 64
 _PACE_S = 0.065
 """Seconds of a character, as people speak, until the model's own pace is known."""
@@ -100,7 +100,7 @@ class Answers:
         speaking: Plays the speeches.
         unasked: Told of an item that nobody waits for; says whether it may be heard, and has then called ``expect``.
         next_speech: Told of a further speech of the same answer.
-        overlong: Told of an item that was cut for its length.
+        overlong: Told that the answer is too long, and has to stop it.
     """
 
     def __init__(
@@ -146,8 +146,6 @@ class Answers:
             return False
         speech = item.speech
         if speech.audio.seconds(len(speech.sound)) > MAX_ANSWER_S:
-            self._cut.append(event.item_id)
-            self._items.pop(event.item_id)
             self._overlong()
             return False
         item.add_sound(from_pcm(event.pcm, speech.audio))

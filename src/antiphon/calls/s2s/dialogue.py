@@ -254,6 +254,8 @@ class Dialogue:
 
     def _overlong(self) -> None:
         self._fail("s2s_overlong", AntiphonException("The model's answer does not end: it was cut."))
+        self.stop_answer()
+        self._enter(Phase.THINKING)
         self._lose_turn()
 
     # The agent's turn.
