@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -69,7 +70,8 @@ class AzureSTT:
         await self._service.aclose()
 
     async def _recognise(self, pcm: NDArray[np.int16], *, rate_hz: int, language: str) -> Words:
-        sound = wav_bytes(resample(pcm, rate_hz, RATE_HZ), RATE_HZ)
+        # A minute of sound takes longer than the event loop may be kept.
+        sound = await asyncio.to_thread(_wav, pcm, rate_hz)
         path = f"{self._path}?{urlencode({'language': language, 'format': 'detailed'})}"
         headers = {"content-type": f"audio/wav; codecs=audio/pcm; samplerate={RATE_HZ}"}
         async with self._service.post(path, content=sound, headers=headers) as answer:
@@ -86,3 +88,8 @@ class AzureSTT:
         if not isinstance(text, str):
             raise self._service.unreadable("no text")
         return Words(text, confidence if isinstance(confidence, float) else None, language)
+
+
+def _wav(pcm: NDArray[np.int16], rate_hz: int) -> bytes:
+    """Sound at the one rate that the service takes."""
+    return wav_bytes(resample(pcm, rate_hz, RATE_HZ), RATE_HZ)

@@ -165,7 +165,7 @@ class DeepgramStream:
             return
         if len(self._outbox.queue) >= MOST_QUEUED:
             self.dropped_s += len(pcm) / self._rate_hz
-            self._broken = self._stt.service.stalled()
+            self._lost(self._stt.service.stalled())
             return
         self._samples += len(pcm)
         self._outbox.add(pcm.astype("<i2").tobytes())

@@ -271,7 +271,7 @@ class FailoverStream:
         if self._closed:
             return
         if not transcript.is_final:
-            if line is self._live and self._current.samples:
+            if line is self._live and transcript.utterance == line.ended:
                 self._on_transcript(replace(transcript, utterance=self._current.number))
             return
         utterance = line.waiting.pop(transcript.utterance, None)
