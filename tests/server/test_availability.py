@@ -42,7 +42,7 @@ async def test_a_call_tells_which_of_its_models_fails_and_the_metrics_count_it(t
             assert gauge() == 1
         await until(lambda: any(isinstance(entry.event, SessionEnded) for entry in entries))
         await up.board.all_over()
-        models.llm._recovered(models.llm._members[0])  # a change behind the call
+        models.llm._ranking.recovered(models.llm._ranking.members[0])  # a change behind the call
         assert gauge() == 0
     told = [entry.event for entry in entries if isinstance(entry.event, LlmAvailabilityChanged)]
     assert told == [LlmAvailabilityChanged("acme/large", False, "unavailable")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -42,22 +44,25 @@ class Member(Generic[P]):
         failures: Without a success between them.
         failed_at: Time of the last failure.
         rests_until: It is not asked before that, if another can be.
+        is_probed: A request finds out whether it is well again.
     """
 
     provider: P
     failures: int = 0
     failed_at: float = 0.0
     rests_until: float = 0.0
+    is_probed: bool = False
 
 
 class Ranking(Generic[P]):
     """Providers of one kind, in the order in which they are to be asked.
 
-    One that failed rests for 5 s, then for twice as long each time, up to a minute. When all rest, they are asked all
-    the same, the one that failed longest ago first: a caller is never refused unasked.
+    One that failed rests for 5 s, then for twice as long each time, up to a minute. After its rest a single request
+    tries it. When all rest, they are asked all the same, the one that failed longest ago first: a caller is never
+    refused unasked.
 
     Args:
-        kind: For the log: ``stt`` or ``tts``.
+        kind: For the log: ``llm``, ``stt`` or ``tts``.
         providers: At least one.
         clock: Measures the rests.
     """
@@ -71,7 +76,7 @@ class Ranking(Generic[P]):
     def order(self) -> list[Member[P]]:
         """Whom to ask: the well ones and those whose rest is over, then the others, longest failed first."""
         now = self._clock.now()
-        ready = [member for member in self.members if now >= member.rests_until]
+        ready = [member for member in self.members if now >= member.rests_until and not member.is_probed]
         others = [member for member in self.members if member not in ready]
         return ready + sorted(others, key=lambda member: member.failed_at)
 
@@ -88,12 +93,42 @@ class Ranking(Generic[P]):
         if was_well:
             self._tell(member, False, error.code)
 
+    @contextmanager
+    def probing(self, member: Member[P]) -> Iterator[None]:
+        """While one that failed is asked, others do not ask it."""
+        member.is_probed = member.failures > 0
+        try:
+            yield
+        finally:
+            member.is_probed = False
+
     def recovered(self, member: Member[P]) -> None:
         """It has answered."""
         if member.failures:
             member.failures = 0
             member.rests_until = 0.0
             self._tell(member, True, "")
+
+    async def warm(self, warming: Callable[[P], Awaitable[None]], away: type[AntiphonException]) -> None:
+        """Warm all at once; one that cannot be had rests.
+
+        Args:
+            warming: Warms one.
+            away: What it raises when it cannot be had.
+
+        Raises:
+            AntiphonException: None can be had, or one refuses its key or model, which would stay hidden otherwise.
+        """
+        results = await asyncio.gather(*[warming(member.provider) for member in self.members], return_exceptions=True)
+        failed: list[BaseException] = []
+        for member, result in zip(self.members, results, strict=True):
+            if isinstance(result, away):
+                self.rest(member, result, self._clock.now())
+                failed.append(result)
+            elif result is not None:
+                raise result
+        if len(failed) == len(results):
+            raise failed[0]
 
     def available(self) -> dict[str, bool]:
         """Whether each can be had, by name."""

@@ -70,18 +70,7 @@ class FailoverSTT:
         Raises:
             IntegrationException: None can be had, or one refuses its key or model.
         """
-        results = await asyncio.gather(
-            *[member.provider.warm() for member in self.ranking.members], return_exceptions=True
-        )
-        failed: list[BaseException] = []
-        for member, result in zip(self.ranking.members, results, strict=True):
-            if isinstance(result, IntegrationUnavailableException):
-                self.ranking.rest(member, result, self.clock.now())
-                failed.append(result)
-            elif result is not None:
-                raise result
-        if len(failed) == len(results):
-            raise failed[0]
+        await self.ranking.warm(lambda provider: provider.warm(), IntegrationUnavailableException)
 
     async def aclose(self) -> None:
         """Close all."""

@@ -93,18 +93,7 @@ class FailoverTTS:
         Raises:
             IntegrationException: None can be had, or one refuses its key or model.
         """
-        results = await asyncio.gather(
-            *[member.provider.warm() for member in self._ranking.members], return_exceptions=True
-        )
-        failed: list[BaseException] = []
-        for member, result in zip(self._ranking.members, results, strict=True):
-            if isinstance(result, IntegrationUnavailableException):
-                self._ranking.rest(member, result, self._clock.now())
-                failed.append(result)
-            elif result is not None:
-                raise result
-        if len(failed) == len(results):
-            raise failed[0]
+        await self._ranking.warm(lambda provider: provider.warm(), IntegrationUnavailableException)
 
     async def aclose(self) -> None:
         """Close all."""
@@ -129,7 +118,8 @@ class FailoverTTS:
         for attempt in range(1, TRIES + 1):
             chunks = clause.by(member.provider)
             try:
-                first = await self._first(member.provider, chunks, is_last=is_last)
+                with self._ranking.probing(member):
+                    first = await self._first(member.provider, chunks, is_last=is_last)
             except IntegrationException as error:
                 # A silence or a limit does not pass at once; what is answered quickly may.
                 if attempt < TRIES and may_pass_at_once(error):
