@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.calls.endpointing import asks_for_digits, is_backchannel, is_command, judge, words_of
+from antiphon.calls.endpointing import is_backchannel, is_command, judge, words_of
+from antiphon.calls.expected import WHATS, Expected, What, asks_for
 from antiphon.calls.policy import BACKCHANNELS, COMMANDS
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True)
@@ -68,7 +69,7 @@ def test_what_promises_more_is_incomplete(text: str) -> None:
 )
 def test_a_digit_run_as_long_as_a_phone_number_may_be_whole(text: str) -> None:
     assert judge(text) == "uncertain"
-    assert judge(text, digits_expected=True) == "uncertain"
+    assert judge(text, expected=Expected("number")) == "uncertain"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_a_digit_run_as_long_as_a_phone_number_may_be_whole(text: str) -> None:
     ],
 )
 def test_a_question_that_asks_for_digits_makes_patient(text: str, expected: str) -> None:
-    assert judge(text, digits_expected=True) == expected
+    assert judge(text, expected=Expected("number")) == expected
 
 
 @pytest.mark.parametrize(
@@ -97,8 +98,8 @@ def test_a_question_that_asks_for_digits_makes_patient(text: str, expected: str)
         "And your zip code, please",
     ],
 )
-def test_questions_that_ask_for_digits(text: str) -> None:
-    assert asks_for_digits(text)
+def test_questions_that_ask_for_what_is_said_in_pieces(text: str) -> None:
+    assert asks_for(text) is not None
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,58 @@ def test_questions_that_ask_for_digits(text: str) -> None:
     ],
 )
 def test_questions_that_do_not(text: str) -> None:
-    assert not asks_for_digits(text)
+    assert asks_for(text) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What is your six-digit customer number?", Expected("number", 6)),
+        ("Please type the 4 digit code.", Expected("number", 4)),
+        ("What is your date of birth?", Expected("birth_date")),
+        ("When were you born?", Expected("birth_date")),
+        ("What is your e-mail address?", Expected("email")),
+        ("How do you spell your name?", Expected("spelling")),
+        ("On which date were you here last?", Expected("date")),
+    ],
+)
+def test_what_is_asked_for(question: str, expected: Expected) -> None:
+    assert asks_for(question) == expected
+
+
+@pytest.mark.parametrize(
+    ("what", "text", "judged"),
+    [
+        *(("number", "four seven one", "incomplete"), ("number", "It is 4711.", "incomplete")),
+        *(("birth_date", "May fifth", "incomplete"), ("birth_date", "The fourteenth.", "incomplete")),
+        *(("birth_date", "May fifth, 1985.", "complete"), ("birth_date", "the 5th of May nineteen", "incomplete")),
+        *(("birth_date", "May fifth nineteen eighty five", "complete"), ("birth_date", "It's 5 12 1985.", "complete")),
+        *(("birth_date", "I'd rather not say.", "uncertain"), ("birth_date", "My what?", "complete")),
+        *(("email", "george", "incomplete"), ("email", "George dot Miller at.", "incomplete")),
+        *(("email", "george at example dot com", "complete"), ("email", "It's george@example.com.", "complete")),
+        *(("email", "george at example dot co", "incomplete"), ("email", "at example dot band", "uncertain")),
+        *(("email", "I don't have one.", "uncertain"), ("email", "No.", "complete")),
+        *(
+            ("spelling", "M I L", "incomplete"),
+            ("spelling", "M-I-L", "incomplete"),
+            ("spelling", "B.", "incomplete"),
+        ),
+        ("spelling", "It is Miller.", "uncertain"),
+        *(
+            ("date", "In May", "incomplete"),
+            ("date", "The fifth of June", "uncertain"),
+            ("date", "On Thursday.", "uncertain"),
+        ),
+    ],
+)
+def test_how_much_of_what_was_asked_for_is_there(what: What, text: str, judged: str) -> None:
+    assert judge(text, expected=Expected(what)) == judged
+
+
+def test_a_number_of_a_known_length_is_whole_with_its_last_digit() -> None:
+    assert judge("It is 471.", expected=Expected("number", 4)) == "incomplete"
+    assert judge("It is 4711.", expected=Expected("number", 4)) == "complete"
+    assert judge("four seven one one", expected=Expected("number", 4)) == "complete"
 
 
 @pytest.mark.parametrize(
@@ -175,10 +227,10 @@ def test_words_are_those_of_any_script() -> None:
 
 
 @QUICK
-@given(st.text(max_size=60), st.booleans())
-def test_any_text_is_judged(text: str, digits_expected: bool) -> None:
-    assert judge(text, digits_expected=digits_expected) in {"complete", "uncertain", "incomplete"}
-    assert isinstance(asks_for_digits(text), bool)
+@given(st.text(max_size=60), st.none() | st.builds(Expected, st.sampled_from(sorted(WHATS)), st.none() | st.just(4)))
+def test_any_text_is_judged(text: str, expected: Expected | None) -> None:
+    assert judge(text, expected=expected) in {"complete", "uncertain", "incomplete"}
+    assert asks_for(text) is None or isinstance(asks_for(text), Expected)
     assert not (is_backchannel(text, BACKCHANNELS) and is_command(text, COMMANDS))
     assert all(word == word.lower() and word.strip() for word in words_of(text))
 

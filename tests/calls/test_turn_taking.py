@@ -13,6 +13,7 @@ from antiphon.calls.turn_taking import TABLE, TurnTaking
 from tests.calls import test_turn_taking_application as application
 from tests.calls import test_turn_taking_keypad as keypad
 from tests.calls import test_turn_taking_limits as limits
+from tests.calls import test_turn_taking_pieces as pieces
 from tests.calls.script import HANGS, HOURS, NEVER, TAKEN, Answer, Script, asked, manners
 
 PROMPT = manners(start_s=0.2, stop_s=0.2, complete_delay_s=0.0, min_interruption_s=0.2)
@@ -535,7 +536,7 @@ def test_a_greeting_stalls_deaf_and_goes_on() -> None:
 
 def test_every_row_of_the_table_is_taken() -> None:
     TAKEN.clear()
-    modules = (limits, application, keypad)
+    modules = (limits, application, keypad, pieces)
     scenarios = [*globals().items(), *(item for module in modules for item in vars(module).items())]
     for name, scenario in scenarios:
         is_scenario = name.startswith("test_") and name != "test_every_row_of_the_table_is_taken"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from antiphon.calls import floor as f
 from antiphon.calls.endpointing import words_of
 from antiphon.calls.events import EndReason, SpeechKind
+from antiphon.calls.expected import WHATS
 from antiphon.calls.floor import Event, Phase
 from antiphon.calls.policy import BACKCHANNELS, TurnPolicy
 from antiphon.calls.turn_taking import TurnTaking
@@ -66,6 +67,7 @@ NONSENSE = st.one_of(
     st.builds(f.SpeakRequested, st.just(0.0)),
     st.builds(f.AgentHasNews, st.just(0.0)),
     st.builds(f.KeyPressed, st.just(0.0), flags, st.sampled_from([0.0, 1.5])),
+    st.builds(f.InputExpected, st.just(0.0), st.sampled_from(sorted(WHATS)), st.none() | st.just(4)),
     st.builds(f.KeysTyped, st.just(0.0), st.just("••••"), flags),
     st.builds(f.CommitRequested, st.just(0.0)),
     st.builds(f.ReplyRequested, st.just(0.0)),

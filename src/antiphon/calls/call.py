@@ -23,6 +23,7 @@ from antiphon.agents.session import AgentSession
 from antiphon.calls import events, floor
 from antiphon.calls.errands import Errands
 from antiphon.calls.events import EndReason, SpeechKind
+from antiphon.calls.expected import WHATS
 from antiphon.calls.floor import Phase
 from antiphon.calls.gate import Gate
 from antiphon.calls.history import History
@@ -44,7 +45,7 @@ from antiphon.calls.tracing import CallTrace
 from antiphon.calls.turn_taking import TurnTaking
 from antiphon.calls.turns import TurnRecord, Turns
 from antiphon.calls.voice import Phrases, Voice
-from antiphon.calls.watcher import ReplyWatcher, Unwatched
+from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
 from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
@@ -54,7 +55,7 @@ from antiphon.models.stt.contract import STT
 from antiphon.models.tts.contract import TTS
 from antiphon.models.turn.contract import TurnModel
 from antiphon.models.vad.contract import VAD
-from antiphon.tools.keypad import ASK_SECRET, SEND_KEYS, SecretNumber
+from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber
 
 _log = structlog.get_logger(__name__)
 
@@ -161,7 +162,7 @@ class Call:
         self.agent = agent
         self.log = log
         self.history = History() if history is None else history
-        self._watcher = watcher or Unwatched()
+        self._watcher = watcher or ReplyWatcher()
         self._greets = greets
         self._asked_terms: ReplyTerms | None = None
         self._caller = Caller(session_id, call_id, carrier, parameters or {})
@@ -692,6 +693,8 @@ class Call:
             self._on(floor.EndRequested(self.log.seconds(), "agent_hangup", goodbye=False))
         elif name == SEND_KEYS:
             self.press(str(details["keys"]))
+        elif name == EXPECT and details.get("what") in WHATS:
+            self._on(floor.InputExpected(self.log.seconds(), details["what"], details.get("digits")))
         elif name == ASK_SECRET:
             self._ask_secret(details["secret"])
         else:

@@ -7,9 +7,8 @@ Recognisers put a full stop behind every pause, so punctuation alone means littl
 from __future__ import annotations
 
 import re
-from typing import Literal
 
-Completeness = Literal["complete", "uncertain", "incomplete"]
+from antiphon.calls.expected import Completeness, Expected, judge_piece
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _ONE_NUMBER = re.compile(r"(?<=\d)[:.,](?=\d)")
@@ -36,11 +35,6 @@ _SHORT_ANSWERS = frozenset(
         *("hello", "hi", "stop", "wait", "please", "good morning", "good afternoon", "good evening", "bye bye"),
     }
 )
-_ASKS_FOR_DIGITS = re.compile(
-    r"\b(number|digits?|phone|code|pin|date of birth|birthday|birth date|spell|e-?mail|address|card|zip|postcode)\b",
-    re.IGNORECASE,
-)
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def words_of(text: str) -> list[str]:
@@ -48,19 +42,12 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower().replace("’", "'"))
 
 
-def asks_for_digits(agent_text: str) -> bool:
-    """Whether the agent's last words ask for something that people say in pieces: a number, a date, an address."""
-    last = _SENTENCE_END.split(agent_text.strip())[-2:]
-    requests = [sentence for sentence in last if sentence.endswith("?") or "please" in sentence.lower()]
-    return any(_ASKS_FOR_DIGITS.search(sentence) for sentence in requests)
-
-
-def judge(text: str, *, digits_expected: bool = False) -> Completeness:
+def judge(text: str, *, expected: Expected | None = None) -> Completeness:
     """How likely these words are the whole turn.
 
     Args:
         text: The caller's words of the turn so far.
-        digits_expected: The agent has just asked for a number or the like: be patient.
+        expected: What the agent has just asked for, where people give it in pieces: be patient.
     """
     words = words_of(_ONE_NUMBER.sub("", text))
     if not words:
@@ -73,14 +60,18 @@ def judge(text: str, *, digits_expected: bool = False) -> Completeness:
         return "incomplete"
     run = _digit_run(words)
     digits = sum(run)
-    if run and (digits_expected or (digits >= 3 and len(run) > 1)):
+    if expected is not None and not stripped.endswith("?"):
+        opinion = judge_piece(expected, stripped, words=words, digits=digits)
+        if opinion is not None:
+            return opinion
+    if run and digits >= 3 and len(run) > 1 and expected is None:
         # A digit run: whole at the length of a phone number, else its other half is still to come.
         return "uncertain" if digits >= 10 else "incomplete"
     if stripped.endswith("?"):
         return "complete"
     if last in _PROMISES_MORE and not _is_time_of_day(words):
         return "uncertain" if last in _ENDS_FINE and stripped.endswith((".", "!")) else "incomplete"
-    if digits_expected:
+    if expected is not None:
         return "uncertain"
     return "complete" if stripped.endswith((".", "!")) else "uncertain"
 

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from antiphon.calls.events import EndReason, SpeechKind
+from antiphon.calls.expected import What
 
 TimerName = Literal["endpoint", "final", "interrupt", "verify", "dead_air", "idle", "turn_limit", "ending"]
 Trigger = Literal["silence", "model", "max_duration", "client", "dtmf"]
@@ -173,6 +174,15 @@ class KeysTyped:
 
 
 @dataclass(frozen=True, slots=True)
+class InputExpected:
+    """The caller's next turn is one that people say in pieces; fields as in ``Expected``."""
+
+    at: float
+    what: What
+    digits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EndRequested:
     """The call is to end from our side. ``goodbye``: words are still to be said for that."""
 
@@ -215,6 +225,7 @@ Event = (
     | InputCleared
     | KeyPressed
     | KeysTyped
+    | InputExpected
     | EndRequested
     | LineLost
     | Timeout
@@ -401,7 +412,7 @@ _EVENTS: dict[str, Any] = {
     made.__name__: made
     for made in (
         *(Opened, VoiceStarted, VoiceStopped, Heard, TurnScored, SpeechStarted, SpeechFinished, ReplyFailed),
-        *(SpeakRequested, AgentHasNews, KeyPressed, KeysTyped, EndRequested, LineLost, Timeout),
+        *(SpeakRequested, AgentHasNews, KeyPressed, KeysTyped, InputExpected, EndRequested, LineLost, Timeout),
         *(CommitRequested, ReplyRequested, CancelRequested, InputCleared),
     )
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 from antiphon.calls.endpointing import is_backchannel, is_command, words_of
 from antiphon.calls.events import EndReason, SpeechKind
+from antiphon.calls.expected import Expected
 from antiphon.calls.floor import (
     KEY_MARK,
     Action,
@@ -76,7 +77,8 @@ class Floor:
         self.aside = ""  # what the caller last said over this speech without taking the floor
         self.patience = 1.0
         self.keys_until = 0.0  # a number that is being typed will be whole by then
-        self.digits_expected = False
+        self.expected: Expected | None = None  # what the agent's last words asked for
+        self.told_expected: Expected | None = None  # what a tool has said that is asked for
         self.lost_turns = 0  # turns in a row that got an apology for an answer
         self.strikes = 0  # fillers and apologies in this silence
         self.reminders = 0

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from antiphon.calls.endpointing import Completeness, asks_for_digits, judge
+from antiphon.calls.endpointing import judge
 from antiphon.calls.events import EndReason
+from antiphon.calls.expected import Completeness, Expected, asks_for
 from antiphon.calls.floor import (
     AgentHasNews,
     CancelReply,
@@ -19,6 +20,7 @@ from antiphon.calls.floor import (
     FinishUtterance,
     HangUp,
     Heard,
+    InputExpected,
     Interrupt,
     KeepTurn,
     KeyPressed,
@@ -106,6 +108,11 @@ def note_words(floor: Floor, event: Heard) -> None:
         floor.stop("final")
 
 
+def expect(floor: Floor, event: InputExpected) -> None:
+    """A tool knows better than the agent's words what the caller is asked for, in the next turn."""
+    floor.told_expected = Expected(event.what, event.digits)
+
+
 def note_keys(floor: Floor, event: KeysTyped) -> None:
     """Keep what the caller typed."""
     floor.said.append(event.text)
@@ -159,7 +166,7 @@ def go_on_listening(floor: Floor, event: VoiceStarted) -> None:
 def weigh(floor: Floor, event: Any) -> None:
     """Words are known and the caller is silent: decide when the turn is over, and try an answer meanwhile."""
     text = floor.text
-    opinion = judge(text, digits_expected=floor.digits_expected)
+    opinion = judge(text, expected=floor.told_expected or floor.expected)
     due = max(floor.silence_at + delay(floor, opinion) * floor.patience, floor.keys_until)
     if floor.forced or was_typed(floor) or event.at >= due:
         commit(floor, event)
@@ -241,7 +248,7 @@ def commit(floor: Floor, event: Any) -> None:
     floor.act(Commit(text, fresh, trigger, floor.probability, answer))
     floor.said = []
     floor.lost_words = floor.reply_owed = floor.turns_kept = False
-    floor.forced = None
+    floor.forced = floor.told_expected = None
     floor.overrun = floor.caller_speaks
     floor.speculated = None
     if not answer:
@@ -332,7 +339,7 @@ def said_all(floor: Floor, event: SpeechFinished) -> None:
     floor.committed = ""
     floor.strikes = 0
     floor.speech = "reply"
-    floor.digits_expected = asks_for_digits(event.text)
+    floor.expected = asks_for(event.text)
     floor.stop("interrupt", "dead_air")
 
 
@@ -483,7 +490,7 @@ def take_floor(floor: Floor, event: Any) -> None:
     else:
         floor.act(NoteOverlap(join([*floor.said, floor.partial]), True))
         floor.act(Interrupt())
-        floor.digits_expected = False
+        floor.expected = None
     floor.strikes = floor.reminders = 0
     floor.speech = "reply"
     floor.sounding = False

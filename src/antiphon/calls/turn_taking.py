@@ -28,6 +28,7 @@ from antiphon.calls.floor import (
     Event,
     Heard,
     InputCleared,
+    InputExpected,
     KeyPressed,
     KeysTyped,
     LineLost,
@@ -187,6 +188,8 @@ TABLE: tuple[Row, ...] = (
             Row(phase, KeysTyped, None, (rules.note_keys,)),
         )
     ),
+    # A tool asks for something that is said in pieces.
+    *(Row(phase, InputExpected, None, (rules.expect,)) for phase in Phase if phase is not ENDED),
     # The application has its say: it ends the caller's turn, asks for an answer or calls it off, and clears the input.
     Row(IDLE, CommitRequested, PAUSING, (rules.open_turn, application.force_by_client, application.end_utterance)),
     Row(HEARING, CommitRequested, PAUSING, (application.force_by_client, application.end_utterance)),

@@ -16,7 +16,8 @@ SEND_KEYS = "send_keys"
 ASK_SECRET = "ask_secret"
 """The request to give what is typed to nobody but a check. Its details: ``secret``, a ``SecretNumber``."""
 EXPECT = "expect"
-"""The request to be patient with what the caller says next. Its details: ``what``, and ``digits`` where known."""
+"""The request to be patient with the caller's next turn. Its details: ``what`` is asked for, out of ``number``,
+``date``, ``birth_date``, ``email`` and ``spelling``, and how many ``digits`` a number has, where that is known."""
 
 KEYS = frozenset("0123456789*#ABCD")
 MOST_KEYS = 64
