@@ -7,14 +7,14 @@ from phone import calling
 from antiphon.calls.events import AgentSpeechInterrupted, SessionManners, UserTurnCompleted
 from antiphon.calls.policy import TurnPolicy
 from antiphon.calls.reply import ReplyTerms
-from antiphon.calls.watcher import Unwatched
+from antiphon.calls.watcher import ReplyWatcher
 from antiphon.clock import VirtualClock
 from antiphon.models.llm.messages import Message
 
 MANUAL = TurnPolicy(answers=False, interruption="off", keeps_turns=True, speculate=False, idle_s=0.0)
 
 
-class Watcher(Unwatched):
+class Watcher(ReplyWatcher):
     """Counts turns that were none."""
 
     def __init__(self) -> None:

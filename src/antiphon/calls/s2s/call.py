@@ -40,7 +40,7 @@ from antiphon.calls.speech import Speaker
 from antiphon.calls.tasks import CallTasks
 from antiphon.calls.tracing import CallTrace
 from antiphon.calls.voice import Phrases, Voice
-from antiphon.calls.watcher import Unwatched
+from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
 from antiphon.errors import AntiphonException
@@ -168,7 +168,7 @@ class S2SCall:
             over=dialogue.turns.heard,
             failed=self._fail,
             spawn=self._tasks.spawn,
-            watcher=Unwatched(),
+            watcher=ReplyWatcher(),
             playout=lambda speaking: Playout(
                 self._line,
                 speaking,

@@ -16,6 +16,7 @@ from antiphon.calls.events import CallEvent
 from antiphon.calls.floor import Heard
 from antiphon.calls.reply import Reply
 from antiphon.calls.speech import Speech
+from antiphon.calls.watcher import ReplyWatcher
 from antiphon.errors import AntiphonException
 from antiphon.models.llm.content import FunctionCall, FunctionResult, Usage
 from antiphon.tools.tool import FunctionTool
@@ -196,7 +197,7 @@ class Response:
         )
 
 
-class Responses:
+class Responses(ReplyWatcher):
     """All responses in the conversation of one session; follows the call (``ReplyWatcher``).
 
     Args:
