@@ -11,6 +11,7 @@ from s2s_phone import Puppet, calling
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import Handoff
+from antiphon.agents.keypad import KeypadManner
 from antiphon.calls.events import (
     AgentHandoff,
     AgentSpeechCompleted,
@@ -33,6 +34,7 @@ from antiphon.models.s2s.contract import (
     UserTranscript,
 )
 from antiphon.tools.context import ToolContext
+from antiphon.tools.keypad import AGAIN, pin_gate, send_dtmf
 from antiphon.tools.tool import FunctionTool
 
 
@@ -306,3 +308,87 @@ def test_what_only_a_client_could_run_is_answered() -> None:
 
     run(clock, scenario)
     assert ("result", "c1", "Nobody in this call can run this function.") in model.did
+
+
+async def type_keys(call: CallUnderTest, keys: str) -> None:
+    for key in keys:
+        call.call.digit(key)
+        await call.quiet(0.3)
+
+
+def test_secret_number_opens_its_gate_and_reaches_neither_model_nor_log() -> None:
+    clock, model = VirtualClock(), Puppet()
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[pin_gate("4711", length=4)])
+        async with calling(clock, model, agent=agent) as call:
+            await call.quiet(0.1)
+            model.turn()
+            model.tell(FunctionCalled("c1", "pin_gate", "{}"))
+            model.tell(AnswerDone("completed"))
+            await call.quiet(0.1)
+            model.answer("a1", "Type your number.", 1.0)
+            await call.quiet(2)
+            await type_keys(call, "1234")
+            await call.quiet(0.5)
+            assert model.did[-1] == ("say", AGAIN)
+            model.answer("a2", AGAIN, 1.0)
+            await call.quiet(2)
+            await type_keys(call, "4711")
+            await call.quiet(0.5)
+            model.answer("a3", "Thank you.", 1.0)
+            await call.quiet(2)
+        return call
+
+    call = run(clock, scenario)
+    assert [deed[2] for deed in model.did if deed[0] == "result"] == ["Accepted; the result will follow."]
+    [(_, written)] = [deed for deed in model.did if deed[0] == "write"]
+    assert "The caller has typed the right number." in written
+    assert said(call) == ["Type your number.", AGAIN, "Thank you."]
+    assert "4711" not in f"{model.did}{call.entries}{call.call.history.messages}"
+
+
+def test_keys_that_do_not_interrupt_wait_and_a_star_forgets_them() -> None:
+    clock, model = VirtualClock(), Puppet()
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", keypad=KeypadManner(interrupts=False))
+        async with calling(clock, model, agent=agent) as call:
+            await call.quiet(0.1)
+            model.turn()
+            model.answer("a1", "This takes a while.", 4.0)
+            await type_keys(call, "12#")
+            while ("write", "[keypad: 12]") not in model.did:
+                await call.quiet(0.1)
+            model.answer("a2", "Twelve.", 1.0)
+            await call.quiet(2)
+            await type_keys(call, "9*")
+            await call.quiet(3)
+            assert call.call.agent_is_silent
+            assert not call.call.caller_has_floor
+        return call
+
+    call = run(clock, scenario)
+    assert said(call) == ["This takes a while.", "Twelve."]
+    assert [deed for deed in model.did if deed[0] == "write"] == [("write", "[keypad: 12]")]
+
+
+def test_agent_presses_keys_behind_its_words() -> None:
+    clock, model = VirtualClock(), Puppet()
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, model, agent=Agent("desk", tools=[send_dtmf])) as call:
+            await call.quiet(0.1)
+            model.turn()
+            model.tell(FunctionCalled("c1", "send_dtmf", '{"keys": "12"}'))
+            model.tell(AnswerDone("completed"))
+            await call.quiet(1)
+            model.answer("a1", "Pressed.", 1.0)
+            await call.quiet(2)
+            call.call.press("3")
+            await call.quiet(2)
+        return call
+
+    call = run(clock, scenario)
+    assert [event.kind for event in call.events(AgentSpeechCreated)] == ["reply", "tones", "tones"]
+    assert said(call).count("Pressed.") == 1

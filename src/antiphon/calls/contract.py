@@ -78,6 +78,10 @@ class AnyCall(Protocol):
         """Say this behind what is being said, and not while the caller has the floor."""
         ...
 
+    def press(self, keys: str) -> None:
+        """Press keys of the telephone."""
+        ...
+
     def tell(self, event: CallEvent) -> None:
         """Write something that happened around the call into its log, while it is on."""
         ...

@@ -19,13 +19,14 @@ from antiphon.agents.agent import Agent
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
 from antiphon.audio.convert import to_pcm
-from antiphon.calls import events
+from antiphon.calls import events, floor
 from antiphon.calls.call import Caller
 from antiphon.calls.errands import Errands
 from antiphon.calls.events import EndReason
 from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
-from antiphon.calls.line import AudioTap, Line
+from antiphon.calls.keypad import keys_in
+from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
@@ -33,7 +34,7 @@ from antiphon.calls.policy import CallPolicy
 from antiphon.calls.s2s.dialogue import Dialogue
 from antiphon.calls.s2s.ears import Ears
 from antiphon.calls.s2s.functions import Functions
-from antiphon.calls.s2s.keypad import Keypad
+from antiphon.calls.s2s.keys import Keys
 from antiphon.calls.s2s.persona import Persona
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker
@@ -50,6 +51,7 @@ from antiphon.models.s2s.contract import (
 )
 from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
+from antiphon.tools.keypad import ASK_SECRET, SEND_KEYS
 
 _log = structlog.get_logger(__name__)
 
@@ -145,7 +147,14 @@ class S2SCall:
             mouth=lambda dialogue: self._mouth(dialogue, pacer),
             hands=self._hands,
         )
-        self._keypad = Keypad(clock, self._dialogue.take_keys)
+        self._keys = Keys(
+            self._dialogue,
+            self._persona,
+            clock=clock,
+            too_many=policy.too_many_keys,
+            lost=lambda: self.end("error"),
+            spawn=self._tasks.spawn,
+        )
 
     def _tool_runner(self, data_dir: Path | None) -> ToolRunner:
         return ToolRunner(
@@ -214,11 +223,11 @@ class S2SCall:
         """The line has dropped what it still held. Nothing waits for this: a clear takes effect when it is sent."""
 
     def digit(self, digit: str) -> None:
-        """A key was pressed, which takes the floor. The log does not say which: it may be part of a PIN."""
-        if self._is_on and not self.is_over and self._dialogue.ending is None:
-            self._tell(events.UserDtmf("•" * len(digit)))
-            self._dialogue.take_floor()
-            self._keypad.press(digit)
+        """A key was pressed. The log does not say which: it may be part of a PIN."""
+        keys = keys_in(digit)
+        if keys and self._is_on and not self.is_over and self._dialogue.ending is None:
+            self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
+            self._keys.press(keys)
 
     def commit(self) -> None:
         """The line says that the caller's turn is over; the model finds out by itself."""
@@ -269,6 +278,11 @@ class S2SCall:
         """
         if self._is_on and not self.is_over:
             self._dialogue.say(text)
+
+    def press(self, keys: str) -> None:
+        """Press keys of the telephone behind what is being said; by the carrier, where it has a command for it."""
+        if self._is_on and not self.is_over and not (isinstance(self._line, KeyLine) and self._line.send_keys(keys)):
+            self._dialogue.press(keys)
 
     def tell(self, event: events.CallEvent) -> None:
         """Write something that happened around the call into its log, while it is on."""
@@ -334,7 +348,7 @@ class S2SCall:
         dialogue = self._dialogue
         dialogue.hang_up("error")
         dialogue.stop_answer()
-        self._keypad.close()
+        self._keys.close()
         self._line.hang_up(dialogue.reason)
         self._ears.close()
         for part in (self._tools, self._session, *((dialogue.model,) if dialogue.model is not None else ())):
@@ -357,6 +371,10 @@ class S2SCall:
             _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
         elif name == "hang_up" and self._dialogue.ending is None:
             self._dialogue.end("agent_hangup", "")
+        elif name == SEND_KEYS:
+            self.press(str(details["keys"]))
+        elif name == ASK_SECRET:
+            self._keys.ask_secret(details["secret"])
         elif name != "hang_up":
             _log.warning("unknown_tool_request", call_id=self._caller.call_id, request=name, keys=sorted(details))
 

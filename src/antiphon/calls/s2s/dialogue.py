@@ -116,7 +116,7 @@ class Dialogue:
         self._caller_speaks = False
         self._speech_at = 0.0
         self._agent_state: events.AgentState = "initializing"
-        self._asides: list[str] = []  # texts that wait until they may be said
+        self._asides: list[Callable[[], None]] = []  # what waits until it may sound
         self._told_turn = 0  # of the caller, the last whose words were told
         self._vigil = Vigil(policy.turn, clock, log.seconds, self._timed_out)
         self._speaking = mouth(self)
@@ -136,7 +136,17 @@ class Dialogue:
 
     def say(self, text: str) -> None:
         """Have this said when nobody speaks; of too many texts the oldest are dropped."""
-        self._asides = [*self._asides, text][-_MOST_ASIDES:]
+        self._put_aside(lambda: self._ask("say", text))
+
+    def press(self, keys: str) -> None:
+        """Press keys of the telephone: their tones sound on the line, behind what is being said."""
+        if self.phase in _AGENTS:
+            self._speaking.press(keys, self.turns.count)
+        else:
+            self._put_aside(lambda: self._speaking.press(keys, self.turns.count))
+
+    def _put_aside(self, deed: Callable[[], None]) -> None:
+        self._asides = [*self._asides, deed][-_MOST_ASIDES:]
         self._speak_if_free()
 
     # What the model tells.
@@ -163,6 +173,11 @@ class Dialogue:
         self.stop_answer()
         self._vigil.hear_caller()
         self._enter(Phase.HEARING)
+
+    def leave_floor(self) -> None:
+        """The caller has taken the floor by keys, and nothing comes of it."""
+        if self.phase is Phase.HEARING and not self._caller_speaks:
+            self._rest()
 
     def _caller_stopped(self, event: SpeechStopped) -> None:
         if not self._caller_speaks:
@@ -338,7 +353,7 @@ class Dialogue:
 
     def _speak_if_free(self) -> None:
         if self.phase is Phase.IDLE and self._asides:
-            self._ask("say", self._asides.pop(0))
+            self._asides.pop(0)()
         else:
             self.look_for_news()
 
@@ -353,19 +368,20 @@ class Dialogue:
         self.model.write(f"{told}\nTell the caller.")
 
     def take_keys(self, keys: str) -> bool:
-        """Have the keys answered, unless the caller speaks."""
+        """Have the keys answered, unless somebody speaks whom they must not interrupt."""
         if self.ending is not None:
             return True
-        if self._caller_speaks or self.model is None:
+        waits = self.phase in _AGENTS and not self._persona.agent.keypad.interrupts
+        if waits or self._caller_speaks or self.model is None:
             return False
         self.stop_answer()
         turn = self.turns.begin()
-        turn.user_text = "•" * len(keys)
+        turn.user_text = floor.KEY_MARK * len(keys)
         turn.silence_at = turn.committed_at = self._log.seconds()
         self._history.hear_user(turn.user_text, turn.user_text)
         self._tell_user_turn(turn.number, turn.user_text, trigger="dtmf")
         self._owe(turn)
-        self.model.write(f"[The caller pressed these keys of the telephone: {keys}]")
+        self.model.write(f"[keypad: {keys}]")
         return True
 
     def _timed_out(self, deed: Deed) -> None:
