@@ -442,8 +442,8 @@ def turn_figures(metrics: events.TurnMetrics) -> dict[str, float]:
 
 
 def nanoseconds(log: CallLog, at: float) -> int:
-    """A time of the call, in seconds since its start, as spans tell it."""
-    return round(log.started_at.timestamp() * 1e9) + round(at * 1e9)
+    """A time of the call, in seconds since its start, as spans tell it; sound that came with the call began with it."""
+    return round(log.started_at.timestamp() * 1e9) + round(max(0.0, at) * 1e9)
 
 
 def _kind(*, asks: bool) -> SpanKind:

@@ -24,7 +24,15 @@ def create_app(board: Switchboard, page: Path = DIST) -> FastAPI:
         board: What all calls share; the routes find it as ``app.state.board``.
         page: The folder of the built console.
     """
-    app = FastAPI(title="Antiphon", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Antiphon",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # A call's trace begins with the call: no span of a request stands above it, or tells an address with its token.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     app.state.board = board
     app.state.registry = board.metrics.registry()
     if board.keys.dev:
