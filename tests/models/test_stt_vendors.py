@@ -197,9 +197,8 @@ class TestDeepgram:
             assert len(ears.told) == 1
             await ears.close()
 
-    async def test_silence_keeps_the_connection_with_keep_alives(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("antiphon.models.stt.deepgram.KEEP_ALIVE_S", 0.02)
-        async with VENDORS["deepgram"]() as (stt, vendor):
+    async def test_silence_keeps_the_connection_with_keep_alives(self) -> None:
+        async with VENDORS["deepgram"](keep_alive_s=0.02) as (stt, vendor):
             ears = Ears().listen(stt)
             await until(lambda: vendor.commands.count("KeepAlive") >= 3)
             ears.say(1)

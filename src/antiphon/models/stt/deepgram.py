@@ -18,7 +18,7 @@ from antiphon.errors import IntegrationException, IntegrationUnavailableExceptio
 from antiphon.logs import Log
 from antiphon.models.remote import SpeechService, close_socket
 from antiphon.models.stt.contract import FailureSink, Transcript, TranscriptSink
-from antiphon.models.stt.deepgram_words import Result, Spoken, result_of
+from antiphon.models.stt.deepgram_words import Result, Spoken, result_of, spoken_at
 
 BASE_URL = "https://api.deepgram.com/v1"
 FINAL_S = 1.5
@@ -39,6 +39,7 @@ class DeepgramSTT:
         api_key: The key.
         base_url: Of the service, or of an installation of one's own.
         final_s: Longest wait for the end of an utterance's words.
+        keep_alive_s: Silence after which the service is told that the call goes on.
         clock: Wall time unless given.
     """
 
@@ -49,11 +50,13 @@ class DeepgramSTT:
         api_key: str,
         base_url: str = BASE_URL,
         final_s: float = FINAL_S,
+        keep_alive_s: float = KEEP_ALIVE_S,
         clock: Clock | None = None,
     ) -> None:
         self.name = f"deepgram/{model}"
         self.clock = clock or WallClock()
         self.final_s = final_s
+        self.keep_alive_s = keep_alive_s
         self.service = SpeechService("deepgram", base_url, headers={"authorization": f"Token {api_key.strip()}"})
         self._model = model
 
@@ -247,7 +250,7 @@ class DeepgramStream:
                 await self._stt.service.send(socket, outbox.queue.popleft())
             outbox.wake.clear()
             try:
-                async with asyncio.timeout(KEEP_ALIVE_S):
+                async with asyncio.timeout(self._stt.keep_alive_s):
                     await outbox.wake.wait()
             except TimeoutError:
                 await self._stt.service.send(socket, {"type": "KeepAlive"})
@@ -277,7 +280,7 @@ class DeepgramStream:
             raise self._stt.service.unreadable(error) from None
 
     def _take(self, result: Result) -> None:
-        spoken = self._spoken_at((result.start_s + result.end_s) / 2)
+        spoken = spoken_at(result, (*self._pending, self._current))
         if spoken is not None:
             spoken.take(result)
             if spoken is self._current and self._broken is None and spoken.text:
@@ -285,16 +288,9 @@ class DeepgramStream:
         if result.is_flushed:
             # Without sound to flush, this is all that comes.
             for ended in self._pending:
-                if ended.end_s is not None and result.end_s >= ended.end_s - 0.1:
-                    ended.settled_s = max(ended.settled_s, ended.end_s)
+                if ended.reaches_end(result.end_s):
+                    ended.settle()
         self._deliver()
-
-    def _spoken_at(self, middle_s: float) -> Spoken | None:
-        candidates = [spoken for spoken in (*self._pending, self._current) if spoken.has(middle_s)]
-        # At a border, the one in which the moment lies without slack.
-        return next(
-            (spoken for spoken in candidates if spoken.start_s <= middle_s), candidates[0] if candidates else None
-        )
 
     def _deliver(self) -> None:
         """Give final words, in order."""

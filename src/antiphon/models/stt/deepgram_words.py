@@ -6,12 +6,14 @@ lies in a piece that was discarded, or comes for an utterance that has its final
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_SLACK_S = 0.1
+_SLACK_S = 0.03
 """The service rounds its times."""
+_TAIL_S = 0.1
+"""What may be missing at the end of an utterance whose words all stay: it is the silence that ended it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,14 +50,23 @@ class Spoken:
         """All words so far."""
         return " ".join(part for part in (*self.settled, self.partial) if part)
 
-    def has(self, middle_s: float) -> bool:
-        """Whether a moment of sound belongs to it."""
-        return self.start_s - _SLACK_S <= middle_s and (self.end_s is None or middle_s < self.end_s + _SLACK_S)
+    def distance_s(self, moment_s: float) -> float:
+        """How far a moment of sound lies outside of it; 0 within."""
+        after = 0.0 if self.end_s is None else moment_s - self.end_s
+        return max(self.start_s - moment_s, after, 0.0)
 
     @property
     def is_settled(self) -> bool:
         """Whether it has ended and all of its words stay."""
-        return self.end_s is not None and self.settled_s >= self.end_s - _SLACK_S
+        return self.reaches_end(self.settled_s)
+
+    def reaches_end(self, moment_s: float) -> bool:
+        """Whether it has ended before this moment, or hardly after it."""
+        return self.end_s is not None and moment_s >= self.end_s - _TAIL_S
+
+    def settle(self) -> None:
+        """No more words will come."""
+        self.settled_s = max(self.settled_s, self.end_s or 0.0)
 
     def take(self, result: Result) -> None:
         """Add what was told."""
@@ -92,6 +103,13 @@ class Result:
     is_flushed: bool
     confidence: float | None
     language: str | None
+
+
+def spoken_at(result: Result, utterances: Iterable[Spoken]) -> Spoken | None:
+    """The utterance in which a result's middle lies; None where it lies in sound that nobody wants any more."""
+    middle_s = (result.start_s + result.end_s) / 2
+    nearest = min(utterances, key=lambda spoken: spoken.distance_s(middle_s))
+    return nearest if nearest.distance_s(middle_s) <= _SLACK_S else None
 
 
 def result_of(message: Mapping[str, Any]) -> Result:
