@@ -11,6 +11,7 @@ from phone import CallUnderTest, calling
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.keypad import KeypadManner
+from antiphon.agents.observability.content import input_messages
 from antiphon.audio.convert import from_pcm
 from antiphon.audio.formats import PHONE
 from antiphon.audio.tones import dtmf
@@ -23,6 +24,7 @@ from antiphon.calls.events import (
 )
 from antiphon.calls.keypad import Keypad, TypedNumbers, keys_in
 from antiphon.clock import VirtualClock
+from antiphon.models.llm.messages import Message
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as asks
 from antiphon.tools.context import ToolContext
@@ -171,6 +173,39 @@ def test_a_number_that_is_too_long_is_refused_with_a_hint() -> None:
     check(call)
     assert call.events(UserTurnCompleted) == []
     assert "That was too many keys" in told(call)
+
+
+@tool
+async def order(number: str) -> str:
+    """Where the order is."""
+    return f"Order {number} is on its way."
+
+
+def test_a_number_that_a_tool_gets_and_the_agent_reads_back_is_in_no_event() -> None:
+    clock = VirtualClock()
+    answers = [Reply(calls=(asks("order", number="80417"),)), "Your order 8 0 4 1 7 costs 17 euros."]
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("tester", "Answer.", tools=[order])
+        async with calling(clock, agent=agent, llm=answers) as call:
+            await type_keys(call, "80417#")
+            await call.quiet(8)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert results(call) == ["Order ••••• is on its way."]
+    assert "80417" not in told(call)
+    assert "8 0 4 1 7" not in told(call)
+    assert "17 euros" in told(call)
+    assert call.models.llm.requests[1].messages[-1].text == "Order 80417 is on its way."
+
+
+def test_what_was_typed_is_in_no_span() -> None:
+    request = [Message("user", "My number is [keypad: 80417] and [keypad: 62].")]
+    written = input_messages(request, {})
+    assert "[keypad: •] and [keypad: •]" in written
+    assert "80417" not in written
 
 
 # The gate.

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from antiphon.calls.events import AgentTextSpoken, SessionEnded, UserDtmf
+from antiphon.calls.events import AgentTextSpoken, SessionEnded, ToolCalled, UserDtmf, UserSpeechStopped
 from antiphon.calls.log import CallLog, Entry
 from antiphon.clock import VirtualClock, WallClock
 
@@ -144,3 +144,20 @@ def test_a_follower_that_leaves_is_forgotten() -> None:
         assert follower.dropped == 0
 
     clock.run(scenario())
+
+
+def test_a_number_that_was_typed_is_hidden_wherever_it_comes_back() -> None:
+    log, entries = CallLog("call-1", VirtualClock()), list[Entry]()
+    log.subscribe(entries.append)
+    log.append(AgentTextSpoken(1, "Before: 4711."))
+    log.hide("4711")
+    log.hide("12")  # a choice in a menu, too short to be looked for
+    log.append(AgentTextSpoken(1, "It is 4-7 1, 1; not 147110, and 12 euros."))
+    log.append(ToolCalled("c1", "look_up", {"pin": 4711, "list": ["4711", {"deep": "is 4711"}], "yes": True}))
+    log.append(UserSpeechStopped(1.0, 4711))
+    assert [entry.event for entry in entries] == [
+        AgentTextSpoken(1, "Before: 4711."),
+        AgentTextSpoken(1, "It is ••••; not 147110, and 12 euros."),
+        ToolCalled("c1", "look_up", {"pin": "••••", "list": ["••••", {"deep": "is ••••"}], "yes": True}),
+        UserSpeechStopped(1.0, 4711),
+    ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+_TYPED = re.compile(r"\[keypad: [^\]]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +25,13 @@ class KeypadManner:
     max_digits: int = 20
     attempts: int = 3
     timeout_s: float = 10.0
+
+
+def typed_text(keys: str) -> str:
+    """What a model reads where the caller typed."""
+    return f"[keypad: {keys}]"
+
+
+def without_typed(text: str) -> str:
+    """A text without what a caller typed, for people who read along."""
+    return _TYPED.sub(typed_text("•"), text)

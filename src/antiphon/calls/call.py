@@ -486,6 +486,7 @@ class Call:
 
     def _keys_typed(self, keys: str) -> bool:
         """A number is whole: a gate that waits gets it, else it is a turn."""
+        self.log.hide(keys)
         gate = self._open_gate
         if gate is not None:
             return gate.take(keys)

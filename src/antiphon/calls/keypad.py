@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Callable
 
-from antiphon.agents.keypad import KeypadManner
+from antiphon.agents.keypad import KeypadManner, typed_text
 from antiphon.calls.floor import KEY_MARK
 from antiphon.clock import Clock
 
@@ -119,4 +119,4 @@ class TypedNumbers:
         if not count:
             return text
         numbers = iter(list(self._numbers)[-count:])
-        return _MASKED.sub(lambda _: f"[keypad: {next(numbers, '')}]", text)
+        return _MASKED.sub(lambda _: typed_text(next(numbers, "")), text)

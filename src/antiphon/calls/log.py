@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from antiphon.calls.events import CallEvent, SessionEnded
+from antiphon.calls.hidden import HiddenNumbers
 from antiphon.clock import Clock
 
 _log = structlog.get_logger(__name__)
@@ -62,6 +63,7 @@ class CallLog:
         self._start = clock.now()
         self._seq = 0
         self._readers: list[Reader] = []
+        self._hidden = HiddenNumbers()
 
     def seconds(self, at: float | None = None) -> float:
         """Seconds since the call's start, now or at the clock's time ``at``."""
@@ -73,12 +75,16 @@ class CallLog:
             return
         self.ended = event.type == SessionEnded.type
         self._seq += 1
-        entry = Entry(self._seq, self.seconds(), event)
+        entry = Entry(self._seq, self.seconds(), self._hidden.mask(event))
         for reader in tuple(self._readers):
             try:
                 reader(entry)
             except Exception:  # A reader is another task's root: its fault must not reach the call.
                 _log.exception("log_reader_failed", call_id=self.call_id, event_type=event.type)
+
+    def hide(self, digits: str) -> None:
+        """Tell nobody these digits, which the caller has typed, in whatever event they come back."""
+        self._hidden.add(digits)
 
     def subscribe(self, reader: Reader) -> Callable[[], None]:
         """Call ``reader`` with every later entry; the returned function ends that."""

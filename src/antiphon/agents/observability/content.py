@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from antiphon.agents.keypad import without_typed
 from antiphon.agents.observability.switch import SWITCH
 from antiphon.models.llm.content import Content, FunctionCall
 from antiphon.models.llm.contract import ChatDelta
@@ -55,8 +56,8 @@ def call_arguments(call: FunctionCall, tools: Tools) -> str:
 
 
 def plain(text: str) -> str:
-    """A text without credentials and, unless that is switched off, without personal data."""
-    return str(redacted("", text, SWITCH.scrub))
+    """A text without credentials and typed numbers and, unless that is switched off, without personal data."""
+    return str(redacted("", without_typed(text), SWITCH.scrub))
 
 
 def _part(content: Content, tools: Tools) -> dict[str, Any]:
