@@ -253,14 +253,14 @@ def results(call: CallUnderTest) -> list[str]:
 
 
 def test_the_gate_opens_on_the_right_number_only() -> None:
-    call = gate_call(VirtualClock(), [(0, "1111#"), (4, "4711#")], pin_gate("4711"))
+    call = gate_call(VirtualClock(), [(0, "222229#"), (4, "471147#")], pin_gate("471147"))
     check(call)
     assert "The caller has typed the right number." in results(call)
     assert "The balance is nine euros." in results(call)
     assert call.call.session.state == {"open:pin_gate": True}
     seen = told(call) + str(call.call.history.messages) + str(call.models.llm.requests)
-    assert "4711" not in seen
-    assert "1111" not in seen
+    assert "471147" not in seen
+    assert "222229" not in seen
 
 
 def test_the_gate_of_a_known_length_needs_no_sharp_sign() -> None:

@@ -147,14 +147,20 @@ def test_a_follower_that_leaves_is_forgotten() -> None:
 
 
 def test_a_number_that_was_typed_is_hidden_wherever_it_comes_back() -> None:
-    log, entries = CallLog("call-1", VirtualClock()), list[Entry]()
-    log.subscribe(entries.append)
-    log.append(AgentTextSpoken(1, "Before: 4711."))
-    log.hide("4711")
-    log.hide("12")  # a choice in a menu, too short to be looked for
-    log.append(AgentTextSpoken(1, "It is 4-7 1, 1; not 147110, and 12 euros."))
-    log.append(ToolCalled("c1", "look_up", {"pin": 4711, "list": ["4711", {"deep": "is 4711"}], "yes": True}))
-    log.append(UserSpeechStopped(1.0, 4711))
+    clock = VirtualClock()
+
+    async def scenario() -> list[Entry]:
+        log, entries = CallLog("call-1", clock), list[Entry]()
+        log.subscribe(entries.append)
+        log.append(AgentTextSpoken(1, "Before: 4711."))
+        log.hide("4711")
+        log.hide("12")  # a choice in a menu, too short to be looked for
+        log.append(AgentTextSpoken(1, "It is 4-7 1, 1; not 147110, and 12 euros."))
+        log.append(ToolCalled("c1", "look_up", {"pin": 4711, "list": ["4711", {"deep": "is 4711"}], "yes": True}))
+        log.append(UserSpeechStopped(1.0, 4711))
+        return entries
+
+    entries = clock.run(scenario())
     assert [entry.event for entry in entries] == [
         AgentTextSpoken(1, "Before: 4711."),
         AgentTextSpoken(1, "It is ••••; not 147110, and 12 euros."),
