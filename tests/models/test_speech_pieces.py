@@ -79,8 +79,8 @@ def test_each_result_goes_to_its_utterance_and_discarded_sound_to_none(
         spoken = Spoken(len(utterances), at, at + seconds) if is_kept else None
         for step in range(steps):
             start, end = at + seconds * step / steps, at + seconds * (step + 1) / steps
-            # Noise of 0.03 s at a border may be taken for the neighbour's.
-            if (end + start) / 2 - at > 0.03 and at + seconds - (end + start) / 2 > 0.03:
+            # Times are rounded: what lies at a border may be taken for the neighbour's.
+            if (end + start) / 2 - at > 0.035 and at + seconds - (end + start) / 2 > 0.035:
                 wanted.append((Result("w", round(start, 3), round(end, 3), True, False, None, None), spoken))
         if spoken is not None:
             utterances.append(spoken)
