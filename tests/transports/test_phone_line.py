@@ -11,6 +11,7 @@ import pytest
 from antiphon.agents.session import AgentSession
 from antiphon.audio.formats import PHONE
 from antiphon.calls.events import EndReason, SessionEnded, SessionError
+from antiphon.calls.line import KeyLine
 from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.speech import Speech
 from antiphon.clock import VirtualClock
@@ -385,5 +386,21 @@ def test_a_connection_check_is_no_call(clock: VirtualClock) -> None:
         assert await setting.running is None
         assert setting.call is None
         assert clock.now() == 0
+
+    clock.run(run())
+
+
+@pytest.mark.parametrize("carrier", sorted(CODECS))
+def test_keys_are_pressed_by_the_carrier_that_has_a_command_for_that(clock: VirtualClock, carrier: str) -> None:
+    async def run() -> None:
+        setting = Setting(clock, carrier)
+        assert not setting.line.send_keys("1")  # the stream has not started
+        call = await setting.open()
+        setting.socket.sent.clear()
+        assert isinstance(setting.line, KeyLine)
+        assert setting.line.send_keys("12#") is (carrier == "plivo")
+        assert setting.socket.sent == (['{"event":"sendDTMF","dtmf":"12#"}'] if carrier == "plivo" else [])
+        call.finish("user_hangup")
+        setting.running.cancel()  # one of the carriers would close the socket itself
 
     clock.run(run())

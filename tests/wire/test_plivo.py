@@ -136,6 +136,7 @@ def test_what_we_send_is_what_the_service_takes(told: dict[str, Any], content_ty
     }
     assert json.loads(codec.mark("a;b")) == {"event": "checkpoint", "streamId": STREAM, "name": "a;b"}
     assert json.loads(codec.clear()) == {"event": "clearAudio", "streamId": STREAM}
+    assert json.loads(codec.keys("12#")) == {"event": "sendDTMF", "dtmf": "12#"}
 
 
 def test_nothing_is_sent_before_the_start() -> None:

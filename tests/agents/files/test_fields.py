@@ -10,6 +10,7 @@ from antiphon import Agent, tool
 from antiphon.agents.compaction import FactSheet, SlidingWindow, ToolResultCompaction
 from antiphon.agents.files import load_yaml_agent
 from antiphon.agents.handoff import Handoff
+from antiphon.agents.keypad import KeypadManner
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.modules import load_module, tools_in
 from antiphon.models.llm.contract import ChatOptions
@@ -168,6 +169,19 @@ def test_keys_that_nothing_reads_yet_are_checked_and_kept(tmp_path: Path) -> Non
         "session": {"turn_detection": {"type": "server_vad"}, "tool_choice": {"type": "function", "name": "hours"}},
         "team": "desk",
     }
+
+
+def test_the_keypad_is_the_agents(tmp_path: Path) -> None:
+    agent = loaded(
+        tmp_path, "dtmf: {interrupts: false, submit_after_s: 2.5, max_digits: 8, attempts: 2, timeout_s: 20}"
+    )
+    assert agent.keypad == KeypadManner(False, 2.5, 8, attempts=2, timeout_s=20)
+    assert agent.metadata == {}
+    assert loaded(tmp_path, "dtmf: {max_digits: 4}").keypad == KeypadManner(max_digits=4)
+
+
+def test_the_agent_may_press_keys(tmp_path: Path) -> None:
+    assert "send_dtmf" in loaded(tmp_path, "tools: [send_dtmf]").toolset
 
 
 def test_older_names_of_keys_are_read(tmp_path: Path) -> None:
