@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -27,18 +28,26 @@ ANSWER = "Good morning to you."
 VOICED = from_pcm(np.full(160, 4 * LEVEL, np.int16), PHONE)
 
 
-async def call(serve: Serve, tmp_path: Path, *, stt: Any, tts: Any) -> list[dict[str, Any]]:
-    """One call in which the caller says something and is answered; gives its log."""
+async def call(
+    serve: Serve,
+    tmp_path: Path,
+    *,
+    stts: list[Any],
+    ttss: list[Any],
+    then: Callable[[], None] = lambda: None,
+) -> list[dict[str, Any]]:
+    """One call in which the caller says something and is answered; gives its log. ``then`` comes when it has begun."""
     models = Models(
         vad=EnergyVAD(),
-        stt=FailoverSTT([stt]),
+        stt=FailoverSTT(stts),
         llm=ScriptedChatClient(lambda _messages, _options: ANSWER),
-        tts=FailoverTTS([tts]),
+        tts=FailoverTTS(ttss),
         turn=None,
     )
     async with serve(agents=[Agent("desk")], models=models, keep_files=True) as up:
         async with phone(up) as socket:
             caller = await start_stream(socket, "CA77")
+            then()
             for frame in [VOICED] * 30 + [SILENCE] * 60:
                 await socket.send(caller.media(frame))
                 await asyncio.sleep(0.005)
@@ -65,10 +74,31 @@ async def test_caller_is_heard_and_answered(serve: Serve, tmp_path: Path, ears: 
     async with AsyncExitStack() as stack:
         stt, heard = await stack.enter_async_context(listening.VENDORS[ears]())
         tts, spoken = await stack.enter_async_context(speaking.VENDORS[voice]())
-        events = await call(serve, tmp_path, stt=stt, tts=tts)
+        events = await call(serve, tmp_path, stts=[stt], ttss=[tts])
     assert any(asked.text == ANSWER for asked in spoken.asked)
     assert heard.seconds > 0.5
     assert heard.live == 0
     turns = [event["text"] for event in events if event["type"] == "user.turn_completed"]
     assert turns == ["four"]
     assert events[-1]["type"] == "session.ended"
+
+
+async def test_the_next_ones_take_over_in_the_middle_of_a_call(serve: Serve, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        deaf, deepgram = await stack.enter_async_context(listening.VENDORS["deepgram"]())
+        stt, heard = await stack.enter_async_context(listening.VENDORS["openai"]())
+        mute, elevenlabs = await stack.enter_async_context(speaking.VENDORS["elevenlabs"]())
+        tts, spoken = await stack.enter_async_context(speaking.VENDORS["cartesia"]())
+
+        def fail() -> None:
+            deepgram.faults = ["drop"] * 2
+            elevenlabs.faults = ["400"]
+            elevenlabs.asked.clear()
+
+        events = await call(serve, tmp_path, stts=[deaf, stt], ttss=[mute, tts], then=fail)
+    turns = [event["text"] for event in events if event["type"] == "user.turn_completed"]
+    assert turns == ["four"]
+    assert heard.seconds > 0.5
+    assert [asked.text for asked in spoken.asked] == [ANSWER]
+    assert [asked.text for asked in elevenlabs.asked] == [ANSWER]
+    assert not [event for event in events if event["type"] == "session.error"]
