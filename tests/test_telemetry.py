@@ -96,3 +96,38 @@ def test_metrics_in_prometheus_text() -> None:
     ):
         assert line in text
     assert "process_cpu_seconds_total" in text
+
+
+PLANTED = ("ann@example.com", "+1 415 555 0199", "4111 1111 1111 1111", "DE89370400440532013000")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("scrubs", [True, False])
+def test_personal_data_stays_out_of_the_log_unless_that_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, log_format: str, scrubs: bool
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    setup_logging("info", log_format, scrubs=scrubs)  # type: ignore[arg-type]
+    log = structlog.get_logger("test")
+    for planted in PLANTED:
+        log.info("told", text=f"it is {planted}", deep={"list": [f"<{planted}>"]}, call_id="CA4155550199123")
+        logging.getLogger("vendor").error("sent to %s", planted)
+        try:
+            raise ValueError(f"cannot reach {planted}")
+        except ValueError:
+            log.exception("failed")
+    written = stream.getvalue()
+    assert "CA4155550199123" in written
+    for planted in PLANTED:
+        assert (planted in written) is not scrubs
+
+
+def test_names_and_times_of_the_log_itself_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    setup_logging("info", "json")
+    structlog.get_logger("test").info("call_ended", session_id="ses_0123456789abcdef01234567", duration_s=123456.7)
+    (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (line["session_id"], line["duration_s"]) == ("ses_0123456789abcdef01234567", 123456.7)
+    assert "REDACTED" not in line["timestamp"]

@@ -87,16 +87,16 @@ def setup_logging(
     level: str = "info",
     log_format: Literal["console", "json"] = "console",
     *,
-    scrub: Scrub | None = None,
+    scrubs: bool = True,
 ) -> None:
     """Send structlog's and the standard library's records to stderr, in one form.
 
     Args:
         level: The lowest that is shown.
         log_format: One line for people, or one JSON object a line.
-        scrub: Takes personal data out of a text; credentials are masked anyway.
+        scrubs: Take personal data out of texts; credentials are masked anyway.
     """
-    mask = redact if scrub is None else redact_with(scrub)
+    mask = redact_with(scrubber()) if scrubs else redact
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -113,7 +113,11 @@ def setup_logging(
     else:
         # Not the pretty traceback: it would print local variables, and with them what people said.
         plain = structlog.dev.plain_traceback
-        last = [mask, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        last = [
+            structlog.processors.format_exc_info,  # before the mask, since an error's sentence may quote people
+            mask,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain),
+        ]
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *last],

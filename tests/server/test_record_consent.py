@@ -29,5 +29,9 @@ async def test_a_call_is_recorded_where_the_caller_agreed_or_nobody_asks(
                 await socket.send(caller.media(SILENCE))
             await socket.recv()
         await up.board.all_over()
-    assert len(list(tmp_path.glob("calls/*/*/log.jsonl"))) == 1
-    assert bool(list(tmp_path.glob("calls/*/*/*.wav"))) is is_recorded
+    assert files(tmp_path, "log.jsonl") == 1
+    assert files(tmp_path, "*.wav") == is_recorded
+
+
+def files(folder: Path, name: str) -> int:
+    return len(list(folder.glob(f"calls/*/*/{name}")))

@@ -35,7 +35,7 @@ from antiphon.server.sockets import DirectWebSocketProtocol
 from antiphon.server.switchboard import Switchboard
 from antiphon.server.warming import load_and_warm, warm_agents
 from antiphon.settings import Settings, load_settings
-from antiphon.telemetry import scrubber, setup_logging, setup_tracing
+from antiphon.telemetry import setup_logging, setup_tracing
 
 FRAME_LIMIT = 1 << 20
 
@@ -79,7 +79,7 @@ def serve(
     """
     settings = settings or load_settings(**options)
     scrubs = settings.redact != "off"
-    setup_logging(settings.log_level, settings.log_format, scrub=scrubber() if scrubs else None)
+    setup_logging(settings.log_level, settings.log_format, scrubs=scrubs)
     if setup_tracing(settings):
         enable_instrumentation(content=settings.otel_content, scrubs=scrubs)
     book = _book(agents)
