@@ -392,3 +392,22 @@ def test_agent_presses_keys_behind_its_words() -> None:
     call = run(clock, scenario)
     assert [event.kind for event in call.events(AgentSpeechCreated)] == ["reply", "tones", "tones"]
     assert said(call).count("Pressed.") == 1
+
+
+def test_number_that_the_model_repeats_is_hidden_in_the_log() -> None:
+    clock, model = VirtualClock(), Puppet()
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, model) as call:
+            await call.quiet(0.1)
+            await type_keys(call, "4711#")
+            model.answer("a1", "Your number is 47 11.", 2.0)
+            await call.quiet(3)
+        return call
+
+    call = run(clock, scenario)
+    assert model.did[0] == ("write", "[keypad: 4711]")
+    assert said(call) == ["Your number is ••••."]
+    told = " ".join(str(entry.event) for entry in call.entries)
+    assert "4711" not in told
+    assert "47 11" not in told

@@ -150,6 +150,7 @@ class S2SCall:
         self._keys = Keys(
             self._dialogue,
             self._persona,
+            log=log,
             clock=clock,
             too_many=policy.too_many_keys,
             lost=lambda: self.end("error"),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Literal
 
+from antiphon.agents.keypad import typed_text
 from antiphon.agents.session import AgentSession
 from antiphon.calls import events, floor
 from antiphon.calls.events import EndReason, SpeechKind
@@ -381,7 +382,7 @@ class Dialogue:
         self._history.hear_user(turn.user_text, turn.user_text)
         self._tell_user_turn(turn.number, turn.user_text, trigger="dtmf")
         self._owe(turn)
-        self.model.write(f"[keypad: {keys}]")
+        self.model.write(typed_text(keys))
         return True
 
     def _timed_out(self, deed: Deed) -> None:

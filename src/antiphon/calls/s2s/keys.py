@@ -9,6 +9,7 @@ from typing import Any
 from antiphon.calls.floor import Phase
 from antiphon.calls.gate import Gate
 from antiphon.calls.keypad import Keypad
+from antiphon.calls.log import CallLog
 from antiphon.calls.s2s.dialogue import Dialogue
 from antiphon.calls.s2s.persona import Persona
 from antiphon.clock import Clock
@@ -21,6 +22,7 @@ class Keys:
     Args:
         dialogue: Gets the numbers that nobody else waits for.
         persona: Knows the agent and its manner.
+        log: Hides what was typed.
         clock: Time.
         too_many: Said when a number is too long.
         lost: Told when a gate's last attempt has failed.
@@ -32,6 +34,7 @@ class Keys:
         dialogue: Dialogue,
         persona: Persona,
         *,
+        log: CallLog,
         clock: Clock,
         too_many: str,
         lost: Callable[[], None],
@@ -39,6 +42,7 @@ class Keys:
     ) -> None:
         self._dialogue = dialogue
         self._persona = persona
+        self._log = log
         self._clock = clock
         self._too_many = too_many
         self._lost = lost
@@ -85,6 +89,7 @@ class Keys:
             self._gate.close()
 
     def _typed(self, keys: str) -> bool:
+        self._log.hide(keys)
         gate = self._open_gate
         if gate is None:
             return self._dialogue.take_keys(keys)
