@@ -11,18 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from antiphon.agents.agent import Agent
 from antiphon.audio.convert import from_pcm
 from antiphon.audio.formats import PHONE
 from antiphon.models.catalog import Models
 from antiphon.models.llm.scripted import ScriptedChatClient
+from antiphon.models.pool import PoolLimits
 from antiphon.models.stt.failover import FailoverSTT
 from antiphon.models.tts.failover import FailoverTTS
 from antiphon.models.vad.energy import EnergyVAD
 from tests.models.vendors import listening, speaking
 from tests.models.vendors.sound import LEVEL
-from tests.server.harness import SILENCE, Serve, close_code, next_event, phone, start_stream
+from tests.server.harness import SILENCE, Serve, close_code, next_event, phone, scripted_models, start_stream
 
 ANSWER = "Good morning to you."
 VOICED = from_pcm(np.full(160, 4 * LEVEL, np.int16), PHONE)
@@ -81,6 +83,23 @@ async def test_caller_is_heard_and_answered(serve: Serve, tmp_path: Path, ears: 
     turns = [event["text"] for event in events if event["type"] == "user.turn_completed"]
     assert turns == ["four"]
     assert events[-1]["type"] == "session.ended"
+
+
+async def test_no_call_is_taken_while_all_connections_of_the_voice_are_in_use(serve: Serve) -> None:
+    async with speaking.VENDORS["cartesia"](limits=PoolLimits(size=2, warm=0)) as (tts, _vendor):
+        models = scripted_models()
+        models.tts = FailoverTTS([tts])
+        async with serve(models=models) as up:
+            leases = [await tts.pool.acquire("line") for _ in range(2)]
+            with pytest.raises(InvalidStatus) as caught:
+                async with phone(up):
+                    pass
+            assert caught.value.response.status_code == 503
+            await tts.pool.release(leases.pop())
+            async with phone(up) as socket:
+                await start_stream(socket)
+                assert (await next_event(socket))["event"] == "media"
+            await tts.pool.release(leases.pop())
 
 
 async def test_the_next_ones_take_over_in_the_middle_of_a_call(serve: Serve, tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ class Models:
         named = {"vad": self.vad.name, "stt": self.stt.name, "llm": self.llm.name, "tts": self.tts.name}
         return {**named, "turn": self.turn.name} if self.turn is not None else named
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the providers have a connection left for one more call."""
+        room: bool = getattr(self.tts, "has_room", True)
+        return room
+
     async def warm(self, prompts: Sequence[Prompt] = ()) -> None:
         """Load everything and run it once, so that no caller waits.
 

@@ -177,6 +177,11 @@ class Pool(Generic[K, R]):
         return self._in_use
 
     @property
+    def is_exhausted(self) -> bool:
+        """Whether whoever comes now must wait."""
+        return self._room.locked()
+
+    @property
     def warm(self) -> int:
         """Connections that wait for anybody."""
         return sum(len(waiting) for waiting in self._idle.values())

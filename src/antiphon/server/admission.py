@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from antiphon.server.lag import LoopLag
@@ -21,6 +22,7 @@ class Admission:
         live: Slots that are taken.
         draining: No new call will ever be taken.
         ready: Everything that a call needs is there.
+        has_room: Tells whether the models' providers have a connection left for one more call.
     """
 
     def __init__(self, max_calls: int, max_loop_lag_ms: float, lag: LoopLag) -> None:
@@ -28,6 +30,7 @@ class Admission:
         self.live = 0
         self.draining = False
         self.ready = False
+        self.has_room: Callable[[], bool] = lambda: True
         self._max_loop_lag_ms = max_loop_lag_ms
         self._lag = lag
 
@@ -52,7 +55,7 @@ class Admission:
             return "draining"
         if not self.ready:
             return "not_ready"
-        if self.live >= self.max_calls:
+        if self.live >= self.max_calls or not self.has_room():
             return "full"
         if self._lag.p95_ms > self._max_loop_lag_ms:
             return "overloaded"

@@ -144,6 +144,7 @@ class Switchboard:
     def models_ready(self, models: Models) -> None:
         """Take calls from now on."""
         self.models = models
+        self.admission.has_room = lambda: models.has_room
         self._note(models.llm)
         del self.waiting_for["models"]
         self.lag.start()  # Not before: what kept the loop while models were loaded will not come again.

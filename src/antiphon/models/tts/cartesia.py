@@ -63,6 +63,11 @@ class CartesiaTTS:
         handling = Handling(self._open, close_socket, _as_new, is_open)
         self.pool: Pool[str, ClientConnection] = Pool(self.name, handling, limits=limits, clock=clock)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a connection is left for one more call."""
+        return not self.pool.is_exhausted
+
     async def synthesize(
         self, text: str, *, voice: str | None = None, language: str | None = None, speed: float = 1.0
     ) -> AsyncGenerator[SpeechChunk]:

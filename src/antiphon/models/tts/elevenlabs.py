@@ -80,6 +80,11 @@ class ElevenLabsTTS:
         handling = Handling(self._open, close_socket, _never_again, is_open)
         self.pool: Pool[_Line, ClientConnection] = Pool(self.name, handling, limits=limits, clock=clock)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a connection is left for one more call."""
+        return not self.pool.is_exhausted
+
     async def synthesize(
         self, text: str, *, voice: str | None = None, language: str | None = None, speed: float = 1.0
     ) -> AsyncGenerator[SpeechChunk]:

@@ -62,6 +62,11 @@ class FailoverTTS:
         self._ranking: Ranking[TTS] = Ranking("tts", voices, clock=self._clock)
         self._first_chunk_s = first_chunk_s
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one of the voices has a connection left for one more call."""
+        return any(_has_room(member.provider) for member in self._ranking.members)
+
     async def synthesize(
         self, text: str, *, voice: str | None = None, language: str | None = None, speed: float = 1.0
     ) -> AsyncGenerator[SpeechChunk]:
@@ -158,3 +163,9 @@ class FailoverTTS:
         async for chunk in chunks:
             yield replace(chunk, pcm=resampler.feed(chunk.pcm))
         yield SpeechChunk(resampler.feed(first.pcm[:0], last=True))
+
+
+def _has_room(tts: TTS) -> bool:
+    """Most voices have no pool, and always room."""
+    room: bool = getattr(tts, "has_room", True)
+    return room
