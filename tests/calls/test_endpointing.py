@@ -147,6 +147,11 @@ def test_what_is_asked_for(question: str, expected: Expected) -> None:
         *(("email", "george at example dot co", "incomplete"), ("email", "at example dot band", "uncertain")),
         *(("email", "I don't have one.", "uncertain"), ("email", "No.", "complete")),
         *(
+            ("email", "My email. Is Tom Dot? Miller. At example.com", "complete"),
+            ("email", "My email. Is Tom Dot?", "incomplete"),
+            ("number", "My number is.", "incomplete"),
+        ),
+        *(
             ("spelling", "M I L", "incomplete"),
             ("spelling", "M-I-L", "incomplete"),
             ("spelling", "B.", "incomplete"),

@@ -60,7 +60,7 @@ def judge(text: str, *, expected: Expected | None = None) -> Completeness:
         return "incomplete"
     run = _digit_run(words)
     digits = sum(run)
-    if expected is not None and not stripped.endswith("?"):
+    if expected is not None:
         opinion = judge_piece(expected, stripped, words=words, digits=digits)
         if opinion is not None:
             return opinion
@@ -70,7 +70,8 @@ def judge(text: str, *, expected: Expected | None = None) -> Completeness:
     if stripped.endswith("?"):
         return "complete"
     if last in _PROMISES_MORE and not _is_time_of_day(words):
-        return "uncertain" if last in _ENDS_FINE and stripped.endswith((".", "!")) else "incomplete"
+        is_sentence = expected is None and last in _ENDS_FINE and stripped.endswith((".", "!"))
+        return "uncertain" if is_sentence else "incomplete"
     if expected is not None:
         return "uncertain"
     return "complete" if stripped.endswith((".", "!")) else "uncertain"

@@ -39,10 +39,13 @@ _YEAR = re.compile(
 _NUMBERS = re.compile(r"\d+")
 _ORDINAL = re.compile(r"(?:\d+(?:st|nd|rd|th)|.*(?:first|second|third|fifth|ninth|twelfth|[a-z]{2,}th|ieth))")
 _WHOLE_ADDRESS = re.compile(
-    r"\S+@\S+\.[a-z]{2,}\W*$|\bat\b.*\bdot (?:com|org|net|edu|gov|info|de|fr|es|it|uk|eu|io)\W*$"
+    r"\S+@\S+\.[a-z]{2,}\W*$|\bat\b.*(?:\bdot |\.)(?:com|org|net|edu|gov|info|de|fr|es|it|uk|eu|io)\W*$"
 )
-_ADDRESS = re.compile(r"\bat\b.*\bdot (?!co\b)[a-z]{2,}\W*$")
+_ADDRESS = re.compile(r"\bat\b.*(?:\bdot |\.)(?!co\b)[a-z]{2,}\W*$")
 _DECLINES = re.compile(r"(?:no|sorry|well,? i|i (?:don't|do not|can't|cannot|won't|have no|haven't)|i'd rather)\b")
+
+_QUESTIONS = frozenset("what which why how who where when do does can could should would must".split())
+"""Words that make a question. The mark alone does not: recognisers put it behind half of a name too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,9 @@ def judge_piece(expected: Expected, text: str, *, words: Sequence[str], digits: 
         digits: How many digits stand at the end.
     """
     plain = text.lower().replace("’", "'").strip()
-    return None if _DECLINES.match(plain) else _JUDGES[expected.what](expected, plain, words, digits)
+    if _DECLINES.match(plain) or (plain.endswith("?") and not _QUESTIONS.isdisjoint(words)):
+        return None
+    return _JUDGES[expected.what](expected, plain, words, digits)
 
 
 def _number(expected: Expected, _text: str, _words: Sequence[str], digits: int) -> Completeness | None:
