@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from antiphon.clock import WallClock
@@ -12,6 +13,9 @@ from antiphon.errors import ConfigurationError, SettingNotFoundError
 from antiphon.models import catalog
 from antiphon.models.speech import STT_EXAMPLES, TTS_EXAMPLES
 from antiphon.settings import Settings, load_settings
+from tests.models.ears import Ears
+from tests.models.vendors import listening, speaking
+from tests.models.vendors.sound import KEY, sound_of
 
 KEYS = {
     "DEEPGRAM_API_KEY": "dg-key",
@@ -128,3 +132,35 @@ async def test_azure_needs_a_region_or_an_address(keys: pytest.MonkeyPatch, tmp_
         await names(tmp_path, stt="azure/conversation")
     keys.setenv("ANTIPHON_SPEECH_URLS__AZURE", "http://10.0.0.5:5000")
     assert (await names(tmp_path, stt="azure/conversation"))["stt"] == "azure/conversation"
+
+
+@pytest.mark.parametrize("vendor", sorted(TTS_EXAMPLES))
+async def test_voice_of_the_settings_speaks(keys: pytest.MonkeyPatch, tmp_path: Path, vendor: str) -> None:
+    for name in KEYS:
+        keys.setenv(name, KEY)
+    async with speaking.VENDORS[vendor]() as (_, server):
+        keys.setenv(f"ANTIPHON_SPEECH_URLS__{vendor.upper()}", server.url)
+        settings = load_settings(env_file=None, **{**SCRIPTED, "data_dir": tmp_path, "tts": f"{vendor}/x-1"})
+        models = await catalog.load(settings, clock=WallClock())
+        await models.warm()
+        sound = [chunk.pcm async for chunk in models.tts.synthesize("Hello.")]
+        assert np.array_equal(np.concatenate(sound), sound_of("Hello."))
+        assert models.has_room
+        await models.aclose()
+
+
+@pytest.mark.parametrize("vendor", sorted(STT_EXAMPLES))
+async def test_recogniser_of_the_settings_listens(keys: pytest.MonkeyPatch, tmp_path: Path, vendor: str) -> None:
+    for name in KEYS:
+        keys.setenv(name, KEY)
+    async with listening.VENDORS[vendor]() as (_, server):
+        keys.setenv(f"ANTIPHON_SPEECH_URLS__{vendor.upper()}", server.url)
+        name = f"{vendor}/{STT_EXAMPLES[vendor]}"
+        settings = load_settings(env_file=None, **{**SCRIPTED, "data_dir": tmp_path, "stt": name})
+        models = await catalog.load(settings, clock=WallClock())
+        await models.warm()
+        ears = Ears().listen(models.stt)
+        ears.say(3)
+        assert await ears.results(1) == ["three"]
+        await ears.close()
+        await models.aclose()
