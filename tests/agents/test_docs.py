@@ -39,6 +39,7 @@ PAGES: dict[str, tuple[list[Answer], list[str]]] = {
             "[('desk', 1, 8, 'stop')]",
         ],
     ),
+    "calls.md": ([], []),
     "local-voice.md": ([], []),  # needs a microphone from its last line on: only that it is right
     "tools.md": (
         [stream(delta(tool_calls=REFUND, finish="tool_calls")), words("Done.")],
