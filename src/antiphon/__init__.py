@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from antiphon.agents.context import RunContext as RunContext
     from antiphon.agents.files import load_agents as load_agents
     from antiphon.agents.handoff import Handoff as Handoff
+    from antiphon.agents.keypad import KeypadManner as KeypadManner
     from antiphon.agents.limits import RunLimits as RunLimits
     from antiphon.agents.middleware import AgentContext as AgentContext
     from antiphon.agents.middleware import CallNext as CallNext
@@ -99,6 +100,8 @@ if TYPE_CHECKING:
     from antiphon.store.conversations.sql import SqlSessionStore as SqlSessionStore
     from antiphon.tools.context import ToolContext as ToolContext
     from antiphon.tools.http import http_tool as http_tool
+    from antiphon.tools.keypad import pin_gate as pin_gate
+    from antiphon.tools.keypad import send_dtmf as send_dtmf
     from antiphon.tools.mcp import Elicitation as Elicitation
     from antiphon.tools.mcp import MCPServerTool as MCPServerTool
     from antiphon.tools.mcp import MCPStdioTool as MCPStdioTool
@@ -127,6 +130,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "antiphon.agents.files": ("load_agents",),
     "antiphon.agents.handoff": ("Handoff",),
+    "antiphon.agents.keypad": ("KeypadManner",),
     "antiphon.agents.limits": ("RunLimits",),
     "antiphon.agents.middleware": (
         "AgentContext",
@@ -239,6 +243,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "MCPStdioTool",
         "MCPStreamableHTTPTool",
     ),
+    "antiphon.tools.keypad": ("pin_gate", "send_dtmf"),
     "antiphon.tools.prebuilt": ("end_call",),
     "antiphon.tools.source": ("ToolSource",),
     "antiphon.tools.tool": (

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "calls"))
-
-from phone import CallUnderTest, calling
 
 from antiphon.agents.agent import Agent
 from antiphon.audio.convert import from_pcm
@@ -23,6 +18,7 @@ from antiphon.clock import VirtualClock
 from antiphon.models.stt.moonshine import Moonshine
 from antiphon.models.vad.silero import SileroVAD
 from antiphon.models.weights.store import WeightStore
+from tests.calls.phone import CallUnderTest, calling
 
 pytestmark = pytest.mark.models
 
