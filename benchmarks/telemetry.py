@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.measure import Bench, measure
+from benchmarks.measure import Bench, MeasurementError, measure
 from benchmarks.subjects import SUBJECTS
 from benchmarks.sweep import Row
 
@@ -66,9 +66,12 @@ def rounds(args: argparse.Namespace) -> dict[str, Any]:
         cores = sorted(os.sched_getaffinity(0))
         bench = Bench(cores[-1], cores[0], args.duration_s, environment, Path(folder))
         for _ in range(args.rounds):
-            rows["off"].append(measure(bench, subject, vad="energy", calls=args.calls))
             told = replace(bench, environment=environment | {"ANTIPHON_OTEL_ENDPOINT": address})
-            rows["on"].append(measure(told, subject, vad="energy", calls=args.calls))
+            for case, each in (("off", bench), ("on", told)):
+                row = measure(each, subject, vad="energy", calls=args.calls)
+                if row["failed_connects"]:
+                    raise MeasurementError(f"{row['failed_connects']} calls were not taken: this round tells nothing.")
+                rows[case].append(row)
     off, on = (median(row["server_cpu_s_per_call_min"] for row in rows[case]) for case in ("off", "on"))
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from antiphon.cli.top import KEEP_ENDED, _look_once, _watch, note, top
 from antiphon.cli.top_figures import Figures, quantile_ms
-from antiphon.cli.top_view import view
+from antiphon.cli.top_view import _end_of, view
 from antiphon.errors import ConfigurationError
 from tests.server.harness import KEY, SILENCE, SPEECH, phone, server, start_stream, until
 
@@ -95,6 +95,10 @@ def test_calls_that_ended_give_way_and_live_ones_stay() -> None:
     for number in range(KEEP_ENDED + 3):
         note(calls, {"id": str(number), "state": "ended"})
     assert list(calls) == ["live", *map(str, range(3, KEEP_ENDED + 3))]
+
+
+def test_a_long_id_shows_its_end() -> None:
+    assert (_end_of("CA1"), _end_of("CA00000000000000012345")) == ("CA1", "…0000000012345")
 
 
 def test_quantiles_of_a_histogram() -> None:

@@ -150,7 +150,9 @@ def snapshot_of(url: str, figures: Figures, calls: Sequence[Mapping[str, Any]]) 
         live=int(figures.sum("calls_live")),
         slots=int(figures.sum("slots")),
         draining=bool(figures.sum("draining")),
-        loop_lag_ms={name: round(figures.sum(f"loop_lag_{name}_ms"), 2) for name in ("p50", "p95", "p99", "max")},
+        loop_lag_ms={
+            name: max(0.0, round(figures.sum(f"loop_lag_{name}_ms"), 2)) for name in ("p50", "p95", "p99", "max")
+        },
         stages={stage: figures.spread(name) for stage, name in STAGES.items()},
         agents=tuple(sorted(agents, key=lambda row: (-row.live, -row.turns))),
         dropped={name: int(figures.sum(f"{name}_total")) for name in DROPS},

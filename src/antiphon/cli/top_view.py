@@ -17,6 +17,7 @@ SLOW_FIRST_AUDIO_MS = 1_000.0
 LATE_LOOP_MS = 20.0
 SHOWN_CALLS = 15
 SHOWN_AGENTS = 10
+SHOWN_ID_CHARS = 14
 
 
 def view(now: Snapshot, *, trouble: str = "") -> RenderableType:
@@ -63,7 +64,7 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> Table:
     for call in shown[:SHOWN_CALLS]:
         state = "live" if call["state"] == "live" else str(call["end_reason"])
         table.add_row(
-            Text(str(call["call_id"])[:24]),
+            Text(_end_of(str(call["call_id"]))),
             Text(str(call["carrier"])),
             Text(str(call["agent"])),
             Text(state, style="green" if state == "live" else "dim"),
@@ -84,6 +85,11 @@ def _foot(now: Snapshot) -> Text:
         foot.append(f"{title} ", style="bold")
         foot.append(f"{told}   ", style="green" if told == "none" else "yellow")
     return foot
+
+
+def _end_of(name: str) -> str:
+    """A carrier's ids differ at their end."""
+    return name if len(name) <= SHOWN_ID_CHARS else f"…{name[1 - SHOWN_ID_CHARS :]}"
 
 
 def _ms(value: float | None) -> Text:

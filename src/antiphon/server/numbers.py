@@ -16,7 +16,7 @@ from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.tracing import BargeIns
 from antiphon.models.prices import PriceTable, Used
 
-STAGE_S = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 8.0)
+STAGE_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
 LENGTH_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0, 60.0, 120.0)
 MOST_NAMES = 200
 """Values of one label; what comes later is ``other``."""
