@@ -62,9 +62,19 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     vad: Annotated[str | None, typer.Option(help="silero or energy.")] = None,
-    stt: Annotated[str | None, typer.Option(help="moonshine or scripted.")] = None,
+    stt: Annotated[
+        str | None,
+        typer.Option(
+            help="moonshine, scripted, or deepgram/MODEL, openai/MODEL, azure/MODE; several joined by | fail over."
+        ),
+    ] = None,
     llm: Annotated[str | None, typer.Option(help=LLM_HELP)] = None,
-    tts: Annotated[str | None, typer.Option(help="hibari or scripted.")] = None,
+    tts: Annotated[
+        str | None,
+        typer.Option(
+            help="hibari, scripted, or elevenlabs/MODEL, cartesia/MODEL, openai/MODEL, azure/VOICE; | joins a failover."
+        ),
+    ] = None,
     turn: Annotated[str | None, typer.Option(help="none or smart-turn.")] = None,
     models: Annotated[str | None, typer.Option(help="bench: stand-ins for measuring the server alone.")] = None,
     record: Annotated[bool | None, typer.Option("--record/--no-record", help="Record calls.")] = None,
