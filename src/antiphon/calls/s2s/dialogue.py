@@ -376,6 +376,7 @@ class Dialogue:
         if waits or self._caller_speaks or self.model is None:
             return False
         self.stop_answer()
+        self._log.hide(keys)
         turn = self.turns.begin()
         turn.user_text = floor.KEY_MARK * len(keys)
         turn.silence_at = turn.committed_at = self._log.seconds()
