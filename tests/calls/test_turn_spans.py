@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import s2s_phone
 from invariants import check
 from phone import CallUnderTest, make_call
 
@@ -24,8 +25,9 @@ from antiphon.agents.observability import disable_instrumentation, enable_instru
 from antiphon.calls import events
 from antiphon.calls.tracing import nanoseconds, trace_turns, turn_figures
 from antiphon.clock import VirtualClock
-from antiphon.models.llm.scripted import Reply
+from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as tool_call
+from antiphon.models.s2s.scripted import ScriptedS2S
 from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.tools.tool import FunctionTool
 
@@ -67,12 +69,18 @@ def traced() -> Iterator[Trace]:
     provider, meters = TracerProvider(), MeterProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
 
-    def run(scenario: Callable[[CallUnderTest], Awaitable[None]], *, content: bool = False, **parts: Any) -> Traced:
+    def run(
+        scenario: Callable[[CallUnderTest], Awaitable[None]],
+        *,
+        content: bool = False,
+        make: Any = make_call,
+        **parts: Any,
+    ) -> Traced:
         enable_instrumentation(provider, meters, content=content)
         clock = parts.pop("clock", None) or VirtualClock()
 
         async def live() -> CallUnderTest:
-            call = make_call(clock, **parts)
+            call = make(clock, **parts)
             trace_turns(call.call.log)
             async with asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(call.run())
@@ -84,7 +92,10 @@ def traced() -> Iterator[Trace]:
 
         call = clock.run(live())
         check(call)
-        return Traced(call, exporter.get_finished_spans())
+        told = Traced(call, exporter.get_finished_spans())
+        ids = {span.context.span_id for span in told.spans}
+        assert all(span.parent is None or span.parent.span_id in ids for span in told.spans)
+        return told
 
     yield run
     disable_instrumentation()
@@ -193,6 +204,23 @@ def test_a_sound_that_is_no_turn_leaves_none_and_lengthens_no_later_one(traced: 
     assert turn.start_time == told.at(second.speech_at)
 
 
+def test_a_caller_who_goes_on_stays_in_one_turn_and_all_spans_have_a_parent(traced: Trace) -> None:
+    async def scenario(call: CallUnderTest) -> None:
+        await call.speak(1)
+        await call.quiet(0.9)
+        await call.speak(1)
+        await call.quiet(4)
+        await call.speak(1)  # and hangs up in the middle
+
+    clock = VirtualClock()
+    llm = ScriptedChatClient([Reply("At nine.", first_token_s=2.0), "At nine then.", "No."], clock=clock)
+    told = traced(scenario, clock=clock, stt=["When do you open?", "On Monday?", "Or on"], llm=llm)
+    turns = told.named("voice.turn")
+    committed = {event.turn for event in told.call.events(events.UserTurnCompleted)}
+    assert {_of(turn)["turn.number"] for turn in turns if "turn.dropped" not in _of(turn)} == committed
+    assert [_of(turn).get("turn.part_of") for turn in turns if "turn.dropped" in _of(turn)][:1] == [1]
+
+
 def test_a_handoff_is_a_span_of_its_turn(traced: Trace) -> None:
     async def scenario(call: CallUnderTest) -> None:
         await call.speak(1)
@@ -224,3 +252,24 @@ def test_words_are_on_spans_only_where_the_settings_say_so_and_without_personal_
     assert "ann@example.com" not in texts
     assert ("[REDACTED_EMAIL]" in texts) is content
     assert ("My address is" in texts) is content
+
+
+def test_a_call_that_one_model_holds_has_the_same_trace(traced: Trace) -> None:
+    async def scenario(call: CallUnderTest) -> None:
+        await call.quiet(2.5)
+        await call.speak(1)
+        await call.quiet(3)
+
+    clock = VirtualClock()
+    model = ScriptedS2S(["We open at nine."], heard=["When do you open?"], delay_s=0.4, clock=clock)
+    agent = Agent("desk", greeting="Hello.")
+    told = traced(scenario, clock=clock, make=s2s_phone.make_call, model=model, agent=agent)
+    turns = told.named("voice.turn")
+    assert [_of(turn)["turn.number"] for turn in turns] == [1, 2]
+    (metrics,) = told.call.events(events.TurnMetrics)
+    assert _of(turns[1])["turn.ttfb_ms"] == metrics.first_audio_ms
+    spoken = told.named("tts.speak")
+    assert [told.parent(span) for span in spoken] == ["voice.turn 1", "voice.turn 2"]
+    assert {(_of(span)["peer.service"], _of(span)["s2s.model"]) for span in spoken} == {("scripted", "scripted")}
+    (heard,) = told.named("stt.recognition")
+    assert told.parent(heard) == "voice.turn 2"

@@ -208,10 +208,11 @@ class TurnSpans:
 
     # What the caller does.
 
-    def _voice(self, _at: float, event: events.UserSpeechStarted) -> None:
+    def _voice(self, at: float, event: events.UserSpeechStarted) -> None:
         if self._utterance_at is None:
             self._utterance_at = event.speech_at
         if self._next is None or not self._next.has_words:  # a sound that led to nothing is no part of a later turn
+            self._drop(at)
             self._next = self._open(event.speech_at)
 
     def _silence(self, _at: float, event: events.UserSpeechStopped) -> None:
@@ -230,20 +231,22 @@ class TurnSpans:
         self._stage("stt.recognition", turn, at if start is None else start, at, attributes=attributes, asks=True)
 
     def _committed(self, at: float, event: events.UserTurnCompleted) -> None:
-        spoken, self._next = self._next, None
-        if self._turn is not None and self._turn.number == event.turn:
-            self._turn.audio_s += spoken.audio_s if spoken is not None else 0.0
-            return  # the caller went on: it is the same turn
-        self._close(at)
-        self._turn = spoken or self._open(at)
-        self._number(self._turn, event.turn)
+        turn = self._turn
+        if turn is None or turn.number != event.turn:
+            self._close(at)
+            spoken, self._next = self._next, None
+            turn = self._turn = spoken or self._open(at)
+            self._number(turn, event.turn)
+        elif self._next is not None:  # the caller went on: it is the same turn
+            turn.audio_s += self._next.audio_s
+            self._drop(at, part_of=event.turn)
         anchor = "turn_start" if event.trigger in ("text", "dtmf") else "vad_end"
-        self._turn.span.set_attributes({"turn.trigger": event.trigger, "turn.latency_anchor": anchor})
-        self._turn.span.set_attributes(self._said("turn.user_text", event.text))
+        turn.span.set_attributes({"turn.trigger": event.trigger, "turn.latency_anchor": anchor})
+        turn.span.set_attributes(self._said("turn.user_text", event.text))
 
-    def _talked_over(self, _at: float, event: events.UserBackchannel) -> None:
+    def _talked_over(self, at: float, event: events.UserBackchannel) -> None:
         if not event.is_interruption:
-            self._next = None
+            self._drop(at)
 
     # What the agent does.
 
@@ -251,9 +254,11 @@ class TurnSpans:
         is_open = self._turn is not None and self._turn.number == event.turn
         if event.kind in ("greeting", "reply") and event.turn > self._closed and not is_open:
             self._close(at)
-            self._turn = self._open(at)
+            # A model that holds the call may answer before the words are told that it answers.
+            spoken, self._next = (self._next, None) if "s2s" in self._models else (None, self._next)
+            self._turn = spoken or self._open(at)
             self._number(self._turn, event.turn)
-            self._turn.span.set_attribute("turn.latency_anchor", "turn_start")
+            self._turn.span.set_attribute("turn.latency_anchor", "vad_end" if spoken is not None else "turn_start")
         self._speeches[event.speech] = _Speech(event.kind, self._turn)
 
     def _text(self, at: float, event: events.AgentTextSpoken) -> None:
@@ -337,6 +342,7 @@ class TurnSpans:
 
     def _over(self, at: float, _event: events.SessionEnded) -> None:
         self._close(at)
+        self._drop(at)
         self.ended_at = nanoseconds(self._log, at)
 
     # Spans.
@@ -363,6 +369,16 @@ class TurnSpans:
         turn.span.set_attribute("turn.tts_characters", turn.characters)
         turn.span.set_attribute("turn.stt_audio_s", round(turn.audio_s, 3))
         turn.span.end(nanoseconds(self._log, at))
+
+    def _drop(self, at: float, *, part_of: int | None = None) -> None:
+        """What the caller said is no turn of its own; where there were words, something may hang below them."""
+        spoken, self._next = self._next, None
+        if spoken is None or not spoken.has_words:
+            return
+        spoken.span.set_attribute("turn.dropped", True)
+        if part_of is not None:
+            spoken.span.set_attribute("turn.part_of", part_of)
+        spoken.span.end(nanoseconds(self._log, at))
 
     def _stage(
         self,
@@ -391,7 +407,8 @@ class TurnSpans:
         return {"turn.number": turn.number} if turn is not None and turn.number is not None else {}
 
     def _asked(self, role: str) -> dict[str, str]:
-        """Whom a stage asks; nothing where the call has nobody for it."""
+        """Whom a stage asks, which is the model that holds the call, where one does; nothing where nobody is there."""
+        role = "s2s" if "s2s" in self._models else role
         provider, _, model = self._models.get(role, "").partition("|")[0].partition("/")
         return {"peer.service": provider, f"{role}.model": model or provider} if provider else {}
 

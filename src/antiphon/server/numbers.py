@@ -131,7 +131,7 @@ class _CallReader:
             self._spoke_at, self._has_words = None, False
 
     def _text(self, _at: float, _event: events.AgentTextSpoken) -> None:
-        self._numbers.clauses.labels(*self._call(), *self._model("tts")).inc()
+        self._numbers.clauses.labels(*self._call(), *self._stage("tts")).inc()
 
     def _sound(self, at: float, event: events.AgentSpeechStarted) -> None:
         self._sounding[event.speech] = at
@@ -139,7 +139,7 @@ class _CallReader:
     def _heard(self, at: float, event: events.AgentSpeechCompleted | events.AgentSpeechInterrupted) -> None:
         start = self._sounding.pop(event.speech, None)
         if start is not None:
-            self._numbers.playout.labels(*self._call(), *self._model("tts")).observe(at - start)
+            self._numbers.playout.labels(*self._call(), *self._stage("tts")).observe(at - start)
 
     def _executed(self, _at: float, event: events.ToolExecuted) -> None:
         status = "error" if event.is_error else "ok"
@@ -152,10 +152,10 @@ class _CallReader:
         if turn_at is not None:
             numbers.turn.labels(*call).observe(at - turn_at)
         for histogram, labels, value_ms in (
-            (numbers.stt, (*call, *self._model("stt")), event.transcript_ms),
+            (numbers.stt, (*call, *self._stage("stt")), event.transcript_ms),
             (numbers.decision, call, event.end_of_turn_ms),
-            (numbers.llm, (*call, *self._model("llm")), event.llm_ttft_ms),
-            (numbers.tts, (*call, *self._model("tts")), event.tts_ttfb_ms),
+            (numbers.llm, (*call, *self._stage("llm")), event.llm_ttft_ms),
+            (numbers.tts, (*call, *self._stage("tts")), event.tts_ttfb_ms),
             (numbers.first_audio, call, event.first_audio_ms),
         ):
             if value_ms is not None:
@@ -163,7 +163,7 @@ class _CallReader:
 
     def _used(self, _at: float, event: events.SessionUsage) -> None:
         numbers = self._numbers
-        thinker = self._model("s2s" if "s2s" in self._models else "llm")
+        thinker = self._stage("llm")
         numbers.tokens.labels(*thinker, "input").inc(event.llm_input_tokens)
         numbers.tokens.labels(*thinker, "output").inc(event.llm_output_tokens)
         numbers.characters.labels(*self._model("tts")).inc(event.tts_characters)
@@ -178,6 +178,10 @@ class _CallReader:
 
     def _call(self) -> tuple[str, str]:
         return self._numbers.name("agent", self._agent), self._numbers.name("carrier", self._carrier)
+
+    def _stage(self, role: str) -> tuple[str, str]:
+        """Who did this part of a turn: one model all of them, where it holds the call."""
+        return self._model("s2s" if "s2s" in self._models else role)
 
     def _model(self, role: str) -> tuple[str, str]:
         """Provider and model; of several that stand in for each other the first."""
