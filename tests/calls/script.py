@@ -422,7 +422,7 @@ class Moment:
         """The caller types a number of so many keys, and the sharp sign behind it."""
         for place in range(count):
             Moment(self.script, self.when + place * over / count).key(interrupts=interrupts)
-        whole = f.KeysTyped(self.when + over, f.KEY_MARK * count, interrupts)
+        whole = f.KeysTyped(self.when + over, f.KEY_MARK * count, self.when + over, interrupts)
         return Moment(self.script, self.when + over).happens(whole)
 
     def end(self, reason: EndReason = "agent_hangup", *, goodbye: bool = False) -> Script:

@@ -99,7 +99,7 @@ def test_a_number_over_an_answer_that_both_talk_over_takes_the_floor() -> None:
 def held_with_a_number(*, interrupts: bool) -> None:
     script = asked()
     script.at(3.0).voice(until=3.8, words="uh-huh")
-    script.at(3.6).happens(f.KeysTyped(3.6, FOUR, interrupts))
+    script.at(3.6).happens(f.KeysTyped(3.6, FOUR, 3.6, interrupts))
     script.run(8)
     assert HOURS in script.commits()[0]
     assert FOUR in script.commits()[-1]
@@ -111,11 +111,11 @@ def test_a_number_comes_while_the_agent_holds_its_sound() -> None:
 
 
 def test_an_answer_that_begins_behind_the_last_key_gives_way_to_the_number() -> None:
-    sounds = asked().at(3.5).happens(f.KeysTyped(3.5, FOUR)).run(6)
+    sounds = asked().at(3.5).happens(f.KeysTyped(3.5, FOUR, 3.5)).run(6)
     assert sounds.story() == "Commit NoteOverlap Interrupt Commit"
     assert sounds.when(f.Interrupt) == 3.5
     both = asked().at(3.0).voice(until=3.45, words="It is.")
-    both.at(3.2).happens(f.KeysTyped(3.2, FOUR)).run(6)
+    both.at(3.2).happens(f.KeysTyped(3.2, FOUR, 3.2)).run(6)
     assert both.when(f.Interrupt) == 3.2
     assert both.commits() == [HOURS, f"{FOUR} It is."]
 
@@ -130,7 +130,7 @@ def test_a_number_comes_between_the_first_sound_and_a_stall() -> None:
 
 def test_a_number_that_may_not_interrupt_waits_behind_both() -> None:
     script = asked().at(3.0).voice(until=3.4, words="Okay")
-    script.at(3.2).happens(f.KeysTyped(3.2, FOUR, False)).run(8)
+    script.at(3.2).happens(f.KeysTyped(3.2, FOUR, 3.2, False)).run(8)
     assert script.commits() == [HOURS, FOUR]
     assert not script.acts(f.Interrupt)
 
@@ -153,10 +153,16 @@ def test_the_end_of_the_call_is_not_stopped_by_a_key() -> None:
 
 
 def test_keys_are_written_down_and_read_again_without_a_digit() -> None:
-    for event in (f.KeyPressed(1.0, False, 1.5), f.KeysTyped(2.0, FOUR, True)):
+    for event in (f.KeyPressed(1.0, False, 1.5), f.KeysTyped(2.0, FOUR, 2.0, True)):
         assert f.event_from(f.describe(event)) == event
 
 
 def test_a_reply_that_never_comes_gives_way_to_a_number() -> None:
     script = asked(answers=(Answer(after=NEVER), Answer())).at(3.0).types(4).run(8)
     assert script.commits() == [HOURS, f"{HOURS} {FOUR}"]
+
+
+def test_the_silence_behind_a_number_counts_from_its_last_key() -> None:
+    script = Script(answers=(Answer(after=NEVER),)).at(1.0).key()
+    script.at(2.5).happens(f.KeysTyped(2.5, FOUR, 1.0)).run(4.5)
+    assert script.when(f.Say) == 4.0  # the filler

@@ -68,7 +68,7 @@ NONSENSE = st.one_of(
     st.builds(f.AgentHasNews, st.just(0.0)),
     st.builds(f.KeyPressed, st.just(0.0), flags, st.sampled_from([0.0, 1.5])),
     st.builds(f.InputExpected, st.just(0.0), st.sampled_from(sorted(WHATS)), st.none() | st.just(4)),
-    st.builds(f.KeysTyped, st.just(0.0), st.just("••••"), flags),
+    st.builds(f.KeysTyped, st.just(0.0), st.just("••••"), st.just(0.0), flags),
     st.builds(f.CommitRequested, st.just(0.0)),
     st.builds(f.ReplyRequested, st.just(0.0)),
     st.builds(f.CancelRequested, st.just(0.0)),

@@ -185,6 +185,7 @@ class Call:
         self._wording = Wording(policy, self._caller.parameters)
         self._keypad = Keypad(clock, self._keys_typed, refused=lambda: self.say(policy.too_many_keys))
         self._typed = TypedNumbers()
+        self._key_at = 0.0
         self._gate: Gate | None = None
         self._asides: deque[Callable[[], None]] = deque(maxlen=_MOST_ASIDES)  # what waits until it may be said
         self._agent_state: events.AgentState = "initializing"
@@ -317,7 +318,8 @@ class Call:
             return
         self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
         manner, gate = self.agent.keypad, self._open_gate
-        self._on(floor.KeyPressed(self.log.seconds(), manner.interrupts, manner.submit_after_s))
+        self._key_at = self.log.seconds()
+        self._on(floor.KeyPressed(self._key_at, manner.interrupts, manner.submit_after_s))
         if gate is not None:
             gate.touch()
         self._keypad.press(keys, manner, length=None if gate is None else gate.length)
@@ -490,7 +492,10 @@ class Call:
         gate = self._open_gate
         if gate is not None:
             return gate.take(keys)
-        self._on(floor.KeysTyped(self.log.seconds(), self._typed.mask(keys), self.agent.keypad.interrupts))
+        typed = floor.KeysTyped(
+            self.log.seconds(), self._typed.mask(keys), self._key_at, interrupts=self.agent.keypad.interrupts
+        )
+        self._on(typed)
         return True
 
     def _ask_secret(self, secret: SecretNumber) -> None:

@@ -163,13 +163,17 @@ class KeyPressed:
 
 @dataclass(frozen=True, slots=True)
 class KeysTyped:
-    """A number was typed that is a turn of the caller, or the end of one; ``text`` masks it.
+    """A number was typed that is a turn of the caller, or the end of one.
 
-    ``interrupts`` as in ``KeyPressed``.
+    Attributes:
+        text: The number, masked.
+        key_at: When its last key was pressed.
+        interrupts: As in ``KeyPressed``.
     """
 
     at: float
     text: str
+    key_at: float
     interrupts: bool = True
 
 

@@ -118,7 +118,7 @@ def note_keys(floor: Floor, event: KeysTyped) -> None:
     floor.said.append(event.text)
     floor.keys_until = 0.0
     if not floor.caller_speaks:
-        floor.silence_at = event.at
+        floor.silence_at = max(floor.silence_at, event.key_at)
 
 
 def await_keys(floor: Floor, event: KeyPressed) -> None:
