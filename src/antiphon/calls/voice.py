@@ -19,6 +19,7 @@ from antiphon.models.tts.contract import TTS, SpeechChunk
 
 _MAX_CLAUSE_S = 60.0
 _PREPARE_S = 30.0
+_PIECE_S = 0.1
 _PATIENT: frozenset[SpeechKind] = frozenset({"greeting", "say"})
 """Phrases that may take as long as a reply: if they do, a filler is said meanwhile."""
 
@@ -123,6 +124,7 @@ class Voice:
         self.characters += len(clause.speech)
         resampler = Resampler(self._tts.rate_hz, self._audio.rate_hz)
         limit = self._tts.rate_hz * _MAX_CLAUSE_S
+        piece = max(1, int(self._tts.rate_hz * _PIECE_S))
         samples = 0
         speaker = speech.speaker or self.speaker
         chunks = self._tts.synthesize(
@@ -135,7 +137,10 @@ class Voice:
                 samples += len(pcm)
                 if samples > limit:
                     raise IntegrationInvalidResponseException(f"The voice {self._tts.name} does not stop.")
-                speech.add_sound(from_pcm(resampler.feed(pcm), self._audio), chunk.words)
+                words = chunk.words
+                for start in range(0, len(pcm), piece):  # the first sound leaves before the rest is converted
+                    speech.add_sound(from_pcm(resampler.feed(pcm[start : start + piece]), self._audio), words)
+                    words = ()
         finally:
             await chunks.aclose()
         if not samples:
