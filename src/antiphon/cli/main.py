@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from antiphon.cli.models import app as models_app
+from antiphon.cli.top import top
 from antiphon.cli.validate import validate
 from antiphon.cli.voice import devices_app, run, self_test, summary_app
 from antiphon.errors import AntiphonException
@@ -50,6 +51,7 @@ app.add_typer(summary_app, name="summary")
 app.command()(validate)
 app.command()(run)
 app.command("test")(self_test)
+app.command()(top)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
