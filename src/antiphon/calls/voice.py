@@ -19,7 +19,8 @@ from antiphon.models.tts.contract import TTS, SpeechChunk
 
 _MAX_CLAUSE_S = 60.0
 _PREPARE_S = 30.0
-_PIECE_S = 0.1
+_PIECE_S = 0.3
+"""Longer than any line's message, so that the first one is full."""
 _PATIENT: frozenset[SpeechKind] = frozenset({"greeting", "say"})
 """Phrases that may take as long as a reply: if they do, a filler is said meanwhile."""
 
