@@ -210,8 +210,8 @@ class PhoneClient:
     async def hang_up(self) -> None:
         """End the call from our side."""
         if not self.over.is_set():
+            self.over.set()  # no frame follows what ends the stream
             await self._send(self._caller.closing())
-            self.over.set()
             if self._caller.closing_is_answered:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LAST_WORD_S):
@@ -244,6 +244,8 @@ class PhoneClient:
         while True:
             number += 1
             await self._clock.sleep(max(0.0, self._start + number * FRAME_S - self._clock.now()))
+            if self.over.is_set():
+                return
             payload = self._next_frame()
             self._recording.place(CALLER, number * FRAME_S - FRAME_S, to_pcm(payload, self._caller.audio))
             await self._send(self._caller.media(payload))
