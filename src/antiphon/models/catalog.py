@@ -120,13 +120,20 @@ async def load(settings: Settings, *, clock: Clock, on_progress: OnProgress | No
     make_vad, make_stt = _pick("vad", VADS, chosen["vad"]), _pick_stt(chosen["stt"])
     make_tts, make_turn = _pick_tts(chosen["tts"]), _pick("turn", TURNS, chosen["turn"])
     make_llm = _pick_llm(chosen["llm"])
-    each = [(role, name.strip()) for role, names in chosen.items() for name in names.split("|")]
-    needed = [weight for choice in each for weight in WEIGHTS.get(choice, ())]
-    await kit.weights.ensure(needed, on_progress)
-    if "embedded" in chosen["llm"].split("|"):
+    needed = {
+        role: [weight for name in names.split("|") for weight in WEIGHTS.get((role, name.strip()), ())]
+        for role, names in chosen.items()
+    }
+    embedded = "embedded" in chosen["llm"].split("|")
+    with _missing_packages_named():  # what needs no weights first: a missing key is told before anything is fetched
+        stt = None if needed["stt"] else make_stt(kit)
+        llm = None if embedded else make_llm(kit)
+        tts = make_tts(kit)
+    await kit.weights.ensure([weight for weights in needed.values() for weight in weights], on_progress)
+    if embedded:
         await _ensure_llm(kit.weights, on_progress)
     with _missing_packages_named():
-        return Models(make_vad(kit), make_stt(kit), make_llm(kit), make_tts(kit), make_turn(kit))
+        return Models(make_vad(kit), stt or make_stt(kit), llm or make_llm(kit), tts, make_turn(kit))
 
 
 async def load_vad(name: str, settings: Settings, *, clock: Clock) -> VAD:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -118,7 +118,7 @@ class WheelShelf:
                 async with asyncio.timeout(self._timeout_s):
                     while not ended.done():
                         await asyncio.wait({ended}, timeout=_POLL_S)
-                        report(_bytes_below(home))
+                        report(bytes_below(home))
             except TimeoutError as error:
                 raise SourceError(f"the package client took longer than {self._timeout_s:.0f} s") from error
             finally:
@@ -190,13 +190,13 @@ def _join(parts: Sequence[Path], target: Path) -> None:
             part.unlink()
 
 
-def _bytes_below(folder: Path) -> int:
+def bytes_below(folder: Path) -> int:
+    """How much lies in a folder that the client is at work in: what it has just moved or deleted does not count."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            continue  # The client has just moved it.
+    for inside, _, names in os.walk(folder):  # rglob would raise where a folder goes while it looks
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(inside, name).stat().st_size
     return total
 
 
