@@ -77,6 +77,9 @@ def _closed(arguments: Mapping[str, Any], context: Any) -> bool:
     [
         {"name": "other"},
         {"instructions": "Be brief."},
+        {"return_greeting": "Hello again."},
+        {"speed": 1.1},
+        {"phrases": ["crown"]},
         {"instructions": ["Be kind.", "Be brief."]},
         {"tools": ()},
         {"model": "openai:x"},

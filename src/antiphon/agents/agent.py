@@ -45,9 +45,12 @@ class Agent:
         tools: Functions, ``FunctionTool`` objects, other agents, and sources of tools such as MCP servers.
         model: ``provider:model``, a ``ChatClient``, or None for the one that is configured. ``s2s:provider/model``
             hears and speaks by itself, and holds phone calls; ``|provider:model`` behind it names the one that writes.
-        greeting: Said when a call is answered; may be a template.
+        greeting: Said when a call is answered, and when the conversation first comes to the agent; may be a template.
+        return_greeting: Said when the conversation comes back to the agent; may be a template.
         voice: The speech provider's name of the voice; its default unless given.
+        speed: Pace of the voice, from 0.25 to 4; 1 is its own.
         language: BCP 47 tag of the language that is spoken.
+        phrases: Names and words that callers are likely to say, for the recogniser.
         options: Temperature, longest answer and other options of every request.
         limits: What a run may use; ``RunLimits()`` unless given, and ``RunLimits.voice()`` in a call.
         output_type: The form of the answer: a Pydantic model, dataclass, TypedDict or JSON Schema. The response has it
@@ -62,8 +65,8 @@ class Agent:
         metadata: Free.
 
     Raises:
-        ValueError: The name is empty or too long, two tools have the same name, or middleware does not say what it
-            goes around.
+        ValueError: The name is empty or too long, the speed is out of its bounds, two tools have the same name, or
+            middleware does not say what it goes around.
         TypeError: A tool is no function, or cannot be shown to a model.
     """
 
@@ -74,8 +77,11 @@ class Agent:
     tools: Sequence[FunctionTool | Callable[..., Any] | Agent | ToolSource] = ()
     model: str | ChatClient | None = None
     greeting: str = ""
+    return_greeting: str = ""
     voice: str | None = None
+    speed: float = 1.0
     language: str | None = None
+    phrases: Sequence[str] = ()
     options: ChatOptions = field(default_factory=ChatOptions)
     limits: RunLimits | None = None
     output_type: Any = None
@@ -103,6 +109,8 @@ class Agent:
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= 64:
             raise ValueError(f"An agent's name has 1 to 64 characters; this one has {len(self.name)}.")
+        if not 0.25 <= self.speed <= 4:
+            raise ValueError(f"The speed of agent {self.name!r} is {self.speed:g}; choose 0.25 to 4.")
         put = object.__setattr__
         handoffs = tuple(each if isinstance(each, Handoff) else Handoff(each) for each in self.handoffs)
         toolset: dict[str, FunctionTool] = {}
@@ -120,6 +128,7 @@ class Agent:
         put(self, "sources", tuple(sources))
         put(self, "routes", handoffs)
         put(self, "fillers", tuple(self.fillers))
+        put(self, "phrases", tuple(self.phrases))
         put(self, "toolset", toolset)
         put(self, "layers", by_layer(self.middleware))
         put(self, "output", None if self.output_type is None else output_type(self.output_type))

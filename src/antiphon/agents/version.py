@@ -30,8 +30,8 @@ _OPTIONS = (
     "cancel_on_interrupt",
 )
 _TEXTS = (
-    *("name", "description", "greeting", "voice", "language", "fillers", "keypad"),
-    *("variables", "metadata", "limits"),
+    *("name", "description", "greeting", "return_greeting", "voice", "speed", "language", "phrases"),
+    *("fillers", "keypad", "variables", "metadata", "limits"),
 )
 
 

@@ -59,7 +59,8 @@ def test_a_yaml_agent_has_the_version_of_the_same_agent_in_code(tmp_path: Path) 
         instructions: You answer the phone of {{ place }}.
         greeting: Hello.
         model: {provider: openai, name: gpt-4o-mini, temperature: 0.3, stop: [bye]}
-        voice: anna
+        voice: {name: anna, rate: "-20%"}
+        speech: {phrases: [Riverside, crown]}
         language: en-GB
         tools: [opening_hours, refund]
         approval: {refund: always_require}
@@ -69,6 +70,7 @@ def test_a_yaml_agent_has_the_version_of_the_same_agent_in_code(tmp_path: Path) 
         output_schema: {type: object, properties: {done: {type: boolean}}, required: [done]}
         handoffs: [{target: billing, type: discrete, when: It is about money., share_context: false}]
         return_greeting: Hello again.
+        metadata: {team: desk}
         """,
     )
     there = tools_in(load_module(tools))
@@ -77,9 +79,12 @@ def test_a_yaml_agent_has_the_version_of_the_same_agent_in_code(tmp_path: Path) 
         "You answer the phone of {{ place }}.",
         description="Answers the phone.",
         greeting="Hello.",
+        return_greeting="Hello again.",
         model="openai:gpt-4o-mini",
         options=ChatOptions(temperature=0.3, stop=("bye",)),
         voice="anna",
+        speed=0.8,
+        phrases=["Riverside", "crown"],
         language="en-GB",
         tools=[there["opening_hours"], tool(approval_mode="always_require")(there["refund"])],
         fillers=["One moment."],
@@ -87,7 +92,7 @@ def test_a_yaml_agent_has_the_version_of_the_same_agent_in_code(tmp_path: Path) 
         variables={"place": "the clinic"},
         output_type={"type": "object", "properties": {"done": {"type": "boolean"}}, "required": ["done"]},
         handoffs=[Handoff("billing", handoff_type="discrete", when="It is about money.", share_context=False)],
-        metadata={"return_greeting": "Hello again."},
+        metadata={"team": "desk"},
     )
     assert read.request_options == coded.request_options
     assert read.version == coded.version
@@ -144,10 +149,11 @@ def test_keys_that_nothing_reads_yet_are_checked_and_kept(tmp_path: Path) -> Non
     agent = loaded(
         tmp_path,
         """
-        voice: {name: anna, rate: "+10%", style: chat}
+        voice: {name: anna, pitch: "+10%", style: chat}
         speech:
           candidate_languages: [fr-FR, en-US]
           recognition: {phrase_list: [Antiphon]}
+          phrase_weight: 1.5
           vad: {silence_duration_ms: 900, threshold: 0.4}
         interruption: off
         idle: {timeout_s: 60}
@@ -155,12 +161,12 @@ def test_keys_that_nothing_reads_yet_are_checked_and_kept(tmp_path: Path) -> Non
         metadata: {team: desk}
         """,
     )
-    assert (agent.voice, agent.language) == ("anna", "fr-FR")
+    assert (agent.voice, agent.language, agent.phrases) == ("anna", "fr-FR", ("Antiphon",))
     assert agent.metadata == {
-        "voice": {"rate": "+10%", "style": "chat"},
+        "voice": {"pitch": "+10%", "style": "chat"},
         "speech": {
             "candidate_languages": ["fr-FR", "en-US"],
-            "phrases": ["Antiphon"],
+            "phrase_weight": 1.5,
             "vad_silence_timeout_ms": 900,
             "vad": {"threshold": 0.4},
         },

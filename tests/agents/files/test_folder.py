@@ -117,8 +117,8 @@ def test_defaults_lie_under_every_block_and_the_nearer_ones_win(tmp_path: Path) 
     )
     agent = load_yaml_agent(tmp_path / "b/agent.yaml")
     assert (agent.model, agent.options.temperature) == ("openai:gpt-4o", 0)
-    assert (agent.voice, agent.metadata["voice"]) == ("anna", {"pitch": "+5%", "rate": "+20%"})
-    assert agent.metadata["speech"] == {"phrases": ["three"], "phrase_weight": 1.5}
+    assert (agent.voice, agent.speed, agent.metadata["voice"]) == ("anna", 1.2, {"pitch": "+5%"})
+    assert (agent.phrases, agent.metadata["speech"]) == (("three",), {"phrase_weight": 1.5})
     assert agent.limits is not None
     assert (agent.limits.max_seconds, agent.limits.max_model_steps) == (9, 4)
     assert agent.variables == {"hours": {"monday": 8, "tuesday": 10}, "clinic": "Riverside"}

@@ -23,7 +23,7 @@ from antiphon.agents.keypad import KeypadManner
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.structured import output_type
 
-_SAME = ("description", "greeting")
+_SAME = ("description", "greeting", "return_greeting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,12 @@ def _speech(values: Mapping[str, Read]) -> dict[str, Any]:
     speech: Mapping[str, Read] = values["speech"].value if "speech" in values else {}
     candidates = plain(speech.get("candidate_languages")) or []
     languages = [plain(read) for read in (values.get("language"), voice.get("language")) if read is not None]
-    return {"voice": plain(voice.get("name")), "language": next(iter([*languages, *candidates]), None)}
+    fields = {"voice": plain(voice.get("name")), "language": next(iter([*languages, *candidates]), None)}
+    if "rate" in voice:
+        fields["speed"] = round(1 + int(voice["rate"].value.removesuffix("%")) / 100, 2)
+    if "phrases" in speech:
+        fields["phrases"] = plain(speech["phrases"])
+    return fields
 
 
 def _output(reading: Reading, values: Mapping[str, Read]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ _VOICE: Mapping[str, Field] = {
     "provider": Field(Text(64), "Who speaks.", later=True),
     "type": Field(Text(64), "Kind of the voice.", later=True),
     "style": Field(Text(64), "Manner of speaking.", later=True),
-    "rate": Field(Percent(-50, 100), "Faster or slower.", later=True),
+    "rate": Field(Percent(-50, 100), "Faster or slower."),
     "pitch": Field(Percent(-50, 50), "Higher or lower.", later=True),
     "endpoint_id": Field(Text(256), "Of a voice of one's own.", later=True),
 }
@@ -77,7 +77,7 @@ _SPEECH: Mapping[str, Field] = {
     "enable_diarization": Field(Flag(), "Tell speakers apart.", later=True),
     "speaker_count_hint": Field(Number(1, 10, whole=True), "How many speakers there may be.", later=True),
     "transcription_model": Field(Text(256), "Which model hears.", later=True),
-    "phrases": Field(ListOf(Text(256), most=500), "Words that are likely to be heard.", later=True),
+    "phrases": Field(ListOf(Text(256), most=500), "Words that are likely to be heard."),
     "phrase_weight": Field(Number(0, 2), "How much likelier they are.", later=True),
     "vad": Field(
         Block(
@@ -200,7 +200,7 @@ AGENT = Block(
             "The system message, in a file or here.",
         ),
         "greeting": Field(Text(1024), "Said when a call is answered; may be a template."),
-        "return_greeting": Field(Text(1024), "Said when the conversation comes back to the agent.", later=True),
+        "return_greeting": Field(Text(1024), "Said when the conversation comes back to the agent; may be a template."),
         "model": Field(
             Block(_AGENTS_MODEL, short="name", clears=("s2s", *_MODEL_BLOCK.clears)),
             "What thinks; the configured model unless given.",
