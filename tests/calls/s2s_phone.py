@@ -13,7 +13,7 @@ from phone import CallUnderTest, Phone
 
 from antiphon.agents.agent import Agent
 from antiphon.audio.tones import sine
-from antiphon.calls.call import Caller
+from antiphon.calls.caller import Caller
 from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy

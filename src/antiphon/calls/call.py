@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,13 +21,17 @@ from antiphon.agents.agent import Agent
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
 from antiphon.calls import events, floor
+from antiphon.calls.asides import Asides
+from antiphon.calls.caller import Caller, announce
+from antiphon.calls.closing import close_all, finish_tools
+from antiphon.calls.deeds import Deeds
 from antiphon.calls.errands import Errands
-from antiphon.calls.events import EndReason, SpeechKind
+from antiphon.calls.events import EndReason
 from antiphon.calls.expected import WHATS
 from antiphon.calls.floor import Phase
-from antiphon.calls.gate import Gate
 from antiphon.calls.history import History
-from antiphon.calls.keypad import Keypad, TypedNumbers, keys_in
+from antiphon.calls.keypad import TypedNumbers, keys_in
+from antiphon.calls.keys import Keys
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
@@ -43,7 +47,7 @@ from antiphon.calls.tasks import CallTasks
 from antiphon.calls.timers import Timers
 from antiphon.calls.tracing import CallTrace
 from antiphon.calls.turn_taking import TurnTaking
-from antiphon.calls.turns import TurnRecord, Turns
+from antiphon.calls.turns import Turns
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
@@ -55,7 +59,8 @@ from antiphon.models.stt.contract import STT
 from antiphon.models.tts.contract import TTS
 from antiphon.models.turn.contract import TurnModel
 from antiphon.models.vad.contract import VAD
-from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber
+from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
+from antiphon.tools.prebuilt import HANG_UP
 
 _log = structlog.get_logger(__name__)
 
@@ -74,8 +79,6 @@ _AGENT_STATES: dict[Phase, events.AgentState] = {
 _FREE_TO_SPEAK = frozenset({Phase.IDLE, Phase.THINKING, Phase.SPEAKING})
 _THE_CALLERS = frozenset({Phase.HEARING, Phase.PAUSING})
 _BEGINNINGS = frozenset({floor.VoiceStarted, floor.CommitRequested})
-_MOST_ASIDES = 16
-_CLOSE_S = 2.0
 _PHRASE_SHARE = 0.2
 """Part of ``max_dead_air_s`` that the voice has for the phrase that ends a silence; then a chime ends it."""
 
@@ -92,23 +95,6 @@ class CallModels(Protocol):
     def names(self) -> dict[str, str]:
         """The providers by role."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, as the carrier tells it.
-
-    Attributes:
-        session_id: Our id of the conversation.
-        call_id: The carrier's id of the call.
-        carrier: The protocol's name.
-        parameters: What the carrier's document passed on; values for templates and tools.
-    """
-
-    session_id: str
-    call_id: str
-    carrier: str
-    parameters: Mapping[str, str]
 
 
 class Call:
@@ -164,7 +150,6 @@ class Call:
         self.history = History() if history is None else history
         self._watcher = watcher or ReplyWatcher()
         self._greets = greets
-        self._asked_terms: ReplyTerms | None = None
         self._caller = Caller(session_id, call_id, carrier, parameters or {})
         self._line = line
         self._models = models
@@ -183,11 +168,13 @@ class Call:
         self._reason: EndReason = "error"
         self._turns = Turns(self._tell, log.seconds)
         self._wording = Wording(policy, self._caller.parameters)
-        self._keypad = Keypad(clock, self._keys_typed, refused=lambda: self.say(policy.too_many_keys))
         self._typed = TypedNumbers()
         self._key_at = 0.0
-        self._gate: Gate | None = None
-        self._asides: deque[Callable[[], None]] = deque(maxlen=_MOST_ASIDES)  # what waits until it may be said
+        self._keys = self._keyboard()
+        self._asides = Asides(
+            is_free=lambda: self._floor.phase in _FREE_TO_SPEAK,
+            announce=lambda: self._on(floor.SpeakRequested(self.log.seconds())),
+        )
         self._agent_state: events.AgentState = "initializing"
         self._session = AgentSession(session_id, agents=team, variables=self._caller.parameters, clock=clock)
         self._client_for = client_for or (lambda _: models.llm)
@@ -214,26 +201,41 @@ class Call:
         self._speaking = self._mouth(pacer)
         self._responding = self._mind()
         self._listening = self._ears()
-        self._deeds: dict[type, Callable[[Any], None]] = {
-            floor.StartTimer: self._timers.start,
-            floor.StopTimer: self._timers.stop,
-            floor.FinishUtterance: lambda _: self._listening.finish_utterance(),
-            floor.Speculate: lambda action: self._responding.speculate(*self._revealed(action)),
-            floor.DropSpeculation: lambda _: self._responding.drop(),
-            floor.Commit: self._commit,
-            floor.KeepTurn: self._keep_turn,
-            floor.TellNews: lambda _: self._tell_news(),
-            floor.Respond: lambda _: self._respond(),
-            floor.Pause: lambda _: self._speaking.pause(),
-            floor.Resume: lambda action: self._speaking.resume(false_interruption=action.false_interruption),
-            floor.Interrupt: lambda _: self._stop_reply(over=True),
-            floor.CancelReply: lambda _: self._stop_reply(over=False),
-            floor.NoteOverlap: lambda action: self._tell(events.UserBackchannel(action.text, action.is_interruption)),
-            floor.NoteIdle: self._note_idle,
-            floor.Say: lambda action: self._say(action.kind),
-            floor.SayGoodbye: lambda action: self._speaking.say("goodbye", self._wording.goodbye(action.reason), 0),
-            floor.HangUp: self._hang_up,
+        self._deeds = Deeds(
+            self._timers,
+            self._listening,
+            self._responding,
+            speaking=self._speaking,
+            turn_taking=self._floor,
+            turns=self._turns,
+            history=self.history,
+            typed=self._typed,
+            wording=self._wording,
+            watcher=self._watcher,
+            log=log,
+            agent=lambda: self.agent,
+            hang_up=self._hang_up,
+        )
+        self._requests: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            HANG_UP: lambda _: self._hang_up_asked(),
+            SEND_KEYS: lambda details: self.press(str(details["keys"])),
+            EXPECT: self._expect,
+            ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
         }
+
+    def _keyboard(self) -> Keys:
+        return Keys(
+            lambda: self.agent.keypad,
+            log=self.log,
+            clock=self._clock,
+            is_quiet=lambda: self._floor.phase is Phase.IDLE,
+            number=self._number_typed,
+            elsewhere=lambda: None,
+            say=self.say,
+            too_many=self._policy.too_many_keys,
+            lost=lambda: self.end("error"),
+            spawn=self._tasks.spawn,
+        )
 
     def _mouth(self, pacer: Pacer) -> Speaking:
         return Speaking(
@@ -317,12 +319,10 @@ class Call:
         if not self._open or not keys:
             return
         self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
-        manner, gate = self.agent.keypad, self._open_gate
+        manner = self.agent.keypad
         self._key_at = self.log.seconds()
         self._on(floor.KeyPressed(self._key_at, manner.interrupts, manner.submit_after_s))
-        if gate is not None:
-            gate.touch()
-        self._keypad.press(keys, manner, length=None if gate is None else gate.length)
+        self._keys.press(keys)
 
     def listen_for(self, language: str) -> None:
         """The caller speaks another language, from the next utterance on."""
@@ -406,7 +406,7 @@ class Call:
 
     def respond(self, terms: ReplyTerms | None = None) -> None:
         """Answer the conversation as it stands, as soon as the floor is free; ``terms`` hold for this answer."""
-        self._asked_terms = terms
+        self._deeds.ask(terms)
         self._on(floor.ReplyRequested(self.log.seconds()))
 
     def cancel(self) -> None:
@@ -438,19 +438,21 @@ class Call:
 
     def _put_aside(self, speak: Callable[[], None]) -> None:
         if self._open:
-            self._asides.append(speak)
-            self._say_asides()
+            self._asides.put(speak)
 
-    def _say_asides(self) -> None:
-        while self._asides and self._floor.phase in _FREE_TO_SPEAK:
-            speak = self._asides.popleft()
-            self._on(floor.SpeakRequested(self.log.seconds()))
-            speak()
+    # The life of the call.
 
     async def run(self) -> events.SessionEnded:
         """Be the call, until it is over. Raises nothing but ``CancelledError``."""
-        self._tell_start()
         caller = self._caller
+        announce(
+            caller,
+            self.log,
+            agent=self.agent.name,
+            audio=self._line.audio,
+            models=self._models.names(),
+            manners=self._floor.policy.to_dict(),
+        )
         self._trace.begin(
             session_id=caller.session_id, call_id=caller.call_id, carrier=caller.carrier, agent=self.agent.name
         )
@@ -463,9 +465,9 @@ class Call:
                 greets = self._greets and bool(self._wording.greeting)
                 self._on(floor.Opened(self.log.seconds(), greet=greets))
                 await self._over.wait()
-                self._stop_reply(over=True)
+                self._deeds.stop_reply(over=True)
                 self._line.hang_up(self._reason)
-                await self._finish_tools()
+                await finish_tools(self._tools, self._clock, caller.call_id)
                 self._tasks.close()
         finally:
             limit.cancel()
@@ -480,67 +482,14 @@ class Call:
         except ConfigurationError as error:
             self._fail("bad_greeting", error)
 
-    # The keypad.
-
-    @property
-    def _open_gate(self) -> Gate | None:
-        return self._gate if self._gate is not None and self._gate.is_waiting else None
-
-    def _keys_typed(self, keys: str) -> bool:
-        """A number is whole: a gate that waits gets it, else it is a turn."""
-        self.log.hide(keys)
-        gate = self._open_gate
-        if gate is not None:
-            return gate.take(keys)
-        typed = floor.KeysTyped(
-            self.log.seconds(), self._typed.mask(keys), self._key_at, interrupts=self.agent.keypad.interrupts
-        )
-        self._on(typed)
-        return True
-
-    def _ask_secret(self, secret: SecretNumber) -> None:
-        self._close_gate()
-        self._gate = Gate(
-            secret,
-            self.agent.keypad,
-            clock=self._clock,
-            is_quiet=lambda: self._floor.phase is Phase.IDLE and self._keypad.is_empty,
-            say=self.say,
-            lost=lambda: self.end("error"),
-            spawn=self._tasks.spawn,
-        )
-
-    def _close_gate(self) -> None:
-        if self._gate is not None:
-            self._gate.close()
-
-    def _revealed(self, action: floor.Speculate | floor.Commit) -> tuple[str, str]:
-        """The words of a turn as the model reads them: with what was typed."""
-        return self._typed.reveal(action.text), self._typed.reveal(action.fresh)
-
-    async def _finish_tools(self) -> None:
-        """Calls with an effect go on to their end, for a moment."""
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                while self._tools.pending():
-                    await self._clock.sleep(0.02)
-        except TimeoutError:
-            _log.warning("tools_cut_at_end", call_id=self._caller.call_id)
-
     async def _finish(self) -> events.SessionEnded:
         self._timers.close()
-        self._keypad.clear()
-        self._close_gate()
+        self._keys.close()
         self._open = False
         self._over.set()
-        self._stop_reply(over=True)
+        self._deeds.stop_reply(over=True)
         self._line.hang_up(self._reason)
-        for part in (self._tools, self._session, self._listening):
-            try:
-                async with asyncio.timeout(_CLOSE_S):
-                    await part.aclose()
-            except Exception:  # The call's own root: a provider that does not close must not keep the line's owner.
-                _log.exception("close_failed", call_id=self._caller.call_id, part=type(part).__name__)
+        await close_all((self._tools, self._session, self._listening), self._caller.call_id)
         self._tell_usage()
         ended = events.SessionEnded(self._reason, round(self.log.seconds(), 3), self._turns.count)
         self._tell(ended)
@@ -573,13 +522,12 @@ class Call:
             self._tell(events.FloorDecision(floor.describe(event), done, self._floor.phase.value))
         self._note_turn(event, actions)
         for action in actions:
-            self._deeds[type(action)](action)
+            self._deeds.do(action)
         state = _AGENT_STATES[self._floor.phase]
         if state != self._agent_state:
             self._tell(events.AgentStateChanged(self._agent_state, state))
             self._agent_state = state
-        if self._asides:
-            self._say_asides()
+        self._asides.flush()
         if self._session.late:
             self._look_for_news()
 
@@ -607,66 +555,11 @@ class Call:
         if event.text:
             self._tell(events.UserTranscription(event.text, event.final, event.utterance))
 
-    def _note_idle(self, action: floor.NoteIdle) -> None:
-        reason: Literal["no_response", "max_retries_exhausted"]
-        reason = "max_retries_exhausted" if action.exhausted else "no_response"
-        self._tell(events.UserIdle(action.retry_count, reason))
-
     def _timed_out(self, timer: floor.TimerName) -> None:
         self._on(floor.Timeout(self.log.seconds(), timer, self._listening.voiced))
 
-    def _commit(self, action: floor.Commit) -> None:
-        turn = self._turns.current
-        if action.fresh == action.text or turn is None:
-            turn = self._turns.begin()
-        turn.user_text = action.text
-        turn.silence_at = self._floor.silence_at
-        turn.final_at = self._floor.final_at
-        turn.committed_at = self.log.seconds()
-        self._tell(events.UserTurnCompleted(turn.number, action.text, action.trigger, action.probability))
-        if not action.answer:
-            self._responding.drop()
-            self.history.hear_user(*self._revealed(action))
-            return
-        terms, self._asked_terms = self._asked_terms, None
-        self._answer(turn, self._responding.commit(*self._revealed(action), terms))
-
-    def _keep_turn(self, action: floor.KeepTurn) -> None:
-        text = self._typed.reveal(action.text)
-        self.history.hear_user(text, text)
-
-    def _tell_news(self) -> None:
-        self._answer(self._turns.begin(agent_first=True), self._responding.tell_news())
-
-    def _respond(self) -> None:
-        """A turn that only got its words is answered; without one, the agent speaks unasked."""
-        turn = self._turns.current
-        if turn is None or turn.reply is not None:
-            turn = self._turns.begin(agent_first=True)
-        terms, self._asked_terms = self._asked_terms, None
-        self._answer(turn, self._responding.respond(terms))
-
-    def _answer(self, turn: TurnRecord, reply: Reply) -> None:
-        turn.reply = reply
-        reply.speech.turn = turn.number
-        self._watcher.reply_began(reply)
-        self._speaking.begin(reply.speech)
-
-    def _stop_reply(self, *, over: bool) -> None:
-        """Say no more; the turn is ``over``, or goes on because nothing of the reply was heard."""
-        self._responding.drop()
-        self._speaking.stop()
-        self._watcher.reply_stopped()
-        if over:
-            self._turns.close(interrupted=True)
-
-    def _say(self, kind: SpeechKind) -> None:
-        if kind == "greeting":
-            self._turns.begin(agent_first=True)
-        self._speaking.say(kind, self._wording.phrase(kind, self.agent), self._turns.count)
-
-    def _hang_up(self, action: floor.HangUp) -> None:
-        self._reason = action.reason
+    def _hang_up(self, reason: EndReason) -> None:
+        self._reason = reason
         self._open = False
         self._over.set()
 
@@ -692,39 +585,38 @@ class Call:
     def _approval_asked(self, request: ApprovalRequest) -> None:
         self._errands.asked(request, self.agent)
 
+    # What tools ask for, and what is typed.
+
     def _tool_request(self, name: str, details: Mapping[str, Any]) -> None:
-        if name == "hang_up" and self._floor.phase in _THE_CALLERS:
-            _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
-        elif name == "hang_up":
-            self._on(floor.EndRequested(self.log.seconds(), "agent_hangup", goodbye=False))
-        elif name == SEND_KEYS:
-            self.press(str(details["keys"]))
-        elif name == EXPECT and details.get("what") in WHATS:
-            self._on(floor.InputExpected(self.log.seconds(), details["what"], details.get("digits")))
-        elif name == ASK_SECRET:
-            self._ask_secret(details["secret"])
-        else:
+        request = self._requests.get(name)
+        if request is None:
             _log.warning("unknown_tool_request", call_id=self._caller.call_id, request=name, keys=sorted(details))
+        else:
+            request(details)
+
+    def _hang_up_asked(self) -> None:
+        if self._floor.phase in _THE_CALLERS:
+            _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
+        else:
+            self._on(floor.EndRequested(self.log.seconds(), "agent_hangup", goodbye=False))
+
+    def _expect(self, details: Mapping[str, Any]) -> None:
+        what = details.get("what")
+        if what in WHATS:
+            self._on(floor.InputExpected(self.log.seconds(), what, details.get("digits")))
+        else:
+            _log.warning("unknown_expectation", call_id=self._caller.call_id, what=what)
+
+    def _number_typed(self, keys: str) -> bool:
+        """A number is whole, and no gate waits for it: it is a turn."""
+        masked = self._typed.mask(keys)
+        self._on(floor.KeysTyped(self.log.seconds(), masked, self._key_at, interrupts=self.agent.keypad.interrupts))
+        return True
 
     # Telling, failing, working.
 
     def _tell(self, event: events.CallEvent) -> None:
         self.log.append(event)
-
-    def _tell_start(self) -> None:
-        audio, caller = self._line.audio, self._caller
-        self._tell(
-            events.SessionStarted(
-                session_id=caller.session_id,
-                call_id=caller.call_id,
-                agent=self.agent.name,
-                carrier=caller.carrier,
-                audio=f"{audio.encoding}/{audio.rate_hz}",
-                started_at=self.log.started_at.isoformat(timespec="milliseconds"),
-                models=self._models.names(),
-                manners=self._floor.policy.to_dict(),
-            )
-        )
 
     def _tell_usage(self) -> None:
         usage = self._responding.usage

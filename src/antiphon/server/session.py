@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import structlog
 
-from antiphon.calls.call import Call, Caller
+from antiphon.calls.call import Call
+from antiphon.calls.caller import Caller
 from antiphon.calls.contract import AnyCall
 from antiphon.calls.events import LlmAvailabilityChanged, SessionEnded, SessionError, TurnMetrics
 from antiphon.calls.log import CallLog, Entry

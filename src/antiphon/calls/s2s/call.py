@@ -9,7 +9,7 @@ is left in silence. The phrases for that come from the server's own voice, since
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
 from antiphon.audio.convert import to_pcm
 from antiphon.calls import events, floor
-from antiphon.calls.call import Caller
+from antiphon.calls.caller import Caller, announce
+from antiphon.calls.closing import close_all, finish_tools
 from antiphon.calls.errands import Errands
 from antiphon.calls.events import EndReason
 from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
 from antiphon.calls.keypad import keys_in
+from antiphon.calls.keys import Keys
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
@@ -34,7 +36,6 @@ from antiphon.calls.policy import CallPolicy
 from antiphon.calls.s2s.dialogue import Dialogue
 from antiphon.calls.s2s.ears import Ears
 from antiphon.calls.s2s.functions import Functions
-from antiphon.calls.s2s.keys import Keys
 from antiphon.calls.s2s.persona import Persona
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker
@@ -46,16 +47,14 @@ from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
 from antiphon.errors import AntiphonException
 from antiphon.models.llm.content import ApprovalResponse, HandedOff
-from antiphon.models.s2s.contract import (
-    S2S,
-)
+from antiphon.models.s2s.contract import S2S
 from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
-from antiphon.tools.keypad import ASK_SECRET, SEND_KEYS
+from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
+from antiphon.tools.prebuilt import HANG_UP
 
 _log = structlog.get_logger(__name__)
 
-_CLOSE_S = 2.0
 _PHRASE_SHARE = 0.2
 """Part of ``max_dead_air_s`` that the voice has for a phrase that ends a silence; then a chime ends it."""
 
@@ -148,14 +147,23 @@ class S2SCall:
             hands=self._hands,
         )
         self._keys = Keys(
-            self._dialogue,
-            self._persona,
+            lambda: self.agent.keypad,
             log=log,
             clock=clock,
+            is_quiet=lambda: self._dialogue.phase is Phase.IDLE,
+            number=self._dialogue.take_keys,
+            elsewhere=self._dialogue.leave_floor,
+            say=self._dialogue.say,
             too_many=policy.too_many_keys,
             lost=lambda: self.end("error"),
             spawn=self._tasks.spawn,
         )
+        self._requests: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            HANG_UP: lambda _: self._hang_up_asked(),
+            SEND_KEYS: lambda details: self.press(str(details["keys"])),
+            EXPECT: lambda _: None,  # the model listens as it does
+            ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
+        }
 
     def _tool_runner(self, data_dir: Path | None) -> ToolRunner:
         return ToolRunner(
@@ -226,9 +234,15 @@ class S2SCall:
     def digit(self, digit: str) -> None:
         """A key was pressed. The log does not say which: it may be part of a PIN."""
         keys = keys_in(digit)
-        if keys and self._is_on and not self.is_over and self._dialogue.ending is None:
-            self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
-            self._keys.press(keys)
+        dialogue = self._dialogue
+        if not keys or not self._is_on or self.is_over or dialogue.ending is not None:
+            return
+        self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
+        if self.agent.keypad.interrupts or dialogue.phase is Phase.IDLE:
+            dialogue.take_floor()
+        self._keys.press(keys)
+        if self._keys.is_empty:
+            dialogue.leave_floor()
 
     def commit(self) -> None:
         """The line says that the caller's turn is over; the model finds out by itself."""
@@ -302,8 +316,15 @@ class S2SCall:
 
     async def run(self) -> events.SessionEnded:
         """Be the call, until it is over. Raises nothing but ``CancelledError``."""
-        self._tell_start()
         caller = self._caller
+        announce(
+            caller,
+            self.log,
+            agent=self.agent.name,
+            audio=self._line.audio,
+            models=self._names,
+            manners=self._policy.turn.to_dict(),
+        )
         self._trace.begin(
             session_id=caller.session_id, call_id=caller.call_id, carrier=caller.carrier, agent=self.agent.name
         )
@@ -316,7 +337,7 @@ class S2SCall:
                 await self._dialogue.over.wait()
                 self._dialogue.stop_answer()
                 self._line.hang_up(self._dialogue.reason)
-                await self._finish_tools()
+                await finish_tools(self._tools, self._clock, caller.call_id)
                 self._tasks.close()
         finally:
             limit.cancel()
@@ -336,15 +357,6 @@ class S2SCall:
         if not self.is_over and self._dialogue.ending is None:
             self._dialogue.begin(self._model.open(brief, self._line.audio.rate_hz, self._dialogue.take))
 
-    async def _finish_tools(self) -> None:
-        """Calls with an effect go on to their end, for a moment."""
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                while self._tools.pending():
-                    await self._clock.sleep(0.02)
-        except TimeoutError:
-            _log.warning("tools_cut_at_end", call_id=self._caller.call_id)
-
     async def _finish(self) -> events.SessionEnded:
         dialogue = self._dialogue
         dialogue.hang_up("error")
@@ -352,12 +364,8 @@ class S2SCall:
         self._keys.close()
         self._line.hang_up(dialogue.reason)
         self._ears.close()
-        for part in (self._tools, self._session, *((dialogue.model,) if dialogue.model is not None else ())):
-            try:
-                async with asyncio.timeout(_CLOSE_S):
-                    await part.aclose()
-            except Exception:  # The call's own root: a provider that does not close must not keep the line's owner.
-                _log.exception("close_failed", call_id=self._caller.call_id, part=type(part).__name__)
+        model = () if dialogue.model is None else (dialogue.model,)
+        await close_all((self._tools, self._session, *model), self._caller.call_id)
         usage = (dialogue.tokens_in, dialogue.tokens_out, self._voice.characters, round(dialogue.speech_s, 2))
         self._tell(events.SessionUsage(*usage))
         ended = events.SessionEnded(dialogue.reason, round(self.log.seconds(), 3), dialogue.turns.count)
@@ -368,16 +376,17 @@ class S2SCall:
     # What its parts ask for and tell.
 
     def _tool_request(self, name: str, details: Mapping[str, Any]) -> None:
-        if name == "hang_up" and self.caller_has_floor:
-            _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
-        elif name == "hang_up" and self._dialogue.ending is None:
-            self._dialogue.end("agent_hangup", "")
-        elif name == SEND_KEYS:
-            self.press(str(details["keys"]))
-        elif name == ASK_SECRET:
-            self._keys.ask_secret(details["secret"])
-        elif name != "hang_up":
+        request = self._requests.get(name)
+        if request is None:
             _log.warning("unknown_tool_request", call_id=self._caller.call_id, request=name, keys=sorted(details))
+        else:
+            request(details)
+
+    def _hang_up_asked(self) -> None:
+        if self.caller_has_floor:
+            _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
+        elif self._dialogue.ending is None:
+            self._dialogue.end("agent_hangup", "")
 
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
         """Whatever is said from here on is the new agent's."""
@@ -388,21 +397,6 @@ class S2SCall:
 
     def _tell(self, event: events.CallEvent) -> None:
         self.log.append(event)
-
-    def _tell_start(self) -> None:
-        audio, caller = self._line.audio, self._caller
-        self._tell(
-            events.SessionStarted(
-                session_id=caller.session_id,
-                call_id=caller.call_id,
-                agent=self.agent.name,
-                carrier=caller.carrier,
-                audio=f"{audio.encoding}/{audio.rate_hz}",
-                started_at=self.log.started_at.isoformat(timespec="milliseconds"),
-                models=self._names,
-                manners=self._policy.turn.to_dict(),
-            )
-        )
 
     def _fail(self, code: str, error: Exception) -> None:
         """A part failed; the call goes on."""

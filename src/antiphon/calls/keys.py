@@ -1,17 +1,14 @@
-"""Keys of the telephone in a call that one model holds: a number is a turn, or goes to the gate that waits for it."""
+"""Keys of the telephone in one call: a number is a turn, or goes to the gate that waits for it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from antiphon.calls.floor import Phase
+from antiphon.agents.keypad import KeypadManner
 from antiphon.calls.gate import Gate
 from antiphon.calls.keypad import Keypad
 from antiphon.calls.log import CallLog
-from antiphon.calls.s2s.dialogue import Dialogue
-from antiphon.calls.s2s.persona import Persona
 from antiphon.clock import Clock
 from antiphon.tools.keypad import SecretNumber
 
@@ -20,10 +17,13 @@ class Keys:
     """What is typed in one call.
 
     Args:
-        dialogue: Gets the numbers that nobody else waits for.
-        persona: Knows the agent and its manner.
+        manner: The manner of the agent that answers now.
         log: Hides what was typed.
         clock: Time.
+        is_quiet: Whether nobody speaks: only then the time of a gate runs.
+        number: Gets a number that no gate waits for; False where it cannot take one now.
+        elsewhere: Told that what was typed becomes no turn: a gate has it, or it was too long.
+        say: Says something to the caller.
         too_many: Said when a number is too long.
         lost: Told when a gate's last attempt has failed.
         spawn: Runs a task of the call.
@@ -31,46 +31,52 @@ class Keys:
 
     def __init__(
         self,
-        dialogue: Dialogue,
-        persona: Persona,
+        manner: Callable[[], KeypadManner],
         *,
         log: CallLog,
         clock: Clock,
+        is_quiet: Callable[[], bool],
+        number: Callable[[str], bool],
+        elsewhere: Callable[[], None],
+        say: Callable[[str], None],
         too_many: str,
         lost: Callable[[], None],
-        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None] | None],
+        spawn: Callable[[Coroutine[Any, Any, None], str], object],
     ) -> None:
-        self._dialogue = dialogue
-        self._persona = persona
+        self._manner = manner
         self._log = log
         self._clock = clock
+        self._is_quiet = is_quiet
+        self._number = number
+        self._elsewhere = elsewhere
+        self._say = say
         self._too_many = too_many
         self._lost = lost
         self._spawn = spawn
         self._keypad = Keypad(clock, self._typed, refused=self._refused)
         self._gate: Gate | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no number has been begun."""
+        return self._keypad.is_empty
+
     def press(self, keys: str) -> None:
-        """Take keys, which take the floor where the agent lets them."""
-        manner = self._persona.agent.keypad
+        """Take keys."""
         gate = self._open_gate
-        if manner.interrupts or self._dialogue.phase is Phase.IDLE:
-            self._dialogue.take_floor()
         if gate is not None:
             gate.touch()
-        self._keypad.press(keys, manner, length=None if gate is None else gate.length)
-        if self._keypad.is_empty:
-            self._dialogue.leave_floor()
+        self._keypad.press(keys, self._manner(), length=None if gate is None else gate.length)
 
     def ask_secret(self, secret: SecretNumber) -> None:
         """What is typed from here on goes to this gate, until it is open."""
         self._close_gate()
         self._gate = Gate(
             secret,
-            self._persona.agent.keypad,
+            self._manner(),
             clock=self._clock,
-            is_quiet=lambda: self._dialogue.phase is Phase.IDLE and self._keypad.is_empty,
-            say=self._dialogue.say,
+            is_quiet=lambda: self._is_quiet() and self._keypad.is_empty,
+            say=self._say,
             lost=self._lost,
             spawn=self._spawn,
         )
@@ -92,12 +98,12 @@ class Keys:
         self._log.hide(keys)
         gate = self._open_gate
         if gate is None:
-            return self._dialogue.take_keys(keys)
+            return self._number(keys)
         is_taken = gate.take(keys)
         if is_taken:
-            self._dialogue.leave_floor()
+            self._elsewhere()
         return is_taken
 
     def _refused(self) -> None:
-        self._dialogue.leave_floor()
-        self._dialogue.say(self._too_many)
+        self._elsewhere()
+        self._say(self._too_many)
