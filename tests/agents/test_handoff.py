@@ -250,3 +250,16 @@ def test_a_tool_and_a_handoff_of_one_name_are_refused() -> None:
         Agent("a", tools=[tool(add.function, name="handoff_to_b")], handoffs=[Agent("b")])
     with pytest.raises(ValueError, match="announced or discrete"):
         Handoff("b", handoff_type="silent")  # type: ignore[arg-type]
+
+
+def test_the_target_may_name_the_tool_that_leads_to_it() -> None:
+    billing = Agent("billing", handoff_tool="ask_billing")
+    assert [Handoff(billing).tool_name, Handoff(billing, tool_name="pay").tool_name] == ["ask_billing", "pay"]
+    assert Agent("desk", handoffs=[billing]).routes[0].tool_name == "ask_billing"
+
+
+def test_a_handoff_that_wants_to_know_the_caller_asks_for_it() -> None:
+    routes = [Handoff("a", tool_name=SHARED_TOOL, require_client_id=True), Handoff("b", tool_name=SHARED_TOOL)]
+    (spec,) = Agent("desk", handoffs=routes).request_options.tools
+    assert "client_id" in spec.parameters["properties"]
+    assert spec.parameters["required"] == ["target_agent", "reason"]

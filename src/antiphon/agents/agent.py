@@ -56,6 +56,7 @@ class Agent:
         output_type: The form of the answer: a Pydantic model, dataclass, TypedDict or JSON Schema. The response has it
             as ``value``.
         handoffs: Agents, or ``Handoff``, to which the conversation may pass.
+        handoff_tool: Name of the tool by which others hand over to this agent; ``handoff_to_NAME`` unless given.
         context_providers: What brings knowledge into each run.
         middleware: Code around runs, requests and calls.
         compaction: What a model gets of a long conversation; a budget of tokens unless given.
@@ -86,6 +87,7 @@ class Agent:
     limits: RunLimits | None = None
     output_type: Any = None
     handoffs: Sequence[Agent | Handoff | str] = ()
+    handoff_tool: str = ""
     context_providers: Sequence[ContextProvider] = ()
     middleware: Sequence[Middleware] = ()
     compaction: Compaction | None = None

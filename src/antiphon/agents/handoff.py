@@ -30,14 +30,17 @@ class Handoff:
 
     Attributes:
         target: The agent, or its name among the conversation's agents.
-        tool_name: What the model calls; ``handoff_to_NAME`` unless given. Handoffs that share a name, as all do that
-            are called ``handoff_to_agent``, are one tool with the argument ``target_agent``.
+        tool_name: What the model calls; the target's ``handoff_tool`` or ``handoff_to_NAME`` unless given. Handoffs
+            that share a name, as all do that are called ``handoff_to_agent``, are one tool with the argument
+            ``target_agent``.
         description: When to hand over; the target's description unless given.
         handoff_type: ``announced``: what the old agent has said so far is heard. ``discrete``: the caller hears the
             new agent at once.
         share_context: Whether the target sees the whole conversation; else only its own part of it, and the reason.
         context_vars: Values for the target's templates.
         when: Added to the instructions of the agent that hands over.
+        require_client_id: Whether it must be known who the caller is: by the variable ``client_id`` of the conversation
+            or by the argument of this name.
     """
 
     target: Agent | str
@@ -47,12 +50,14 @@ class Handoff:
     share_context: bool = True
     context_vars: Mapping[str, Any] = field(default_factory=dict)
     when: str = ""
+    require_client_id: bool = False
 
     def __post_init__(self) -> None:
         if self.handoff_type not in ("announced", "discrete"):
             raise ValueError(f"handoff_type is {self.handoff_type!r}; choose announced or discrete.")
         if not self.tool_name:
-            object.__setattr__(self, "tool_name", f"handoff_to_{plain_name(self.target_name)}"[:64])
+            own = "" if isinstance(self.target, str) else self.target.handoff_tool
+            object.__setattr__(self, "tool_name", own or default_tool(self.target_name))
 
     @property
     def target_name(self) -> str:
@@ -223,6 +228,8 @@ def _spec(name: str, members: list[Handoff]) -> ToolSpec:
         text = f"Hand the conversation over to another agent. {who}"
     else:
         text = f"Hand the conversation over to {members[0].target_name}. {members[0].about}".strip()
+    if any(handoff.require_client_id for handoff in members):
+        properties["client_id"] = {"type": "string", "description": "Who the caller is, where you know it."}
     return ToolSpec(name, text, {"type": "object", "properties": properties, "required": required})
 
 
@@ -232,6 +239,11 @@ def _arguments(call: FunctionCall) -> dict[str, Any]:
     except (msgspec.DecodeError, RecursionError):
         return {}
     return given if isinstance(given, dict) else {}
+
+
+def default_tool(target: str) -> str:
+    """The tool that hands over to an agent, where nobody has named it."""
+    return f"handoff_to_{plain_name(target)}"[:64]
 
 
 def plain_name(name: str) -> str:

@@ -29,6 +29,10 @@ _OPTIONS = (
     "return_direct",
     "cancel_on_interrupt",
 )
+_HANDOFF = (
+    *("target_name", "tool_name", "handoff_type", "share_context", "context_vars", "when"),
+    "require_client_id",
+)
 _TEXTS = (
     *("name", "description", "greeting", "return_greeting", "voice", "speed", "language", "phrases"),
     *("fillers", "keypad", "variables", "metadata", "limits"),
@@ -45,10 +49,7 @@ def version_of(agent: Agent) -> str:
     parts["options"] = dataclasses.asdict(agent.request_options)
     parts["tools"] = {name: _tool(tool) for name, tool in agent.toolset.items()}
     parts["sources"] = [source.name for source in agent.sources]
-    parts["handoffs"] = [
-        [each.target_name, each.tool_name, each.handoff_type, each.share_context, dict(each.context_vars), each.when]
-        for each in agent.routes
-    ]
+    parts["handoffs"] = [[getattr(each, name) for name in _HANDOFF] for each in agent.routes]
     parts["compaction"] = _strategy(agent.compaction)
     parts["middleware"] = [_code(each) for each in agent.middleware]
     parts["providers"] = [provider.source_id for provider in agent.context_providers]

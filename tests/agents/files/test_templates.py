@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antiphon import Agent
+from antiphon.agents.instructions import template_values
 from antiphon.agents.templates import MOST_STEPS, MOST_TEXT, render, undefined_variables
 from antiphon.errors import ConfigurationError
 
@@ -101,3 +103,12 @@ def test_a_text_without_marks_stays_as_it_is(text: str) -> None:
 )
 def test_variables_that_nobody_gives_are_found(text: str, undefined: list[str]) -> None:
     assert undefined_variables(text, ["known"]) == undefined
+
+
+def test_an_agents_own_value_may_be_a_template_and_a_conversations_is_none() -> None:
+    own = {"bank": "{{ institution_name | default('Our bank') }}", "line": "{{ bank }} of {{ town }}", "town": "Ayr"}
+    agent = Agent("desk", variables=own)
+    assert template_values(agent)["line"] == "Our bank of Ayr"
+    assert template_values(agent, {"institution_name": "Harbour"})["line"] == "Harbour of Ayr"
+    brought = template_values(agent, {"town": "{{ bank }}"})
+    assert (brought["town"], brought["line"]) == ("{{ bank }}", "Our bank of {{ bank }}")

@@ -84,6 +84,8 @@ def _fields(reading: Reading, path: Path, values: Mapping[str, Read]) -> dict[st
     fields: dict[str, Any] = {key: values[key].value for key in _SAME if key in values}
     if "fillers" in values:
         fields["fillers"] = plain(values["fillers"])
+    if "handoff" in values and "trigger" in values["handoff"].value:
+        fields["handoff_tool"] = plain(values["handoff"].value["trigger"])
     if "dtmf" in values:
         fields["keypad"] = KeypadManner(**plain(values["dtmf"]))
     if "template_vars" in values:
