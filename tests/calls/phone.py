@@ -13,6 +13,7 @@ from antiphon.audio.convert import from_pcm
 from antiphon.audio.formats import PHONE, AudioFormat
 from antiphon.audio.tones import sine
 from antiphon.calls.call import Call
+from antiphon.calls.caller import Caller
 from antiphon.calls.events import SessionEnded
 from antiphon.calls.line import AudioTap
 from antiphon.calls.log import CallLog, Entry
@@ -203,10 +204,7 @@ def make_call(
         clock=clock,
         policy=policy or CallPolicy(),
         log=log,
-        session_id=f"session of {name}",
-        call_id=name,
-        carrier="test",
-        parameters=parameters,
+        caller=Caller(f"session of {name}", name, "test", parameters or {}),
         tap=tap,
         team=team,
         client_for=client_for,

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -35,6 +35,7 @@ from antiphon.calls.keys import Keys
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
+from antiphon.calls.models import CallModels
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy, TurnPolicy
@@ -55,10 +56,6 @@ from antiphon.clock import Clock
 from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
 from antiphon.models.llm.content import ApprovalRequest, ApprovalResponse, HandedOff
 from antiphon.models.llm.contract import ChatClient
-from antiphon.models.stt.contract import STT
-from antiphon.models.tts.contract import TTS
-from antiphon.models.turn.contract import TurnModel
-from antiphon.models.vad.contract import VAD
 from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
 from antiphon.tools.prebuilt import HANG_UP
 
@@ -83,20 +80,6 @@ _PHRASE_SHARE = 0.2
 """Part of ``max_dead_air_s`` that the voice has for the phrase that ends a silence; then a chime ends it."""
 
 
-class CallModels(Protocol):
-    """What a call hears, thinks and speaks with."""
-
-    vad: VAD
-    stt: STT
-    llm: ChatClient
-    tts: TTS
-    turn: TurnModel | None
-
-    def names(self) -> dict[str, str]:
-        """The providers by role."""
-        ...
-
-
 class Call:
     """A live conversation. Make it, let it ``run``, and give it what comes in over the line.
 
@@ -108,10 +91,7 @@ class Call:
         clock: The process's time.
         policy: Manners and limits.
         log: Where everything is told.
-        session_id: Our id of the conversation.
-        call_id: The carrier's id of the call.
-        carrier: The protocol's name.
-        parameters: What the carrier passed on; values for templates and tools.
+        caller: Who calls.
         tap: Who records.
         data_dir: Where tools may keep files; they find it as ``values["data_dir"]``.
         phrases: The process's fixed phrases.
@@ -132,10 +112,7 @@ class Call:
         clock: Clock,
         policy: CallPolicy,
         log: CallLog,
-        session_id: str,
-        call_id: str,
-        carrier: str,
-        parameters: Mapping[str, str] | None = None,
+        caller: Caller,
         tap: AudioTap | None = None,
         data_dir: Path | None = None,
         phrases: Phrases | None = None,
@@ -150,7 +127,7 @@ class Call:
         self.history = History() if history is None else history
         self._watcher = watcher or ReplyWatcher()
         self._greets = greets
-        self._caller = Caller(session_id, call_id, carrier, parameters or {})
+        self._caller = caller
         self._line = line
         self._models = models
         self._clock = clock
@@ -162,12 +139,12 @@ class Call:
         self._has_begun = False  # the caller, with something that may be a turn
         self._timers = Timers(clock, log.seconds, self._timed_out)
         self._trace = CallTrace()
-        self._tasks = CallTasks(call_id, context=self._trace.context, failed=self._task_failed)
+        self._tasks = CallTasks(caller.call_id, context=self._trace.context, failed=self._task_failed)
         self._open = False
         self._over = asyncio.Event()
         self._reason: EndReason = "error"
         self._turns = Turns(self._tell, log.seconds)
-        self._wording = Wording(policy, self._caller.parameters)
+        self._wording = Wording(policy, caller.parameters)
         self._typed = TypedNumbers()
         self._key_at = 0.0
         self._keys = self._keyboard()
@@ -176,12 +153,12 @@ class Call:
             announce=lambda: self._on(floor.SpeakRequested(self.log.seconds())),
         )
         self._agent_state: events.AgentState = "initializing"
-        self._session = AgentSession(session_id, agents=team, variables=self._caller.parameters, clock=clock)
+        self._session = AgentSession(caller.session_id, agents=team, variables=caller.parameters, clock=clock)
         self._client_for = client_for or (lambda _: models.llm)
         self._tools = ToolRunner(
             clock,
-            session_id=session_id,
-            values={**self._caller.parameters, "data_dir": data_dir},
+            session_id=caller.session_id,
+            values={**caller.parameters, "data_dir": data_dir},
             state=self._session.state,
             on_result=lambda call, result: self._responding.note_result(call, result),
             on_late=lambda call, result: self._errands.late(call, result),

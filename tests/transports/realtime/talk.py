@@ -15,6 +15,7 @@ from typing import Any
 from antiphon.agents.agent import Agent
 from antiphon.audio.tones import sine
 from antiphon.calls.call import Call
+from antiphon.calls.caller import Caller
 from antiphon.calls.events import CallEvent, SessionEnded, SessionError
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
@@ -371,9 +372,7 @@ async def talking(
             clock=clock,
             policy=manners,
             log=log,
-            session_id=realtime.id,
-            call_id=realtime.id,
-            carrier="realtime",
+            caller=Caller(realtime.id, realtime.id, "realtime", {}),
             team=(agent, *team),
             history=realtime.conversation,
             watcher=realtime.responses,

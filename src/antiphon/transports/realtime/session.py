@@ -12,10 +12,11 @@ import structlog
 from antiphon.agents.agent import Agent
 from antiphon.agents.approval import Decision
 from antiphon.agents.compaction.tokens import TokenCounter
-from antiphon.calls.call import Call, CallModels
+from antiphon.calls.call import Call
 from antiphon.calls.events import SessionEnded, UserSpeechStarted, UserTyped
 from antiphon.calls.log import CallLog
 from antiphon.calls.log import Entry as LogEntry
+from antiphon.calls.models import CallModels
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.calls.reply import ReplyTerms
 from antiphon.calls.speech import Speaker
