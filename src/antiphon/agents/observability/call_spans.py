@@ -39,6 +39,7 @@ class CallTrace:
         self._is_async = tool is None or tool.is_async
         self._task = asyncio.current_task()
         attributes = {
+            **trace.about,
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.tool.name": call.name,
             "gen_ai.tool.call.id": call.call_id,

@@ -108,6 +108,7 @@ class _Attempt:
             "gen_ai.request.model": model,
         }
         attributes = {
+            **trace.about,
             **self._labels,
             "gen_ai.request.stream": True,
             "gen_ai.output.type": "text" if options.output is None else "json",

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
+from opentelemetry.context import Context, create_key, get_value, set_value
 from opentelemetry.trace import Span, Status, StatusCode
 
 from antiphon.agents.observability.records import error_type
 from antiphon.models.llm.content import Usage
 
 _FAILED = Status(StatusCode.ERROR)
+_ABOUT = create_key("antiphon-about")
+
+
+def with_about(about: Mapping[str, str], context: Context) -> Context:
+    """A context in which these attributes stand on all spans of runs, such as the session and the line of a call."""
+    return set_value(_ABOUT, about, context)
+
+
+def about_here() -> Mapping[str, str]:
+    """The attributes of all spans that are made in the present context."""
+    return cast(Mapping[str, str], get_value(_ABOUT) or {})
 
 
 def fail(span: Span, error: BaseException) -> str:

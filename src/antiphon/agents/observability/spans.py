@@ -19,7 +19,7 @@ from antiphon.agents.memory import compacted
 from antiphon.agents.middleware import CallNext, ChatContext
 from antiphon.agents.observability.call_spans import CallTrace
 from antiphon.agents.observability.chat_spans import WatchedClient
-from antiphon.agents.observability.common import fail, rarer_tokens
+from antiphon.agents.observability.common import about_here, fail, rarer_tokens
 from antiphon.agents.observability.content import plain
 from antiphon.agents.observability.metrics import Metrics
 from antiphon.clock import Clock
@@ -69,9 +69,10 @@ class Tracing:
 
     def begin(self, agent: Agent, session: AgentSession, clock: Clock) -> RunTrace:
         """A run begins; its parent is what is current here."""
-        attributes = {**self._about(agent), "gen_ai.conversation.id": session.id}
+        about = about_here()
+        attributes = {**about, **self._about(agent), "gen_ai.conversation.id": session.id}
         span = self.tracer.start_span(f"invoke_agent {agent.name}", attributes=attributes)
-        return RunTrace(self, span, agent.name, clock)
+        return RunTrace(self, span, agent.name, clock=clock, about=about)
 
     def _about(self, agent: Agent) -> dict[str, str]:
         known = self._agents.get(id(agent))
@@ -100,14 +101,28 @@ class RunTrace:
         span: Of the run.
         agent: The name of the agent that was asked.
         clock: The run's time.
+        about: What stands on every span of the run.
     """
 
-    __slots__ = ("_agent", "_began", "_ended", "clock", "context", "failed", "model", "span", "tools", "tracing")
+    __slots__ = (
+        "_agent",
+        "_began",
+        "_ended",
+        "about",
+        "clock",
+        "context",
+        "failed",
+        "model",
+        "span",
+        "tools",
+        "tracing",
+    )
 
-    def __init__(self, tracing: Tracing, span: Span, agent: str, clock: Clock) -> None:
+    def __init__(self, tracing: Tracing, span: Span, agent: str, *, clock: Clock, about: Mapping[str, str]) -> None:
         self.tracing = tracing
         self.span = span
         self.clock = clock
+        self.about = about
         self.context = set_span_in_context(span)
         """In which the spans below it are made."""
         self.model = ""
@@ -163,7 +178,11 @@ class RunTrace:
     @contextmanager
     def handoff(self, record: HandedOff) -> Iterator[None]:
         """Around the change to another agent."""
-        attributes = {"antiphon.handoff.source": record.source, "antiphon.handoff.target": record.target}
+        attributes = {
+            **self.about,
+            "antiphon.handoff.source": record.source,
+            "antiphon.handoff.target": record.target,
+        }
         if record.reason and self.tracing.content:  # The model's words about the caller.
             attributes["antiphon.handoff.reason"] = plain(record.reason)
         span = self.tracing.tracer.start_span(f"handoff {record.target}", self.context, attributes=attributes)
@@ -182,7 +201,8 @@ class RunTrace:
         view = compacted(agent, conversation, session, client)
         if view is conversation or _are_same(view, conversation):
             return view
-        span = self.tracing.tracer.start_span(f"compaction {_strategy_name(agent)}", self.context)
+        name = f"compaction {_strategy_name(agent)}"
+        span = self.tracing.tracer.start_span(name, self.context, attributes=self.about)
         if span.is_recording():
             span.set_attribute("antiphon.compaction.tokens_before", self.tracing.counter.total(list(conversation)))
             span.set_attribute("antiphon.compaction.tokens_after", self.tracing.counter.total(list(view)))
@@ -224,7 +244,7 @@ class RunTrace:
         return outcome
 
     def _approval(self, request_id: str, tool: str) -> Span:
-        attributes = {"antiphon.approval.id": request_id, "gen_ai.tool.name": tool}
+        attributes = {**self.about, "antiphon.approval.id": request_id, "gen_ai.tool.name": tool}
         return self.tracing.tracer.start_span(f"approval {tool}", self.context, attributes=attributes)
 
 
