@@ -119,7 +119,7 @@ async def test_at_most_max_parallel_tools_run_at_once_in_the_order_of_calls() ->
     assert done.kinds.count("tool_finished") == 7
 
 
-async def test_a_failing_tool_leaves_the_run_alive() -> None:
+async def test_r20_a_failing_tool_leaves_the_run_alive() -> None:
     @tool
     async def broken() -> None:
         raise RuntimeError("no")

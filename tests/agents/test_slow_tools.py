@@ -246,7 +246,7 @@ async def test_a_pending_result_is_no_failure_of_its_tool() -> None:
     assert [result.status for result in done.results] == ["pending", "pending"]
 
 
-def test_a_tool_that_is_too_slow_is_told_within_a_tenth_of_a_second() -> None:
+def test_r21_a_tool_that_is_too_slow_is_told_within_a_tenth_of_a_second() -> None:
     clock = VirtualClock()
 
     @tool(timeout_s=0.3)

@@ -69,7 +69,7 @@ def test_no_sound_leaves_after_the_stop_whatever_the_voice_still_gives() -> None
     assert tts.open == []
 
 
-def test_the_streams_of_model_and_voice_are_closed_within_50_ms() -> None:
+def test_r38_the_streams_of_model_and_voice_are_closed_within_50_ms() -> None:
     clock = VirtualClock()
     tts = CodedTTS(clock, pace=0.9)
     llm = ScriptedChatClient([Reply(f"{LONG}. " * 4, token_s=0.3), "Yes."], clock=clock)
@@ -263,7 +263,7 @@ def test_a_short_uh_huh_is_not_even_a_pause() -> None:
 
 
 @pytest.mark.parametrize("word", ["No.", "Stop.", "Wait a second."])
-def test_a_short_command_interrupts(word: str) -> None:
+def test_r37_a_short_command_interrupts(word: str) -> None:
     clock = VirtualClock()
 
     async def scenario() -> CallUnderTest:
@@ -298,7 +298,7 @@ def test_what_is_said_over_an_uninterruptible_agent_is_answered_afterwards() -> 
     assert [message.text for message in call.call.history.messages] == ["When?", LONG, "And on Sunday?", "Never."]
 
 
-def test_an_interruption_keeps_only_what_was_heard_and_the_rest_is_never_said() -> None:
+def test_r40_an_interruption_keeps_only_what_was_heard_and_the_rest_is_never_said() -> None:
     clock = VirtualClock()
     tts = CodedTTS(clock)
 

@@ -125,7 +125,7 @@ def test_every_clause_that_is_voiced_is_told() -> None:
     assert told == ["We open at nine in the morning.", "We close at five in the afternoon."]
 
 
-def test_a_tool_runs_and_its_result_stands_behind_its_call() -> None:
+def test_r22_a_tool_runs_and_its_result_stands_behind_its_call() -> None:
     clock = VirtualClock()
     asked: list[str] = []
 

@@ -201,7 +201,7 @@ def test_a_number_that_a_tool_gets_and_the_agent_reads_back_is_in_no_event() -> 
     assert call.models.llm.requests[1].messages[-1].text == "Order 80417 is on its way."
 
 
-def test_what_was_typed_is_in_no_span() -> None:
+def test_r26_what_was_typed_is_in_no_span() -> None:
     request = [Message("user", "My number is [keypad: 80417] and [keypad: 62].")]
     written = input_messages(request, {})
     assert "[keypad: •] and [keypad: •]" in written
@@ -252,7 +252,7 @@ def results(call: CallUnderTest) -> list[str]:
     return [event.output for event in call.events() if event.type == "tool.executed"]
 
 
-def test_the_gate_opens_on_the_right_number_only() -> None:
+def test_r25_the_gate_opens_on_the_right_number_only() -> None:
     call = gate_call(VirtualClock(), [(0, "222229#"), (4, "471147#")], pin_gate("471147"))
     check(call)
     assert "The caller has typed the right number." in results(call)

@@ -321,7 +321,7 @@ _WHOLE = [
     ),
     max_chars=st.integers(40, 200),
 )
-def test_what_belongs_together_is_never_cut(words: list[str], max_chars: int) -> None:
+def test_r36_what_belongs_together_is_never_cut(words: list[str], max_chars: int) -> None:
     cuts = {0}
     for clause in split(" ".join(words), max_chars=max_chars):
         cuts.add(max(cuts) + len(clause.text))

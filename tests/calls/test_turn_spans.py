@@ -157,7 +157,7 @@ def test_a_turn_holds_what_was_done_for_it_with_the_times_of_the_log(traced: Tra
     assert len({span.context.trace_id for span in told.spans}) == 1
 
 
-def test_first_audio_is_stamped_when_sound_is_there_and_not_when_the_voice_gets_its_text(traced: Trace) -> None:
+def test_r31_first_audio_is_stamped_when_sound_is_there_and_not_when_the_voice_gets_its_text(traced: Trace) -> None:
     async def scenario(call: CallUnderTest) -> None:
         await call.speak(1)
         await call.quiet(5)

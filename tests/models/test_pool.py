@@ -273,7 +273,7 @@ async def test_closed_pool_gives_nothing(clock: VirtualClock) -> None:
 
 
 @virtual
-async def test_a_thousand_random_sessions_leak_nothing(clock: VirtualClock) -> None:
+async def test_r27_a_thousand_random_sessions_leak_nothing(clock: VirtualClock) -> None:
     dice = random.Random(7)
     exchange = Exchange(clock)
     pool = exchange.pool(size=20, warm=3, fresh_s=30.0)

@@ -77,7 +77,7 @@ async def test_chains_are_joined_by_a_bar(tmp_path: Path) -> None:
         ({"tts": "hibari|cartesia/x"}, "set CARTESIA_API_KEY"),
     ],
 )
-async def test_missing_key_is_named(
+async def test_r45_missing_key_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], sentence: str
 ) -> None:
     for name in (*KEYS, "OPENAI_BASE_URL", "ELEVEN_API_KEY"):

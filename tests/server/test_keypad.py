@@ -49,7 +49,7 @@ async def press(socket: ClientConnection, caller: MediaCaller, keys: str) -> Non
 
 
 @pytest.mark.parametrize("carrier", LINES)
-async def test_a_number_reaches_the_model_and_no_file(carrier: str, serve: Serve) -> None:
+async def test_r24_a_number_reaches_the_model_and_no_file(carrier: str, serve: Serve) -> None:
     llm = ScriptedChatClient(lambda _messages, _options: "Thank you.")
     async with serve(agents=[Agent("desk")], models=replace(scripted_models(), llm=llm), keep_files=True) as up:
         async with calling(up, carrier) as (socket, caller):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.mark.parametrize(("carrier", "audio"), [("acs", "pcm16/16000"), ("audiohook", "mulaw/8000")])
-async def test_a_turn_is_heard_and_answered(tmp_path: Path, carrier: str, audio: str) -> None:
+async def test_r9_a_turn_is_heard_and_answered(tmp_path: Path, carrier: str, audio: str) -> None:
     agent = Agent("desk", "You answer.", model="s2s:openai/upstream", greeting="Hello.")
     async with both(tmp_path, agent, ["We open at nine."], ["When do you open?"]) as servers:
         async with servers.call(carrier) as client:

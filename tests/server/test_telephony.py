@@ -68,7 +68,7 @@ async def test_caller_is_heard_and_answered(serve: Serve, tmp_path: Path) -> Non
     "headers",
     [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic test-key"}, {"X-API-Key": ""}, {"X-API-Key": "x"}],
 )
-async def test_socket_without_a_good_key_is_refused_with_401(serve: Serve, headers: dict[str, str]) -> None:
+async def test_r44_socket_without_a_good_key_is_refused_with_401(serve: Serve, headers: dict[str, str]) -> None:
     async with serve() as up:
         assert (await refused(phone(up, additional_headers=headers))).status_code == 401
         assert up.board.admission.live == 0

@@ -98,7 +98,7 @@ def test_keys_are_read_without_regard_to_case(flips: list[bool]) -> None:
 
 
 @pytest.mark.parametrize(("rate_hz", "size"), [(16_000, 640), (24_000, 960)])
-def test_the_rate_is_that_of_the_metadata(rate_hz: int, size: int) -> None:
+def test_r6_the_rate_is_that_of_the_metadata(rate_hz: int, size: int) -> None:
     codec = AcsCodec()
     event = codec.receive(metadata(sampleRate=rate_hz, length=size))
     assert event == Started(SUBSCRIPTION, SUBSCRIPTION, AudioFormat("pcm16", rate_hz))
@@ -116,7 +116,7 @@ def test_a_silent_frame_of_an_absurd_length_lasts_20_ms(length: int) -> None:
 @pytest.mark.parametrize(
     ("told", "key"), [("0", "0"), ("#", "#"), ("D", "D"), ("five", "5"), ("Pound", "#"), ("asterisk", "*"), (7, "7")]
 )
-def test_keys_are_told_as_signs_words_or_numbers(told: Any, key: str) -> None:
+def test_r7_keys_are_told_as_signs_words_or_numbers(told: Any, key: str) -> None:
     assert started().receive(json.dumps({"kind": "DtmfData", "dtmfData": {"data": told}})) == Digit(key)
 
 

@@ -86,7 +86,7 @@ def test_errors_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     assert [error.split(": ")[0] for error in errors_of(tmp_path)] == ["a.yaml:1", "b/agent.yaml:2"]
 
 
-def test_defaults_lie_under_every_block_and_the_nearer_ones_win(tmp_path: Path) -> None:
+def test_r11_defaults_lie_under_every_block_and_the_nearer_ones_win(tmp_path: Path) -> None:
     write(
         tmp_path,
         "_defaults.yaml",

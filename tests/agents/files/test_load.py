@@ -169,7 +169,7 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, expected
     assert fault.startswith(f"{path}{expected}")
 
 
-def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+def test_r12_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, "a.yaml", "nmae: x\nmodel: {temperature: 9}\ntools: [nothing]\n")
     assert [fault.split(":")[1] for fault in fault_of(path)] == ["1", "2", "3"]
 
