@@ -149,3 +149,26 @@ def test_the_readme_shows_the_example_word_for_word() -> None:
     source = (ROOT / "examples" / "front_desk.py").read_text()
     shown = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[0]
     assert [line for line in shown.splitlines() if line and line not in source.splitlines()] == ["HOURS = {...}"]
+
+
+def test_r34_the_core_knows_no_trade() -> None:
+    trade = re.compile(r"\b(?:banking|insur\w+|policyholders?|underwrit\w+|mortgage\w*)\b", re.IGNORECASE)
+    code = [path for path in (ROOT / "src").rglob("*.py") if "demo" not in path.parts]
+    told = {
+        path.name: found for path in code if (found := trade.findall(re.sub(r'"""[\s\S]*?"""', "", path.read_text())))
+    }
+    assert len(code) > 300
+    assert not told
+
+
+def test_r48_every_telephone_number_is_made_up() -> None:
+    # Set aside for stories by those who give numbers out: North America, the United Kingdom, Germany.
+    made_up = re.compile(r"\+(?:1\d{0,3}55501\d\d|44(?:1632960|2079460)\d{3}|493023125\d{3})")
+    published = {"+14158675309", "+18005551212"}  # the carrier's own example of its signature
+    numbers = {
+        number
+        for path in tracked_texts()
+        for number in re.findall(r"(?<![\w+.])\+[1-9]\d{7,14}(?!\d)", path.read_text(errors="replace"))
+    }
+    assert numbers > published
+    assert not {number for number in numbers - published if not made_up.fullmatch(number)}
