@@ -69,6 +69,12 @@ async def test_the_next_answers_when_the_first_cannot_be_had(code: str) -> None:
     assert await ask(client) == "c"
 
 
+async def test_the_first_delta_says_who_answers() -> None:
+    client = FailoverChatClient([Model("a", down()), Model("b")])
+    deltas = [delta async for delta in client.stream(USER, PLAIN)]
+    assert [delta.client for delta in deltas] == ["test/b", *[None] * (len(deltas) - 1)]
+
+
 async def test_once_a_word_came_no_other_is_asked() -> None:
     broken = Reply("Hello there", fault=ChatClientUnavailableException("It broke."), fault_after=1)
     second = Model("b")

@@ -76,6 +76,11 @@ async def test_second_failure_is_the_next_ones_turn() -> None:
     assert tts.available() == {"first": False, "second": True}
 
 
+async def test_the_first_chunk_says_who_speaks() -> None:
+    tts = FailoverTTS([Voice("first", 1, unavailable("stalled")), Voice("second", 2)])
+    assert [chunk.voice async for chunk in tts.synthesize("Hello.")] == ["second", None]
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -157,6 +157,10 @@ class _Attempt:
             self._response_id = delta.response_id
         if delta.model is not None:
             self._model = delta.model
+        if delta.client is not None:
+            provider, model, _, _ = _whereabouts(delta.client, None)
+            self._labels |= {"gen_ai.provider.name": provider, "gen_ai.request.model": model}
+            self._span.set_attributes(self._labels)
         if self.taken is not None:
             self.taken.append(delta)
 

@@ -126,6 +126,7 @@ class ChatDelta(msgspec.Struct, frozen=True, repr_omit_defaults=True):
         response_id: The provider's id of the answer, on any delta.
         model: The model that answers, as the provider names it, on any delta.
         conversation_id: Where the provider keeps the history.
+        client: Name of the client that answers, of several that stand in for each other; on the first delta.
     """
 
     text: str = ""
@@ -137,6 +138,7 @@ class ChatDelta(msgspec.Struct, frozen=True, repr_omit_defaults=True):
     response_id: str | None = None
     model: str | None = None
     conversation_id: str | None = None
+    client: str | None = None
 
 
 class ChatClient(Protocol):

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+import msgspec
+
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import ChatClientException, ChatClientUnavailableException, ConfigurationError
 from antiphon.logs import Log
@@ -89,7 +91,7 @@ class FailoverChatClient:
                 continue
             async with aclosing(deltas):
                 if first is not None:
-                    yield first
+                    yield msgspec.structs.replace(first, client=member.provider.name)
                 async for delta in deltas:
                     yield delta
             return

@@ -26,6 +26,7 @@ class Transcript:
         utterance: Which utterance, counted from 0; ``finish`` ends one.
         confidence: 0..1, where the provider tells.
         language: BCP 47 tag, where the provider tells.
+        recogniser: Who heard it, of several that stand in for each other.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Transcript:
     utterance: int
     confidence: float | None = None
     language: str | None = None
+    recogniser: str | None = None
 
 
 TranscriptSink = Callable[[Transcript], None]

@@ -266,7 +266,8 @@ class FailoverStream:
         utterance = line.waiting.pop(transcript.utterance, None)
         if utterance is not None:
             self._stt.ranking.recovered(line.member)
-            self._settle(utterance, replace(transcript, utterance=utterance.number))
+            heard = replace(transcript, utterance=utterance.number, recogniser=line.member.provider.name)
+            self._settle(utterance, heard)
 
     def _failed(self, line: _Line, error: Exception) -> None:
         """It is the oldest for which this stream is still asked."""

@@ -30,10 +30,12 @@ class SpeechChunk:
     Attributes:
         pcm: Mono samples at the provider's ``rate_hz``; any length.
         words: Timings of words that this or earlier chunks end, where the provider tells.
+        voice: Who speaks, of several that stand in for each other; on the first chunk.
     """
 
     pcm: NDArray[np.int16]
     words: tuple[WordTiming, ...] = ()
+    voice: str | None = None
 
 
 class TTS(Protocol):

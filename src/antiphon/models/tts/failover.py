@@ -87,6 +87,8 @@ class FailoverTTS:
                     "tts.failover", provider=member.provider.name, next=order[place + 1].provider.name, code=error.code
                 )
                 continue
+            if first is not None:
+                first = replace(first, voice=member.provider.name)
             async with aclosing(chunks), aclosing(self._at_own_rate(member.provider, first, chunks)) as resampled:
                 async for chunk in resampled:
                     yield chunk
