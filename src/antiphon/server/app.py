@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from antiphon import __version__
 from antiphon.console import DIST
 from antiphon.server import agents_api, calls_api, health, telephony
-from antiphon.server.console import page_router
+from antiphon.server.console import page
 from antiphon.server.local_pages import LocalPagesOnly
 from antiphon.server.realtime import calls as realtime_calls
 from antiphon.server.realtime import rest as realtime_rest
@@ -17,12 +17,12 @@ from antiphon.server.realtime import socket as realtime_socket
 from antiphon.server.switchboard import Switchboard
 
 
-def create_app(board: Switchboard, page: Path = DIST) -> FastAPI:
+def create_app(board: Switchboard, dist: Path = DIST) -> FastAPI:
     """The application of one process.
 
     Args:
         board: What all calls share; the routes find it as ``app.state.board``.
-        page: The folder of the built console.
+        dist: The folder of the built console.
     """
     app = FastAPI(
         title="Antiphon",
@@ -44,5 +44,5 @@ def create_app(board: Switchboard, page: Path = DIST) -> FastAPI:
     app.include_router(realtime_calls.router)
     app.include_router(agents_api.router)
     app.include_router(calls_api.router)
-    app.include_router(page_router(page))
+    app.router.default = page(dist)
     return app
