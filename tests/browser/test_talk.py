@@ -246,3 +246,6 @@ async def test_conversation_fits_a_phone(open_tab: OpenTab, tmp_path: Path) -> N
         await tab.page.get_by_role("tab", name="Timeline and latency").click()
         await expect(tab.page.get_by_role("heading", name="Timeline")).to_be_visible()
         assert await sideways(tab) <= 0
+        await expect(tab.button("Hang up")).to_be_in_viewport()
+        await tab.button("Hang up").click()
+        await expect(tab.page.get_by_role("status")).to_contain_text("Call ended")

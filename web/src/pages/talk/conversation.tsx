@@ -32,7 +32,6 @@ export function Conversation({ server }: { server: ServerInfo | null }) {
       <Duet meters={call.meters} isActive={isLive} />
       <CallNotice state={state} />
       <Captions lines={lines} state={state} now={now} />
-      <Dock />
     </div>
   );
   const detail = (
@@ -55,6 +54,7 @@ export function Conversation({ server }: { server: ServerInfo | null }) {
             { id: "detail", name: "Timeline and latency", body: detail },
           ]}
         />
+        <Dock />
       </div>
       <CaptionsForReaders lines={lines} />
     </div>
