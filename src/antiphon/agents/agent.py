@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 from antiphon.agents.handoff import Handoff, handoff_specs
 from antiphon.agents.keypad import KeypadManner
 from antiphon.agents.limits import RunLimits
+from antiphon.agents.manners import Manners
 from antiphon.agents.middleware import Layer, Middleware, by_layer
 from antiphon.agents.structured import OutputType, output_type
 from antiphon.models.llm.content import Content
@@ -18,6 +19,7 @@ from antiphon.models.llm.contract import ChatClient, ChatOptions
 from antiphon.models.llm.messages import Message
 from antiphon.tools.source import ToolSource
 from antiphon.tools.tool import ApprovalMode, FunctionTool
+from antiphon.tools.voicemail import detect_voicemail_and_end_call
 
 if TYPE_CHECKING:
     from antiphon.agents.compaction.contract import Compaction
@@ -62,6 +64,7 @@ class Agent:
         compaction: What a model gets of a long conversation; a budget of tokens unless given.
         fillers: Said, in turn, when a tool takes long.
         keypad: How keys of the telephone are taken.
+        manners: When it yields, how long it waits, how it leaves.
         variables: Values for templates.
         metadata: Free.
 
@@ -93,6 +96,7 @@ class Agent:
     compaction: Compaction | None = None
     fillers: Sequence[str] = ()
     keypad: KeypadManner = field(default_factory=KeypadManner)
+    manners: Manners = field(default_factory=Manners)
     variables: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     toolset: Mapping[str, FunctionTool] = field(init=False, repr=False)
@@ -118,7 +122,7 @@ class Agent:
         toolset: dict[str, FunctionTool] = {}
         reserved = {handoff.tool_name for handoff in handoffs}
         sources: list[ToolSource] = []
-        for item in self.tools:
+        for item in _with_own_tools(self.tools, self.manners):
             if not isinstance(item, (FunctionTool, Agent)) and isinstance(item, ToolSource):
                 sources.append(item)
                 continue
@@ -314,6 +318,13 @@ def as_function_tool(item: FunctionTool | Callable[..., Any] | Agent) -> Functio
     as_tool = getattr(item, "as_tool", None)  # an agent, or what can stand where an agent stands
     made: FunctionTool = FunctionTool(cast("Callable[..., Any]", item)) if as_tool is None else as_tool()
     return made
+
+
+def _with_own_tools(tools: Sequence[Any], manners: Manners) -> Sequence[Any]:
+    """An agent's tools, and the one by which its model says that a machine has answered, where it is to find out."""
+    own = detect_voicemail_and_end_call
+    has_it = any(getattr(each, "name", "") == own.name for each in tools)
+    return tools if has_it or manners.voicemail.detect != "llm" else (*tools, own)
 
 
 def _check_sources(providers: Sequence[ContextProvider]) -> None:

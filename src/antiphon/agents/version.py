@@ -35,7 +35,7 @@ _HANDOFF = (
 )
 _TEXTS = (
     *("name", "description", "greeting", "return_greeting", "voice", "speed", "language", "phrases"),
-    *("fillers", "keypad", "variables", "metadata", "limits"),
+    *("fillers", "keypad", "manners", "variables", "metadata", "limits"),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from antiphon.tools.context import ToolContext
 from antiphon.tools.keypad import send_dtmf
 from antiphon.tools.tool import tool
+from antiphon.tools.voicemail import confirm_voicemail_and_end_call, detect_voicemail_and_end_call
 
 HANG_UP = "hang_up"
 """The request to end the call. Its details: ``reason``, and ``after_speech``: first say what is still to be said."""
@@ -22,5 +23,7 @@ async def end_call(context: ToolContext, goodbye: str = "Thank you for your call
     return goodbye
 
 
-PREBUILT = {each.name: each for each in (end_call, send_dtmf)}
+PREBUILT = {
+    each.name: each for each in (end_call, send_dtmf, detect_voicemail_and_end_call, confirm_voicemail_and_end_call)
+}
 """All of them, by name."""

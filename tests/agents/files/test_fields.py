@@ -12,6 +12,7 @@ from antiphon.agents.files import load_yaml_agent
 from antiphon.agents.handoff import Handoff
 from antiphon.agents.keypad import KeypadManner
 from antiphon.agents.limits import RunLimits
+from antiphon.agents.manners import Hearing, Idle, Interruption, Manners, Voicemail
 from antiphon.agents.modules import load_module, tools_in
 from antiphon.models.llm.contract import ChatOptions
 from antiphon.models.llm.openai_compatible import OpenAICompatibleClient
@@ -154,9 +155,6 @@ def test_keys_that_nothing_reads_yet_are_checked_and_kept(tmp_path: Path) -> Non
           candidate_languages: [fr-FR, en-US]
           recognition: {phrase_list: [Antiphon]}
           phrase_weight: 1.5
-          vad: {silence_duration_ms: 900, threshold: 0.4}
-        interruption: off
-        idle: {timeout_s: 60}
         session: {turn_detection: server_vad, tool_choice: {type: function, name: hours}}
         metadata: {team: desk}
         """,
@@ -167,14 +165,46 @@ def test_keys_that_nothing_reads_yet_are_checked_and_kept(tmp_path: Path) -> Non
         "speech": {
             "candidate_languages": ["fr-FR", "en-US"],
             "phrase_weight": 1.5,
-            "vad_silence_timeout_ms": 900,
-            "vad": {"threshold": 0.4},
         },
-        "interruption": {"mode": "off"},
-        "idle": {"timeout_s": 60},
         "session": {"turn_detection": {"type": "server_vad"}, "tool_choice": {"type": "function", "name": "hours"}},
         "team": "desk",
     }
+
+
+def test_the_manners_are_the_agents(tmp_path: Path) -> None:
+    agent = loaded(
+        tmp_path,
+        """
+        interruption: {mode: adaptive, min_duration_ms: 300, min_words: 2, ignore_words: [mm-hm, go on]}
+        speech: {vad: {silence_duration_ms: 900, threshold: 0.4, prefix_padding_ms: 250}}
+        idle: {timeout_s: 60, reminders: ['Hello?', 'Still there?'], goodbye: Goodbye then.}
+        voicemail: {detect: audio, message: Please call us back., hang_up: false}
+        stop_words: [over and out]
+        goodbye: Take care.
+        """,
+    )
+    assert agent.manners == Manners(
+        interruption=Interruption("adaptive", 300, 2, ("mm-hm", "go on")),
+        hearing=Hearing(900, 0.4, 250),
+        idle=Idle(60, ("Hello?", "Still there?"), "Goodbye then."),
+        voicemail=Voicemail("audio", "Please call us back.", hang_up=False),
+        stop_words=("over and out",),
+        goodbye="Take care.",
+    )
+    assert agent.metadata == {}
+
+
+def test_an_agent_without_manners_goes_by_those_of_the_server(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "greeting: Hello.").manners == Manners()
+    assert loaded(tmp_path, "stop_words: []").manners.stop_words == ()
+
+
+def test_an_agent_that_finds_machines_by_its_model_has_the_tool_for_it(tmp_path: Path) -> None:
+    agent = loaded(tmp_path, "voicemail: llm")
+    assert list(agent.toolset) == ["detect_voicemail_and_end_call"]
+    assert list(agent.replace(greeting="Hello.").toolset) == ["detect_voicemail_and_end_call"]
+    named = loaded(tmp_path, "voicemail: llm\ntools: [confirm_voicemail_and_end_call, detect_voicemail_and_end_call]")
+    assert list(named.toolset) == ["confirm_voicemail_and_end_call", "detect_voicemail_and_end_call"]
 
 
 def test_the_keypad_is_the_agents(tmp_path: Path) -> None:
@@ -281,7 +311,7 @@ def test_a_key_for_an_endpoint_comes_by_its_name_from_the_variables_that_are_all
         ("compaction: {strategy: truncation, max_facts: 3}", "1: compaction.max_facts means nothing to truncation"),
         ("compaction: summarization", "1: compaction.model is missing: summarization asks a model"),
         ("model: {max_tokens: 5, max_completion_tokens: 6}", "1: model.max_tokens and model.max_completion_tokens"),
-        ("idle: {timeout_s: 60}\nmetadata: {idle: 3}", "2: metadata.idle is where idle is kept"),
+        ("session: {modalities: [TEXT]}\nmetadata: {session: 3}", "2: metadata.session is where session is kept"),
         ("handoff_trigger: a\nhandoff: {trigger: b}", "1: handoff_trigger and handoff.trigger say the same"),
         ("voice: {}\nspeech: {synthesis: {voice: a}}", "2: unknown key 'speech.synthesis'"),
         ("voice: anna\nspeech: {synthesis: {voice_name: a}}", "2: speech.synthesis.voice_name and voice.name say the"),

@@ -12,6 +12,7 @@ import yaml
 from antiphon.agents.files.environment import fill_in
 from antiphon.agents.files.fields import AGENT
 from antiphon.agents.files.kinds import Block, Read, plain
+from antiphon.agents.files.manners import manners_of
 from antiphon.agents.files.merge import DEFAULTS, defaults_of, under, with_own_names
 from antiphon.agents.files.models import check_model, model_of
 from antiphon.agents.files.nodes import compose
@@ -88,6 +89,7 @@ def _fields(reading: Reading, path: Path, values: Mapping[str, Read]) -> dict[st
         fields["handoff_tool"] = plain(values["handoff"].value["trigger"])
     if "dtmf" in values:
         fields["keypad"] = KeypadManner(**plain(values["dtmf"]))
+    fields["manners"] = manners_of(values)
     if "template_vars" in values:
         fields["variables"] = values["template_vars"].value
     if "limits" in values:

@@ -72,7 +72,7 @@ _SPEECH: Mapping[str, Field] = {
     "candidate_languages": Field(
         ListOf(_LANGUAGE, least=1, most=10), "Languages that callers may speak; the first is spoken too.", later=True
     ),
-    "vad_silence_timeout_ms": Field(Number(100, 5000), "Silence that ends a turn.", later=True),
+    "vad_silence_timeout_ms": Field(Number(100, 5000), "Silence that ends a turn which may or may not be whole."),
     "use_semantic_segmentation": Field(Flag(), "Cut what is heard by its meaning.", later=True),
     "enable_diarization": Field(Flag(), "Tell speakers apart.", later=True),
     "speaker_count_hint": Field(Number(1, 10, whole=True), "How many speakers there may be.", later=True),
@@ -87,7 +87,6 @@ _SPEECH: Mapping[str, Field] = {
             }
         ),
         "The detector of speech.",
-        later=True,
     ),
 }
 
@@ -252,15 +251,30 @@ AGENT = Block(
         "interruption": Field(
             Block(
                 {
-                    "mode": Field(Choice("vad", "adaptive", "off"), "What counts as an interruption."),
+                    "mode": Field(Choice("vad", "adaptive", "off"), "By sound that lasts, by words alone, or not."),
                     "min_duration_ms": Field(Number(0, 10_000), "Shorter speech does not interrupt."),
-                    "min_words": Field(Number(0, 20, whole=True), "Fewer words do not interrupt."),
+                    "min_words": Field(Number(0, 20, whole=True), "Fewer words do not interrupt, but for commands."),
                     "ignore_words": Field(ListOf(Text(64), most=200), "Words that do not interrupt."),
                 },
                 short="mode",
             ),
             "Whether the caller may interrupt.",
-            later=True,
+        ),
+        "stop_words": Field(
+            ListOf(Text(64), most=100),
+            "Said alone, they end the call; by the language unless given, and [] for none.",
+        ),
+        "goodbye": Field(Text(1024), "Said when the agent ends the call for that."),
+        "voicemail": Field(
+            Block(
+                {
+                    "detect": Field(Choice("off", "audio", "llm"), "By what is heard, by the model, or not."),
+                    "message": Field(Text(1024), "Left after the beep; then the call ends."),
+                    "hang_up": Field(Flag(), "Whether a call without a message ends at once."),
+                },
+                short="detect",
+            ),
+            "When a machine answers.",
         ),
         "dtmf": Field(
             Block(
@@ -277,13 +291,12 @@ AGENT = Block(
         "idle": Field(
             Block(
                 {
-                    "timeout_s": Field(Number(1, 3600), "Silence after which the call ends."),
+                    "timeout_s": Field(Number(0, 3600), "Silence after which the call ends; 0 is never."),
                     "goodbye": Field(Text(1024), "Said then."),
-                    "reminders": Field(_TEXTS, "Said before."),
+                    "reminders": Field(_TEXTS, "Said before, at equal distances."),
                 }
             ),
             "When nobody says anything.",
-            later=True,
         ),
     }
 )
