@@ -10,6 +10,7 @@ from antiphon.errors import AudioError
 Encoding = Literal["mulaw", "alaw", "pcm16"]
 
 BYTES_PER_SAMPLE: dict[str, int] = {"mulaw": 1, "alaw": 1, "pcm16": 2}
+_SILENCE = {"mulaw": b"\xff", "alaw": b"\xd5", "pcm16": b"\0\0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class AudioFormat:
     def frame_bytes(self, ms: float) -> int:
         """Bytes of ``ms`` milliseconds, whole samples."""
         return int(self.rate_hz * ms / 1000) * BYTES_PER_SAMPLE[self.encoding]
+
+    def silence(self, size: int) -> bytes:
+        """So many bytes in which nothing is heard, whole samples."""
+        return _SILENCE[self.encoding] * (size // BYTES_PER_SAMPLE[self.encoding])
 
 
 PHONE = AudioFormat("mulaw", 8_000)

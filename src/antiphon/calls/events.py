@@ -13,7 +13,10 @@ from typing import Any, ClassVar, Literal
 AgentState = Literal["initializing", "idle", "listening", "thinking", "speaking"]
 UserState = Literal["listening", "speaking", "away"]
 EndReason = Literal["user_hangup", "agent_hangup", "idle_timeout", "transferred", "time_limit", "drained", "error"]
-SpeechKind = Literal["greeting", "reply", "say", "filler", "apology", "reminder", "goodbye", "tones"]
+SpeechKind = Literal[
+    "greeting", "reply", "say", "filler", "apology", "reminder", "goodbye", "tones", "play", "announcement"
+]
+"""``play`` is a file, and ``announcement`` one that nobody interrupts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +228,56 @@ class AgentFalseInterruption:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayCompleted:
+    """A file that was to be played was heard to its end, or was cut; ``play`` is what ``Call.play`` gave."""
+
+    type: ClassVar[str] = "play.completed"
+    play: int
+    interrupted: bool
+    playback_position_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundChanged:
+    """Another sound lies behind the agent from now on; None is none. A file is told by its name."""
+
+    type: ClassVar[str] = "background.changed"
+    sound: str | None
+    volume: float = 0.0
+    loop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallHeld:
+    """The caller waits, hears music and is not listened to."""
+
+    type: ClassVar[str] = "call.held"
+
+
+@dataclass(frozen=True, slots=True)
+class CallResumed:
+    """The caller waits no longer."""
+
+    type: ClassVar[str] = "call.resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPaused:
+    """What is heard from here on is not kept; ``by`` says who wanted it so."""
+
+    type: ClassVar[str] = "recording.paused"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingResumed:
+    """What is heard from here on is kept again; ``by`` says whose pause was the last."""
+
+    type: ClassVar[str] = "recording.resumed"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCalled:
     """The model calls a tool. Sensitive arguments are masked."""
 
@@ -374,3 +427,9 @@ CallEvent = (
     | TurnMetrics
     | FloorDecision
 )
+    | PlayCompleted
+    | BackgroundChanged
+    | CallHeld
+    | CallResumed
+    | RecordingPaused
+    | RecordingResumed

@@ -48,6 +48,15 @@ class KeyLine(Protocol):
         ...
 
 
+@runtime_checkable
+class BackgroundLine(Protocol):
+    """A ``Line`` that also carries sound of no speech, behind and between what is said."""
+
+    def play_background(self, payload: bytes) -> None:
+        """Send such audio; it follows what was sent before."""
+        ...
+
+
 class AudioTap(Protocol):
     """Gets the sound of a call as it is heard. Times are seconds since the call's start. Never blocks."""
 

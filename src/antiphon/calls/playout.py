@@ -1,7 +1,8 @@
 """What the caller hears, in order, a bounded time ahead; knows to the frame what was heard.
 
 Speeches stand in a queue and are sent one after the other. Sound is sent at most ``lead_s`` before it is heard, so
-that a cut is exact; what was sent and not heard can be taken back, kept (pause) or forgotten (stop).
+that a cut is exact; what was sent and not heard can be taken back, kept (pause) or forgotten (stop). A background lies
+under all of it and fills the silences; it belongs to no speech, and what is told and counted is the same without it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from antiphon.calls.background import Background
 from antiphon.calls.events import SpeechKind
-from antiphon.calls.line import AudioTap, Line
+from antiphon.calls.line import AudioTap, BackgroundLine, Line
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.speech import Speech
 from antiphon.clock import Clock
 
-_SILENCE = {"mulaw": b"\xff", "alaw": b"\xd5", "pcm16": b"\0\0"}
 _EPSILON_S = 1e-6
 _MAX_DELAY_S = 1.0
 _URGENT: frozenset[SpeechKind] = frozenset({"filler", "apology", "tones"})
@@ -24,6 +25,10 @@ _STEP_MS = 20
 """A message that is not full is filled up with silence to a whole number of these."""
 _PATIENCE_S = 0.06
 """A frame that is not full waits for its rest until this long before it must sound."""
+_BACKGROUND_LEAD_S = 0.04
+"""A background alone is sent so long before it must sound: two beats, since speech that comes has to wait behind it."""
+_LONG_WAIT_S = 0.1
+"""A background alone that reaches further ahead is taken back for speech, where the line can do that."""
 
 
 class PlayoutEvents(Protocol):
@@ -85,6 +90,8 @@ class Playout:
         self._beating = False
         self._silent: bool | None = False  # what was told last: more is to come, nothing is; None while it sounds
         self._last: Speech | None = None  # who sounded last
+        self._background: Background | None = None
+        self._play_background: Callable[[bytes], None]
 
     @property
     def sounding(self) -> bool:
@@ -99,11 +106,33 @@ class Playout:
             self._silent = True
         self._wake()
 
+    @property
+    def background(self) -> Background | None:
+        """What lies under the speech, once it was asked for; None on a line that carries none.
+
+        Call ``fill`` when it begins.
+        """
+        line = self._line
+        if self._background is None and isinstance(line, BackgroundLine):
+            self._background, self._play_background = Background(line.audio), line.play_background
+        return self._background
+
+    def fill(self) -> None:
+        """Fill the silence with the background from now on."""
+        self._pacer.join(self)
+
+    def close(self) -> None:
+        """Send nothing any more."""
+        self._background = None
+        self.paused = True
+        self._pacer.leave(self)
+
     def pause(self) -> None:
         """Hold the sound: take back what was not heard, to be sent again by ``resume``."""
         self.paused = True
         if self._line.can_pause:
             self._take_back()
+            self._send_background(self._clock.now())
 
     def resume(self) -> None:
         """Go on where ``pause`` held."""
@@ -120,8 +149,9 @@ class Playout:
         cut = self._queue.copy()
         for speech in cut:
             self._remove(speech)
-        self._pacer.leave(self)
+        self._leave()
         self._silent = False
+        self._send_background(self._clock.now())
         return cut
 
     def drop(self, speech: Speech) -> bool:
@@ -165,6 +195,7 @@ class Playout:
                 self._send_due(now)
                 if not self._sent:
                     self._rest()
+            self._send_background(now)
         finally:
             self._beating = False
 
@@ -177,7 +208,21 @@ class Playout:
             start = max(self._end, now)
             if speech.waiting < self._frame and not speech.complete and self._sent and start - now > _PATIENCE_S:
                 return  # the rest of this frame may still come in time
+            if not self._sent and start - now > _LONG_WAIT_S and self._line.can_clear:
+                self._clear(now)
+                start = now
             self._send(speech, start)
+
+    def _send_background(self, now: float) -> None:
+        """Where no speech sounds soon, the background goes on alone."""
+        limit = now + _BACKGROUND_LEAD_S + _EPSILON_S
+        while self._background is not None and self._background.is_on and self._end <= limit:
+            start = max(self._end, now)
+            payload = self._background.alone(self._frame)
+            self._end = start + self._line.audio.seconds(len(payload))
+            self._play_background(payload)
+            if self._tap is not None:
+                self._tap.agent(self._seconds(start), payload)
 
     def _next(self) -> Speech | None:
         """Whose sound is to be sent: in order, each to its end.
@@ -201,7 +246,9 @@ class Playout:
         size = len(payload)
         lacking = -size % self._step
         if lacking and size < self._frame:
-            payload += _SILENCE[audio.encoding] * (lacking // audio.sample_bytes)
+            payload += audio.silence(lacking)
+        if self._background is not None and self._background.is_on:
+            payload = self._background.under(payload)
         self._end = at + audio.seconds(len(payload))
         speech.sent += size
         self._sent.append((at, self._end, speech, size))
@@ -274,14 +321,21 @@ class Playout:
             while self._sent and self._sent[-1][1] > heard_until:
                 begun, _, speech, size = self._sent.pop()
                 speech.sent -= size - self._heard_part(size, begun, heard_until, speech)
-            self._line.clear()
-            self._marks.clear()
-            self._end = now
-            if self._tap is not None:
-                self._tap.cut(self._seconds(heard_until))
+            self._clear(now)
         for _, _, speech, size in self._sent:
             speech.played += size
         self._sent.clear()
+
+    def _clear(self, now: float) -> None:
+        """Have the line drop what was not heard; the background goes on where it was."""
+        heard_until = now - self._delay
+        self._line.clear()
+        self._marks.clear()
+        if self._background is not None:
+            self._background.rewind(self._end - heard_until)
+        self._end = now
+        if self._tap is not None:
+            self._tap.cut(self._seconds(heard_until))
 
     def _heard_part(self, size: int, begun: float, heard_until: float, speech: Speech) -> int:
         """Bytes of a frame that were heard before the cut; they count as played."""
@@ -297,8 +351,13 @@ class Playout:
             self._last = speech
         if self._next() is not None:
             return
-        self._pacer.leave(self)
+        self._leave()
         more = any(not speech.complete for speech in self._queue)
         if self._last is not None and (self._silent is None or (self._silent and not more)):
             self._silent = more
             self._events.silent(self._last, more)
+
+    def _leave(self) -> None:
+        """Nothing is to be sent for now, unless a background sounds."""
+        if self._background is None or not self._background.is_on:
+            self._pacer.leave(self)

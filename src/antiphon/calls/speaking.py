@@ -10,6 +10,7 @@ from typing import Any
 from antiphon.audio.convert import from_pcm
 from antiphon.audio.tones import dtmf
 from antiphon.calls import events, floor
+from antiphon.calls.background import Background
 from antiphon.calls.events import SpeechKind
 from antiphon.calls.history import History, ReplyRecord
 from antiphon.calls.line import Line
@@ -22,6 +23,8 @@ from antiphon.errors import AntiphonException
 
 _REMEMBERED: frozenset[SpeechKind] = frozenset({"reply", "greeting", "say", "goodbye"})
 """Speeches that the model should know of; fillers and the like are noises of the line to it."""
+_PLAYED: frozenset[SpeechKind] = frozenset({"play", "announcement"})
+"""Files: the model should know of one whose words are given."""
 _TONE_MS, _GAP_MS = 100, 80
 """Twice what a network must accept."""
 _TONE_LEVEL = 0.28
@@ -72,6 +75,13 @@ class Speaking:
         self._voicing: set[asyncio.Task[None]] = set()
         self.mark_played = self._playout.mark_played
         self.pause = self._playout.pause
+        self.fill = self._playout.fill
+        self.close = self._playout.close
+
+    @property
+    def background(self) -> Background | None:
+        """What lies under all that is said; None where the line carries none. Call ``fill`` when it begins."""
+        return self._playout.background
 
     def new(self, kind: SpeechKind, turn: int) -> Speech:
         """A speech that is still silent."""
@@ -125,6 +135,8 @@ class Speaking:
             self._cut(speech)
 
     def _cut(self, speech: Speech) -> None:
+        if speech.on_over is not None:
+            speech.on_over(True)
         if not speech.started:
             return
         position_s = round(speech.played_s, 3)
@@ -144,7 +156,7 @@ class Speaking:
             self._log.append(events.AgentTextSpoken(speech.number, text))
 
     def _remember(self, speech: Speech, *, interrupted: bool) -> None:
-        if speech.kind in _REMEMBERED:
+        if speech.kind in _REMEMBERED or (speech.kind in _PLAYED and speech.heard):
             author = speech.speaker.agent if speech.speaker is not None else ""
             record = ReplyRecord(speech.generated, speech.spoken, speech.heard, interrupted, author, speech.number)
             self._history.add_reply(record)
@@ -163,6 +175,8 @@ class Speaking:
 
     def speech_over(self, speech: Speech) -> None:
         """A speech was heard to its end."""
+        if speech.on_over is not None:
+            speech.on_over(not speech.started)
         if speech.started:
             self._log.append(events.AgentSpeechCompleted(speech.number, speech.spoken, round(speech.played_s, 3)))
             self._remember(speech, interrupted=False)

@@ -68,6 +68,7 @@ class Speech:
         generated: What the model wrote so far.
         on_change: Called when there is more sound, or no more will come.
         on_clause: Called with the text of each clause that is begun.
+        on_over: Called once, when it was heard to its end or cut: with whether it was cut.
     """
 
     __slots__ = (
@@ -80,6 +81,7 @@ class Speech:
         "number",
         "on_change",
         "on_clause",
+        "on_over",
         "played",
         "sent",
         "sound",
@@ -108,6 +110,7 @@ class Speech:
         self.generated = ""
         self.on_change: Callable[[], None] | None = None
         self.on_clause: Callable[[str], None] | None = None
+        self.on_over: Callable[[bool], None] | None = None
 
     def begin_clause(self, text: str, speech: str) -> None:
         """What sounds from here on says this."""

@@ -248,6 +248,10 @@ class PhoneLine:
 
     def play(self, payload: bytes, speech: Speech) -> None:
         """Send audio that follows what was sent before."""
+        self.play_background(payload)
+
+    def play_background(self, payload: bytes) -> None:
+        """Send audio of no speech that follows what was sent before."""
         if self._listens:
             self._traffic.frames_out += 1
             self._socket.send_media(self._codec.media(payload))
