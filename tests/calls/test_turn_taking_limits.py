@@ -251,10 +251,10 @@ def test_a_reply_right_behind_its_filler_is_a_reply() -> None:
     filler = Answer(0.1, 1.0, text="One moment.")
     for begun, until in ((6.3, 6.9), (5.9, 6.9)):  # over the reply, and over both
         script = asked(answers=(Answer(after=3.2), Answer()), phrases={"filler": filler})  # 5.1 to 6.1, then the reply
-        script.at(begun).voice(until=until, words="On Sundays?", partials={begun + 0.45: "On Sundays"})
+        script.at(begun).voice(until=until, words="And on Sundays?", partials={begun + 0.45: "And on Sundays"})
         script.run(8)
         assert script.story() == "Commit Say NoteOverlap Interrupt Commit"
-        assert script.commits() == [HOURS, "On Sundays?"]
+        assert script.commits() == [HOURS, "And on Sundays?"]
 
 
 def test_a_stall_that_ends_by_itself_is_only_filled() -> None:

@@ -33,6 +33,8 @@ from antiphon.calls.policy import TurnPolicy
 
 _EARLY_ANSWER_S = 1.0
 """A "yes" this shortly before the end of a question answers it."""
+_GUESSED_WORDS = 2
+"""A first guess at a short sound holds no more words than this."""
 _SLACK_S = 0.001
 """Detectors add up windows; a sum of floats may fall short of the time that it stands for."""
 
@@ -243,19 +245,19 @@ def takes_floor(floor: Floor, event: Heard) -> bool:
 def takes_floor_at_once(floor: Floor, event: Heard) -> bool:
     """Whether these words take the floor while the agent sounds.
 
-    A recogniser's first guess at a short sound is often another word: "hi" for "uh-huh". One word that may still
-    change, and is no command, waits until the sound has lasted as long as an interruption must.
+    A recogniser's first guess at a short sound is often something else: "hi" or "if I" for "uh-huh". So short a guess,
+    which may still change and is no command, waits until the sound has lasted as long as an interruption must.
     """
     return takes_floor(floor, event) and not is_first_guess(floor, event)
 
 
 def is_first_guess(floor: Floor, event: Heard) -> bool:
-    """Whether this is one word that may still change, of a sound that has only just begun."""
+    """Whether this is a word or two that may still change, of a sound that has only just begun."""
     policy = floor.policy
     return (
         not event.final
         and policy.interruption == "vad"
-        and len(words_of(event.text)) == 1
+        and len(words_of(event.text)) <= _GUESSED_WORDS
         and not is_command(event.text, policy.commands)
         and event.at < floor.speech_at + policy.min_interruption_s - _SLACK_S
     )
