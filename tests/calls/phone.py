@@ -20,6 +20,7 @@ from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.speech import Speech
+from antiphon.calls.transferring import CarrierControl
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.clock import VirtualClock
 from antiphon.models.llm.contract import ChatClient
@@ -182,6 +183,7 @@ def make_call(
     team: Sequence[Agent] = (),
     client_for: Callable[[Agent], ChatClient] | None = None,
     watcher: ReplyWatcher | None = None,
+    control: CarrierControl | None = None,
     **line: Any,
 ) -> CallUnderTest:
     """A call that does not run yet."""
@@ -209,6 +211,7 @@ def make_call(
         team=team,
         client_for=client_for,
         watcher=watcher,
+        control=control,
     )
     phone.call = call
     return CallUnderTest(call, phone, clock, entries, models)

@@ -18,6 +18,7 @@ from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.s2s.call import S2SCall
+from antiphon.calls.transferring import CarrierControl
 from antiphon.clock import VirtualClock
 from antiphon.models.s2s.contract import (
     S2S,
@@ -45,6 +46,7 @@ def make_call(
     policy: CallPolicy | None = None,
     team: Sequence[Agent] = (),
     tts: TTS | None = None,
+    control: CarrierControl | None = None,
     **line: Any,
 ) -> CallUnderTest:
     """A call that does not run yet."""
@@ -64,6 +66,7 @@ def make_call(
         log=log,
         caller=Caller("session-1", "call-1", "test", {}),
         team=team,
+        control=control,
     )
     phone.call = call
     return CallUnderTest(call, phone, clock, entries, model)

@@ -47,6 +47,7 @@ from antiphon.calls.stall import StallGuard
 from antiphon.calls.tasks import CallTasks
 from antiphon.calls.timers import Timers
 from antiphon.calls.tracing import CallTrace
+from antiphon.calls.transferring import CarrierControl, Transferring
 from antiphon.calls.turn_taking import TurnTaking
 from antiphon.calls.turns import Turns
 from antiphon.calls.voice import Phrases, Voice
@@ -58,6 +59,7 @@ from antiphon.models.llm.content import ApprovalRequest, ApprovalResponse, Hande
 from antiphon.models.llm.contract import ChatClient
 from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
 from antiphon.tools.prebuilt import HANG_UP
+from antiphon.tools.transfer import TRANSFER, Transfer
 
 _log = structlog.get_logger(__name__)
 
@@ -100,6 +102,7 @@ class Call:
         history: Keeps what was said; a new one unless given.
         watcher: Told how replies come about.
         greets: Whether the agent speaks first, where it has a greeting.
+        control: Commands to the carrier; None where there are none.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class Call:
         history: History | None = None,
         watcher: ReplyWatcher | None = None,
         greets: bool = True,
+        control: CarrierControl | None = None,
     ) -> None:
         self.agent = agent
         self.log = log
@@ -175,6 +179,7 @@ class Call:
         self._errands = Errands(
             self._session, self._tools, log=log, clock=clock, news=self._look_for_news, spawn=self._tasks.spawn
         )
+        self._transferring = self._exchange(control)
         self._speaking = self._mouth(pacer)
         self._responding = self._mind()
         self._listening = self._ears()
@@ -198,7 +203,25 @@ class Call:
             SEND_KEYS: lambda details: self.press(str(details["keys"])),
             EXPECT: self._expect,
             ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
+            TRANSFER: self._transferring.asked_by_tool,
         }
+
+    def _exchange(self, control: CarrierControl | None) -> Transferring:
+        return Transferring(
+            control,
+            log=self.log,
+            is_free=lambda: self._floor.phase is Phase.IDLE,
+            caller_has_floor=lambda: self._floor.phase in _THE_CALLERS,
+            hold=lambda: self._timers.stop(floor.StopTimer("idle")),  # who waits is not asked to speak
+            resume=self._await_caller_again,
+            over=lambda reason: self._on(floor.LineLost(self.log.seconds(), reason)),
+            news=self._errands.late,
+            spawn=self._tasks.spawn,
+        )
+
+    def _await_caller_again(self) -> None:
+        if "idle" in self._floor.timers:
+            self._timers.start(floor.StartTimer("idle", self.log.seconds() + self._floor.policy.idle_s))
 
     def _keyboard(self) -> Keys:
         return Keys(
@@ -281,7 +304,8 @@ class Call:
             return
         if self._tap is not None:
             self._tap.caller(self.log.seconds(), payload)
-        self._listening.hear(payload)
+        if not self._transferring.is_dialling:
+            self._listening.hear(payload)
 
     def mark_played(self, name: str) -> None:
         """The line has played up to this mark."""
@@ -293,7 +317,7 @@ class Call:
     def digit(self, digit: str) -> None:
         """A key was pressed. Which one is nobody's business: it may be part of a PIN."""
         keys = keys_in(digit)
-        if not self._open or not keys:
+        if not self._open or not keys or self._transferring.is_dialling:
             return
         self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
         manner = self.agent.keypad
@@ -308,7 +332,8 @@ class Call:
 
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         """The other side ended, or the connection died."""
-        self._on(floor.LineLost(self.log.seconds(), reason))
+        if not self._transferring.takes_loss(reason):
+            self._on(floor.LineLost(self.log.seconds(), reason))
 
     def end(self, reason: EndReason) -> None:
         """End the call from our side, with the goodbye that fits."""
@@ -325,6 +350,14 @@ class Call:
         """Press keys of the telephone, by the carrier's command or by their tones behind what is being said."""
         if self._open and not (isinstance(self._line, KeyLine) and self._line.send_keys(keys)):
             self._put_aside(lambda: self._speaking.press(keys, self._turns.count))
+
+    def transfer(self, transfer: Transfer) -> None:
+        """Bring the caller to somebody else, behind what is being said; then the call is over.
+
+        Raises:
+            IntegrationInvalidRequestException: It cannot be; the sentence says why.
+        """
+        self._transferring.ask(transfer)
 
     # What the application may ask for, beside the caller.
 
@@ -410,7 +443,8 @@ class Call:
 
     def _look_for_news(self) -> None:
         """Let the agent tell late results when nobody speaks."""
-        if self._session.late and not self._inbox and self._floor.phase is Phase.IDLE:
+        is_free = self._floor.phase is Phase.IDLE and not self._transferring.is_dialling
+        if self._session.late and not self._inbox and is_free:
             self._on(floor.AgentHasNews(self.log.seconds()))
 
     def _put_aside(self, speak: Callable[[], None]) -> None:
@@ -507,6 +541,7 @@ class Call:
         self._asides.flush()
         if self._session.late:
             self._look_for_news()
+        self._transferring.look()
 
     def _note_turn(self, event: floor.Event, actions: Sequence[floor.Action]) -> None:
         """Whatever the caller began becomes a turn, or is told to be none."""

@@ -10,6 +10,7 @@ from antiphon.calls.events import CallEvent, EndReason, SessionEnded
 from antiphon.calls.history import History
 from antiphon.calls.log import CallLog
 from antiphon.models.llm.content import ApprovalResponse
+from antiphon.tools.transfer import Transfer
 
 
 class AnyCall(Protocol):
@@ -80,6 +81,10 @@ class AnyCall(Protocol):
 
     def press(self, keys: str) -> None:
         """Press keys of the telephone."""
+        ...
+
+    def transfer(self, transfer: Transfer) -> None:
+        """Bring the caller to somebody else, behind what is being said; then the call is over."""
         ...
 
     def tell(self, event: CallEvent) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 AgentState = Literal["initializing", "idle", "listening", "thinking", "speaking"]
 UserState = Literal["listening", "speaking", "away"]
-EndReason = Literal["user_hangup", "agent_hangup", "idle_timeout", "transferred", "time_limit", "drained", "error"]
+EndReason = Literal["user_hangup", "agent_hangup", "idle_timeout", "transferred", "time_limit", "drained", "voicemail", "error"]
 SpeechKind = Literal[
     "greeting", "reply", "say", "filler", "apology", "reminder", "goodbye", "tones", "play", "announcement"
 ]
@@ -322,6 +322,37 @@ class ToolApprovalDecided:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTransferring:
+    """The caller is to be brought to somebody else, and holds; ``kind`` is ``blind`` or ``warm``."""
+
+    type: ClassVar[str] = "call.transferring"
+    destination: str
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallTransferred:
+    """The carrier has brought the caller to somebody else; the call with us ends."""
+
+    type: ClassVar[str] = "call.transferred"
+    destination: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallTransferFailed:
+    """The caller could not be brought to somebody else; the call goes on. ``code`` says why."""
+
+    type: ClassVar[str] = "call.transfer_failed"
+    destination: str
+    name: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class LlmAvailabilityChanged:
     """One of the language models that stand in for each other fails, or is well again; ``reason`` says why it fails."""
 
@@ -428,6 +459,9 @@ CallEvent = (
     | FloorDecision
 )
     | PlayCompleted
+    | CallTransferring
+    | CallTransferred
+    | CallTransferFailed
     | BackgroundChanged
     | CallHeld
     | CallResumed

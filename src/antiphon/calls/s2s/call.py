@@ -41,6 +41,7 @@ from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker
 from antiphon.calls.tasks import CallTasks
 from antiphon.calls.tracing import CallTrace
+from antiphon.calls.transferring import CarrierControl, Transferring
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
@@ -52,6 +53,7 @@ from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
 from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
 from antiphon.tools.prebuilt import HANG_UP
+from antiphon.tools.transfer import TRANSFER, Transfer
 
 _log = structlog.get_logger(__name__)
 
@@ -77,6 +79,7 @@ class S2SCall:
         data_dir: Where tools may keep files; they find it as ``values["data_dir"]``.
         phrases: The process's fixed phrases.
         team: Further agents that handoffs may name.
+        control: Commands to the carrier; None where there are none.
 
     Attributes:
         history: What was said, as far as it was heard.
@@ -99,6 +102,7 @@ class S2SCall:
         data_dir: Path | None = None,
         phrases: Phrases | None = None,
         team: Sequence[Agent] = (),
+        control: CarrierControl | None = None,
     ) -> None:
         self.log = log
         self.history = History()
@@ -145,6 +149,18 @@ class S2SCall:
             failed=self._fail,
             mouth=lambda dialogue: self._mouth(dialogue, pacer),
             hands=self._hands,
+            rested=lambda: self._transferring.look(),
+        )
+        self._transferring = Transferring(
+            control,
+            log=log,
+            is_free=lambda: self._dialogue.phase is Phase.IDLE,
+            caller_has_floor=lambda: self.caller_has_floor,
+            hold=self._dialogue.hold,
+            resume=self._dialogue.resume,
+            over=self._dialogue.hang_up,
+            news=self._errands.late,
+            spawn=self._tasks.spawn,
         )
         self._keys = Keys(
             lambda: self.agent.keypad,
@@ -163,6 +179,7 @@ class S2SCall:
             SEND_KEYS: lambda details: self.press(str(details["keys"])),
             EXPECT: lambda _: None,  # the model listens as it does
             ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
+            TRANSFER: self._transferring.asked_by_tool,
         }
 
     def _tool_runner(self, data_dir: Path | None) -> ToolRunner:
@@ -225,7 +242,7 @@ class S2SCall:
             self._tap.caller(self.log.seconds(), payload)
         self._ears.feed(payload)
         model = self._dialogue.model
-        if model is not None:
+        if model is not None and not self._transferring.is_dialling:
             model.feed(to_pcm(payload, self._line.audio))
 
     def line_cleared(self) -> None:
@@ -236,6 +253,8 @@ class S2SCall:
         keys = keys_in(digit)
         dialogue = self._dialogue
         if not keys or not self._is_on or self.is_over or dialogue.ending is not None:
+            return
+        if self._transferring.is_dialling:
             return
         self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
         if self.agent.keypad.interrupts or dialogue.phase is Phase.IDLE:
@@ -252,7 +271,8 @@ class S2SCall:
 
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         """The other side ended, or the connection died."""
-        self._dialogue.hang_up(reason)
+        if not self._transferring.takes_loss(reason):
+            self._dialogue.hang_up(reason)
 
     # What the application may ask for, beside the caller.
 
@@ -298,6 +318,14 @@ class S2SCall:
         """Press keys of the telephone behind what is being said; by the carrier, where it has a command for it."""
         if self._is_on and not self.is_over and not (isinstance(self._line, KeyLine) and self._line.send_keys(keys)):
             self._dialogue.press(keys)
+
+    def transfer(self, transfer: Transfer) -> None:
+        """Bring the caller to somebody else, behind what is being said; then the call is over.
+
+        Raises:
+            IntegrationInvalidRequestException: It cannot be; the sentence says why.
+        """
+        self._transferring.ask(transfer)
 
     def tell(self, event: events.CallEvent) -> None:
         """Write something that happened around the call into its log, while it is on."""

@@ -68,6 +68,7 @@ class Dialogue:
         failed: Told of faults.
         mouth: Makes what speaks, and reports to ``on_speech``.
         hands: Makes what runs functions.
+        rested: Told when nobody speaks, and nothing waits to be said.
 
     Attributes:
         model: The model's session, once it is open.
@@ -95,6 +96,7 @@ class Dialogue:
         failed: Callable[[str, Exception], None],
         mouth: Callable[[Dialogue], Speaking],
         hands: Callable[[Dialogue], Functions],
+        rested: Callable[[], None],
     ) -> None:
         self.model: S2SSession | None = None
         self.phase = Phase.OPENING
@@ -113,6 +115,8 @@ class Dialogue:
         self._log = log
         self._clock = clock
         self._fail = failed
+        self._rested = rested
+        self._holds = False  # the caller, for somebody else
         self._utterances = Utterances(history)
         self._caller_speaks = False
         self._speech_at = 0.0
@@ -357,10 +361,22 @@ class Dialogue:
             self._asides.pop(0)()
         else:
             self.look_for_news()
+            self._rested()
+
+    def hold(self) -> None:
+        """The caller waits for somebody else: is not asked to speak, and told no news."""
+        self._holds = True
+        self._vigil.leave_alone()
+
+    def resume(self) -> None:
+        """The caller is with us again."""
+        self._holds = False
+        if self.phase is Phase.IDLE:
+            self._rest()
 
     def look_for_news(self) -> None:
         """Have late results told when nobody speaks."""
-        if self.phase is not Phase.IDLE or self.model is None or not self._session.late:
+        if self.phase is not Phase.IDLE or self._holds or self.model is None or not self._session.late:
             return
         results = [(late.call.name, late.result.text) for late in self._session.late]
         self._history.keep(self._session.take_late())

@@ -60,6 +60,10 @@ class Vigil:
         if self._policy.idle_s > 0 and not self._is_ending:
             self._start("idle", self._seconds() + self._policy.idle_s)
 
+    def leave_alone(self) -> None:
+        """The caller is asked nothing, until somebody speaks or ``await_caller`` says so."""
+        self._stop("idle")
+
     def hear_agent(self, *, is_reply: bool) -> None:
         """The agent is heard."""
         self._stop("idle")
