@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
+from antiphon.agents.background import BackgroundSound
 from antiphon.agents.handoff import Handoff, handoff_specs
 from antiphon.agents.keypad import KeypadManner
 from antiphon.agents.limits import RunLimits
@@ -64,6 +65,7 @@ class Agent:
         compaction: What a model gets of a long conversation; a budget of tokens unless given.
         fillers: Said, in turn, when a tool takes long.
         keypad: How keys of the telephone are taken.
+        background: What is heard behind the agent on a phone line.
         manners: When it yields, how long it waits, how it leaves.
         variables: Values for templates.
         metadata: Free.
@@ -96,6 +98,7 @@ class Agent:
     compaction: Compaction | None = None
     fillers: Sequence[str] = ()
     keypad: KeypadManner = field(default_factory=KeypadManner)
+    background: BackgroundSound | None = None
     manners: Manners = field(default_factory=Manners)
     variables: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)

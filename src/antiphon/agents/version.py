@@ -44,6 +44,8 @@ def version_of(agent: Agent) -> str:
     parts: dict[str, Any] = {name: getattr(agent, name) for name in _TEXTS}
     given = agent.instructions
     pieces = [given] if isinstance(given, str) or callable(given) else list(given)
+    bed = agent.background
+    parts["background"] = None if bed is None else (bed.name, bed.volume, bed.loop)
     parts["instructions"] = [_code(piece) if callable(piece) else piece.strip() for piece in pieces]
     parts["model"] = agent.model if agent.model is None or isinstance(agent.model, str) else agent.model.name
     parts["options"] = dataclasses.asdict(agent.request_options)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from antiphon import Agent, tool
+from antiphon.agents.background import BackgroundSound
 from antiphon.agents.compaction import FactSheet, SlidingWindow, ToolResultCompaction
 from antiphon.agents.files import load_yaml_agent
 from antiphon.agents.handoff import Handoff
@@ -14,6 +15,8 @@ from antiphon.agents.keypad import KeypadManner
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.manners import Hearing, Idle, Interruption, Manners, Voicemail
 from antiphon.agents.modules import load_module, tools_in
+from antiphon.audio.tones import sine
+from antiphon.audio.wav import write_wav
 from antiphon.models.llm.contract import ChatOptions
 from antiphon.models.llm.openai_compatible import OpenAICompatibleClient
 from antiphon.tools.mcp import MCPStdioTool, MCPStreamableHTTPTool
@@ -205,6 +208,36 @@ def test_an_agent_that_finds_machines_by_its_model_has_the_tool_for_it(tmp_path:
     assert list(agent.replace(greeting="Hello.").toolset) == ["detect_voicemail_and_end_call"]
     named = loaded(tmp_path, "voicemail: llm\ntools: [confirm_voicemail_and_end_call, detect_voicemail_and_end_call]")
     assert list(named.toolset) == ["confirm_voicemail_and_end_call", "detect_voicemail_and_end_call"]
+
+
+def test_the_background_is_the_agents(tmp_path: Path) -> None:
+    agent = loaded(tmp_path, "background: {sound: office, volume: 0.3, loop: false}")
+    assert agent.background == BackgroundSound("office", 0.3, loop=False)
+    assert loaded(tmp_path, "background: typing").background == BackgroundSound("typing")
+    assert loaded(tmp_path, "name: a").background is None
+    assert loaded(tmp_path, "background: office").version != loaded(tmp_path, "background: typing").version
+
+
+def test_a_background_may_be_a_wav_of_the_agents_folder(tmp_path: Path) -> None:
+    write_wav(tmp_path / "rain.WAV", sine(300, 100), 8000)
+    background = loaded(tmp_path, "background: {sound: rain.WAV, volume: 1}").background
+    assert background == BackgroundSound(tmp_path.resolve() / "rain.WAV", 1)
+    assert background.name == "rain.WAV"
+
+
+@pytest.mark.parametrize(
+    ("background", "expected"),
+    [
+        ("{volume: 0.5}", "background.sound is missing"),
+        ("officee", "there is no sound 'officee'; use call-center, "),
+        ("../rain.wav", "leads out of the agent's folder"),
+        ("none.wav", "cannot be used: No such file"),
+        ("{sound: office, volume: 2}", "background.volume"),
+    ],
+)
+def test_a_background_that_cannot_be_heard_is_a_fault(tmp_path: Path, background: str, expected: str) -> None:
+    (error,) = errors_of(write(tmp_path, "a.yaml", f"background: {background}"))
+    assert expected in error
 
 
 def test_the_keypad_is_the_agents(tmp_path: Path) -> None:

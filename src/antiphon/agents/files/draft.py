@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from antiphon.agents.files.backgrounds import background_of
 from antiphon.agents.files.environment import fill_in
 from antiphon.agents.files.fields import AGENT
 from antiphon.agents.files.kinds import Block, Read, plain
@@ -90,6 +91,7 @@ def _fields(reading: Reading, path: Path, values: Mapping[str, Read]) -> dict[st
     if "dtmf" in values:
         fields["keypad"] = KeypadManner(**plain(values["dtmf"]))
     fields["manners"] = manners_of(values)
+    fields["background"] = background_of(reading.found, path, values)
     if "template_vars" in values:
         fields["variables"] = values["template_vars"].value
     if "limits" in values:

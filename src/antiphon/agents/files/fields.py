@@ -288,6 +288,21 @@ AGENT = Block(
             ),
             "The keypad.",
         ),
+        "background": Field(
+            Block(
+                {
+                    "sound": Field(
+                        Text(1024),
+                        "office, city-street, crowded-room, call-center, typing, typing-short, hold, or a WAV in the "
+                        "agent's folder.",
+                    ),
+                    "volume": Field(Number(0, 1), "How loud; 0.5 unless given."),
+                    "loop": Field(Flag(), "Whether it begins again at its end."),
+                },
+                short="sound",
+            ),
+            "What is heard behind the agent on a phone line.",
+        ),
         "idle": Field(
             Block(
                 {
