@@ -149,7 +149,7 @@ class S2SCall:
             failed=self._fail,
             mouth=lambda dialogue: self._mouth(dialogue, pacer),
             hands=self._hands,
-            rested=lambda: self._transferring.look(),
+            floor_changed=lambda: self._transferring.look(),
         )
         self._transferring = Transferring(
             control,

@@ -68,7 +68,7 @@ class Dialogue:
         failed: Told of faults.
         mouth: Makes what speaks, and reports to ``on_speech``.
         hands: Makes what runs functions.
-        rested: Told when nobody speaks, and nothing waits to be said.
+        floor_changed: Told when the caller takes the floor, and when nobody has it any more.
 
     Attributes:
         model: The model's session, once it is open.
@@ -96,7 +96,7 @@ class Dialogue:
         failed: Callable[[str, Exception], None],
         mouth: Callable[[Dialogue], Speaking],
         hands: Callable[[Dialogue], Functions],
-        rested: Callable[[], None],
+        floor_changed: Callable[[], None],
     ) -> None:
         self.model: S2SSession | None = None
         self.phase = Phase.OPENING
@@ -115,7 +115,7 @@ class Dialogue:
         self._log = log
         self._clock = clock
         self._fail = failed
-        self._rested = rested
+        self._floor_changed = floor_changed
         self._holds = False  # the caller, for somebody else
         self._utterances = Utterances(history)
         self._caller_speaks = False
@@ -178,6 +178,7 @@ class Dialogue:
         self.stop_answer()
         self._vigil.hear_caller()
         self._enter(Phase.HEARING)
+        self._floor_changed()
 
     def leave_floor(self) -> None:
         """The caller has taken the floor by keys, and nothing comes of it."""
@@ -361,7 +362,7 @@ class Dialogue:
             self._asides.pop(0)()
         else:
             self.look_for_news()
-            self._rested()
+            self._floor_changed()
 
     def hold(self) -> None:
         """The caller waits for somebody else: is not asked to speak, and told no news."""
