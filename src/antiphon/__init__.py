@@ -46,6 +46,11 @@ if TYPE_CHECKING:
     from antiphon.agents.orchestrations.sequential import Sequential as Sequential
     from antiphon.agents.responses import AgentResponse as AgentResponse
     from antiphon.agents.responses import AgentResponseUpdate as AgentResponseUpdate
+    from antiphon.agents.scenarios.load import load_catalog as load_catalog
+    from antiphon.agents.scenarios.scenario import AgentDefaults as AgentDefaults
+    from antiphon.agents.scenarios.scenario import GenericHandoff as GenericHandoff
+    from antiphon.agents.scenarios.scenario import Scenario as Scenario
+    from antiphon.agents.scenarios.scenario import ScenarioEdge as ScenarioEdge
     from antiphon.agents.session import AgentSession as AgentSession
     from antiphon.agents.stores import HistoryProvider as HistoryProvider
     from antiphon.agents.stores import SessionStore as SessionStore
@@ -164,6 +169,13 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "antiphon.agents.responses": (
         "AgentResponse",
         "AgentResponseUpdate",
+    ),
+    "antiphon.agents.scenarios.load": ("load_catalog",),
+    "antiphon.agents.scenarios.scenario": (
+        "AgentDefaults",
+        "GenericHandoff",
+        "Scenario",
+        "ScenarioEdge",
     ),
     "antiphon.agents.session": ("AgentSession",),
     "antiphon.agents.stores": (

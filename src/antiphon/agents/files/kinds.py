@@ -239,11 +239,13 @@ class Block:
         fields: The keys.
         short: The key that a mere text in the place of the block stands for; empty where there must be a block.
         clears: The keys that such a text sets to null, so that a default does not go on beside it.
+        others: Whether further keys are free, with values of any kind.
     """
 
     fields: Mapping[str, Field]
     short: str = ""
     clears: tuple[str, ...] = ()
+    others: bool = False
 
     def expand(self, node: yaml.Node) -> yaml.Node:
         """The node as a block, where it is a mere text that stands for one."""
@@ -261,12 +263,14 @@ class Block:
         for key_node, value_node in node.value:
             key = str(key_node.value)
             path = f"{where}.{key}" if where else key
-            if key not in self.fields:
+            if key not in self.fields and not self.others:
                 found.fault(key_node, f"unknown key {path!r}; {nearest(key, self.fields)}")
             elif key in values:
                 found.fault(key_node, f"{path} stands here for the second time.")
             elif value_node.tag.endswith(":null"):
                 continue
+            elif key not in self.fields:
+                values[key] = Read(plain_node(value_node), value_node)
             elif (value := self.fields[key].kind.read(found, value_node, path)) is not None:
                 values[key] = Read(value, value_node)
         return values
@@ -274,7 +278,7 @@ class Block:
     def schema(self) -> dict[str, Any]:
         """See ``Kind``."""
         properties = {key: _described(field) for key, field in self.fields.items()}
-        block = {"type": "object", "properties": properties, "additionalProperties": False}
+        block = {"type": "object", "properties": properties, "additionalProperties": self.others}
         return {"anyOf": [self.fields[self.short].kind.schema(), block]} if self.short else block
 
 

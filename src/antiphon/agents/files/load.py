@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.files.draft import Draft, draft
@@ -28,10 +29,12 @@ class Examined:
     Attributes:
         agents: Those that could be made, in the order in which they answer.
         findings: What is wrong, by file and line.
+        names: What a file of Python defines.
     """
 
     agents: tuple[Agent, ...]
     findings: tuple[Finding, ...]
+    names: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -49,7 +52,8 @@ def load_agents(path: str | Path, *, environment: Mapping[str, str | None] | Non
 
     Args:
         path: A ``.yaml`` file; a folder with ``NAME/agent.yaml`` or ``NAME.yaml`` files (those that begin with ``_``
-            are none); or a ``.py`` file with an ``Agent`` in ``agent`` or in any other name of the module.
+            are none), or with these in its folder ``agents``; or a ``.py`` file with an ``Agent`` in ``agent`` or in
+            any other name of the module.
         environment: The variables that YAML files may read, None for one that is not set; those that the setting
             ``yaml_env_allow`` names unless given.
 
@@ -72,24 +76,40 @@ def load_yaml_agent(path: str | Path, *, environment: Mapping[str, str | None] |
     return load_agents(path, environment=environment)[0]
 
 
-def examine(path: str | Path, *, environment: Mapping[str, str | None] | None = None) -> Examined:
-    """Load agents as ``load_agents`` does, and give what is wrong instead of raising it."""
+def examine(
+    path: str | Path, *, environment: Mapping[str, str | None] | None = None, brought: Iterable[str] = ()
+) -> Examined:
+    """Load agents as ``load_agents`` does, and give what is wrong instead of raising it.
+
+    Args:
+        path: See ``load_agents``.
+        environment: See ``load_agents``.
+        brought: Variables of templates that come from elsewhere.
+    """
     path = Path(path)
     reading = Reading((lambda: environment) if environment is not None else allowed_by_settings())
+    names: Mapping[str, Any] = {}
     if path.is_dir():
-        agents = _from_folder(reading, path)
+        agents = _from_yaml(reading, _files_of(reading, agents_folder(path)), brought=brought)
     elif not path.is_file():
         reading.found.about(path, f"There is no agent file or folder {str(path)!r}; check the path.")
         agents = []
     elif path.suffix == ".py":
-        agents = _from_python(reading, path)
+        names = _names_of(reading, path)
+        agents = _from_python(reading, path, names)
     elif path.suffix in YAML:
         agents = _from_yaml(reading, [path], is_folder=False)
     else:
         reading.found.about(path, f"{path.name} is no agent; give a .py file, a .yaml file or a folder of them.")
         agents = []
     _check_names(reading, path, agents)
-    return Examined(tuple(agents), reading.found.all())
+    return Examined(tuple(agents), reading.found.all(), names)
+
+
+def agents_folder(path: Path) -> Path:
+    """Where the agents of a folder are: in its folder ``agents``, if that has some and is no agent itself."""
+    inner = path / "agents"
+    return inner if files_in(inner) and not (inner / "agent.yaml").is_file() else path
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -98,37 +118,43 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(file for file in found if not file.name.startswith("_") and not file.parent.name.startswith("_"))
 
 
-def _from_folder(reading: Reading, folder: Path) -> list[Agent]:
+def _files_of(reading: Reading, folder: Path) -> list[Path]:
     files = files_in(folder)
     if not files:
         reading.found.about(folder, f"{folder} holds no agent; it needs NAME/agent.yaml or NAME.yaml files.")
-    return _from_yaml(reading, files, is_folder=True)
+    return files
 
 
-def _from_python(reading: Reading, path: Path) -> list[Agent]:
+def _names_of(reading: Reading, path: Path) -> Mapping[str, Any]:
     try:
-        names = vars(load_module(path))
+        return vars(load_module(path))
     except ModuleFault as fault:
         reading.found.about(path, fault.reason, fault.line)
-        return []
+        return {}
+
+
+def _from_python(reading: Reading, path: Path, names: Mapping[str, Any]) -> list[Agent]:
     if isinstance(names.get("agent"), Agent):
         return [names["agent"]]
     agents = list({id(value): value for value in names.values() if isinstance(value, Agent)}.values())
-    if not agents:
+    if not agents and names:
         reading.found.about(path, "the file defines no agent; it needs 'agent = Agent(...)' at the top level.", 1)
     return agents
 
 
-def _from_yaml(reading: Reading, files: Sequence[Path], *, is_folder: bool) -> list[Agent]:
+def _from_yaml(
+    reading: Reading, files: Sequence[Path], *, is_folder: bool = True, brought: Iterable[str] = ()
+) -> list[Agent]:
     drafts = [made for file in files if (made := draft(reading, file)) is not None]
     team = Team(drafts, is_whole=is_folder)
-    return [agent for one in _entry_first(reading, drafts) if (agent := _agent(reading, one, team)) is not None]
+    known = frozenset(brought)
+    return [agent for one in _entry_first(reading, drafts) if (agent := _agent(reading, one, team, known)) is not None]
 
 
-def _agent(reading: Reading, one: Draft, team: Team) -> Agent | None:
+def _agent(reading: Reading, one: Draft, team: Team, brought: frozenset[str]) -> Agent | None:
     before = reading.found.errors()
     handoffs = handoffs_of(reading.found, one, team)
-    known = {**one.fields.get("variables", {}), **team.brought_to(one)}
+    known = brought.union(one.fields.get("variables", {}), team.brought_to(one))
     check_templates(reading.found, one.values, one.instructions, known=known)
     try:
         return Agent(**one.fields, handoffs=handoffs)

@@ -16,7 +16,9 @@ _MOST_NODES = 20_000
 _STR, _NULL, _MAP = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "null", "map"))
 
 
-def compose(found: Findings, path: Path, *, may_be_empty: bool = False) -> yaml.MappingNode | None:
+def compose(
+    found: Findings, path: Path, *, may_be_empty: bool = False, what: str = "an agent"
+) -> yaml.MappingNode | None:
     """The mapping that a file holds; None where it holds none, which is then told, unless it may be empty."""
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -36,7 +38,7 @@ def compose(found: Findings, path: Path, *, may_be_empty: bool = False) -> yaml.
         if root is None and may_be_empty:
             return None
         if not isinstance(root, yaml.MappingNode):
-            found.about(path, "an agent is a mapping, such as 'name: front-desk'.", 1)
+            found.about(path, f"{what} is a mapping, such as 'name: front-desk'.", 1)
         elif _size(root) > _MOST_NODES:
             found.about(path, f"the file stands for more than {_MOST_NODES} values, or an alias for itself.", 1)
         elif (key := _odd_key(root)) is not None:
