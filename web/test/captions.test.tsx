@@ -41,3 +41,18 @@ test("a conversation that goes on after a reload remembers what was heard only",
     { role: "assistant", text: "We open at" },
   ]);
 });
+
+test("keys are dots, and their number is said", () => {
+  const html = shown([entry(1, "user.dtmf", { digit: "•" }), entry(1.3, "user.dtmf", { digit: "•" })]);
+  expect(html).toContain('<span class="sr-only">2 keys pressed</span><span aria-hidden="true">●●</span>');
+});
+
+test("a handoff is a line in the new agent's colour", () => {
+  const html = shown([
+    entry(0, "session.started", { agent: "desk" }),
+    entry(1, "agent.handoff", { previous_agent: "desk", new_agent: "billing", handoff_type: "discrete", reason: "" }),
+  ]);
+  expect(html).toContain('data-who="1"');
+  expect(html).toContain('aria-label="hands over to"');
+  expect(html).toContain("silently");
+});

@@ -101,8 +101,53 @@ test("a reply that failed before its first sound was not heard", () => {
   expect(lines).toMatchObject([{ state: "interrupted", heard: "", unheard: "We open at nine." }]);
 });
 
-test("an entry of an unknown type changes nothing", () => {
-  expect(conversation([entry(1, "future.thing", { text: "?" })])).toEqual([]);
+test("an entry of an unknown type is told as it is", () => {
+  const lines = conversation([entry(1, "future.big_thing", { text: "?", size: 3, nothing: null })]);
+  expect(lines).toMatchObject([{ kind: "note", text: "future: big thing (text ?, size 3)" }]);
+});
+
+test("keys in a row are one line, and the turn that they make is no second one", () => {
+  const key = (at: number) => entry(at, "user.dtmf", { digit: "•" });
+  const turn = (text: string) => entry(3, "user.turn_completed", { turn: 1, text, trigger: "dtmf", probability: null });
+  expect(conversation([key(1), key(1.5), key(2), turn("•••")])).toMatchObject([{ kind: "keys", at: 1, count: 3 }]);
+  const lines = conversation([key(1), turn("My number is •")]);
+  expect(lines).toMatchObject([{ kind: "keys" }, { kind: "caller", text: "My number is •" }]);
+});
+
+test("each agent has its colour, and one that comes back welcomes back", () => {
+  const speech = (at: number, number: number) => [
+    entry(at, "agent.speech_created", { speech: number, kind: "greeting", turn: number }),
+    entry(at + 0.1, "agent.text", { speech: number, text: "Hello." }),
+  ];
+  const handoff = (at: number, previous_agent: string, new_agent: string, handoff_type = "announced") =>
+    entry(at, "agent.handoff", { previous_agent, new_agent, handoff_type, reason: "a bill" });
+  const lines = conversation([
+    entry(0, "session.started", { agent: "reception" }),
+    ...speech(1, 1),
+    handoff(2, "reception", "billing"),
+    ...speech(3, 2),
+    handoff(4, "billing", "reception", "discrete"),
+    ...speech(5, 3),
+  ]);
+  expect(lines).toMatchObject([
+    { kind: "agent", agent: "reception", who: 0, speechKind: "greeting" },
+    { kind: "handoff", from: "reception", to: "billing", who: 1, isDiscrete: false, reason: "a bill" },
+    { kind: "agent", agent: "billing", who: 1, speechKind: "greeting" },
+    { kind: "handoff", to: "reception", who: 0, isDiscrete: true },
+    { kind: "agent", agent: "reception", who: 0, speechKind: "welcome_back" },
+  ]);
+});
+
+test("a collector is one card from its start to its result", () => {
+  const about = { agent_tool_type: "collect_email", agent_tool_id: "t1" };
+  const started = entry(1, "agent_tool.started", about);
+  expect(conversation([started])).toMatchObject([{ name: "collect_email", isCollector: true, duration_ms: null }]);
+  const done = entry(9, "agent_tool.completed", { ...about, result: { email_address: "ada@example.com" } });
+  expect(conversation([started, done])).toMatchObject([
+    { arguments: { email_address: "ada@example.com" }, isError: false, duration_ms: 8000 },
+  ]);
+  const failed = entry(9, "agent_tool.failed", { ...about, error: "the model does not answer" });
+  expect(conversation([started, failed])).toMatchObject([{ output: "the model does not answer", isError: true }]);
 });
 
 test.each([

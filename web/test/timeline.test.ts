@@ -105,3 +105,54 @@ test("a tool that failed is told apart", () => {
   ];
   expect(lane(timeline(entries), "tools")).toMatchObject([{ tone: "error", end: 3, detail: "no line" }]);
 });
+
+describe("what the contact center adds", () => {
+  const handoff = (at: number, previous_agent: string, new_agent: string) =>
+    entry(at, "agent.handoff", { previous_agent, new_agent, handoff_type: "announced", reason: "" });
+
+  test("a call of one agent without events has no lanes for them", () => {
+    const ids = timeline([entry(0, "session.started", { agent: "desk" })]).lanes.map((each) => each.id);
+    expect(ids).not.toContain("answering");
+    expect(ids).not.toContain("notable");
+  });
+
+  test("who answers, from handoff to handoff, and each speech in its agent's colour", () => {
+    const drawn = timeline([
+      entry(0, "session.started", { agent: "desk" }),
+      handoff(4, "desk", "billing"),
+      entry(4.1, "agent.speech_created", { speech: 1, kind: "greeting", turn: 1 }),
+      entry(4.5, "agent.speech_started", { speech: 1 }),
+      handoff(9, "billing", "desk"),
+    ]);
+    expect(lane(drawn, "answering")).toMatchObject([
+      { title: "desk", start: 0, end: 4, who: 0 },
+      { title: "billing", start: 4, end: 9, who: 1 },
+      { title: "desk", start: 9, end: null, who: 0 },
+    ]);
+    expect(lane(drawn, "agent")).toMatchObject([{ start: 4.5, who: 1 }]);
+  });
+
+  test("keys are dots; holds, pauses and transfers last", () => {
+    const drawn = timeline([
+      entry(1, "user.dtmf", { digit: "•" }),
+      entry(2, "recording.paused", { by: "collector" }),
+      entry(3, "recording.resumed", { by: "collector" }),
+      entry(4, "call.transferring", { destination: "x", name: "Service", kind: "warm", reason: "" }),
+      entry(9, "call.transfer_failed", { destination: "x", name: "Service", code: "busy" }),
+    ]);
+    expect(lane(drawn, "notable")).toMatchObject([
+      { start: 1, end: 1, isMoment: true, tone: "caller" },
+      { start: 2, end: 3, title: "Not recorded" },
+      { start: 4, end: 9, title: "Transfer", tone: "error", detail: "Not put through to Service: busy" },
+    ]);
+  });
+
+  test("a collector is a bar among the tools", () => {
+    const about = { agent_tool_type: "collect_digits", agent_tool_id: "t1" };
+    const drawn = timeline([
+      entry(1, "agent_tool.started", about),
+      entry(7, "agent_tool.completed", { ...about, result: {} }),
+    ]);
+    expect(lane(drawn, "tools")).toMatchObject([{ title: "collect_digits", start: 1, end: 7, tone: "tool" }]);
+  });
+});

@@ -1,6 +1,8 @@
 /** What was said, done and noted in a call, as lines in the order in which they were heard. Pure: entries in, lines out. */
 
 import type { Entry, EntryOf, KnownEntry, SpeechKind } from "./entries";
+import type { Sign, Tone } from "./happenings";
+import { happening } from "./happenings";
 
 export type CallerLine = {
   kind: "caller";
@@ -20,6 +22,8 @@ export type AgentLine = {
   speech: number;
   speechKind: SpeechKind;
   agent: string;
+  /** Which of the call's agents it is, counted as they come in: each has its colour. */
+  who: number;
   turn: number;
   at: number;
   startedAt: number | null;
@@ -43,11 +47,37 @@ export type ToolLine = {
   output: string | null;
   isError: boolean;
   duration_ms: number | null;
+  /** A small agent of its own that asks for something until it has it. */
+  isCollector: boolean;
 };
 
-export type NoteLine = { kind: "note"; key: string; at: number; text: string; tone: "plain" | "warn" | "error" };
+/** Keys of the telephone in a row: which ones is nobody's business. */
+export type KeysLine = { kind: "keys"; key: string; at: number; count: number };
 
-export type Line = CallerLine | AgentLine | ToolLine | NoteLine;
+/** Another agent goes on. */
+export type HandoffLine = {
+  kind: "handoff";
+  key: string;
+  at: number;
+  from: string;
+  to: string;
+  who: number;
+  isDiscrete: boolean;
+  reason: string;
+};
+
+export type NoteLine = { kind: "note"; key: string; at: number; sign: Sign; text: string; tone: Tone };
+
+export type Line = CallerLine | AgentLine | ToolLine | KeysLine | HandoffLine | NoteLine;
+
+/** The call's agents, in the order in which they came in. */
+export function agentsOf(entries: readonly Entry[]): string[] {
+  const names = (entries as readonly KnownEntry[]).flatMap((entry) => {
+    if (entry.type === "session.started") return [entry.agent];
+    return entry.type === "agent.handoff" ? [entry.previous_agent, entry.new_agent] : [];
+  });
+  return [...new Set(names)];
+}
 
 /** The words of `generated` that follow those of `heard`; both are compared word by word, whatever their spaces. */
 export function unheardPart(generated: string, heard: string): string {
@@ -58,7 +88,7 @@ export function unheardPart(generated: string, heard: string): string {
 
 /** Every line of the call so far. */
 export function conversation(entries: readonly Entry[]): Line[] {
-  const draft = new Draft();
+  const draft = new Draft(agentsOf(entries));
   for (const entry of entries) draft.add(entry as KnownEntry);
   return draft.finished();
 }
@@ -68,8 +98,11 @@ class Draft {
   private readonly speeches = new Map<number, AgentLine>();
   private readonly tools = new Map<string, ToolLine>();
   private readonly utterances = new Map<number, CallerLine>();
+  private readonly greeted = new Set<string>();
   private agent = "";
   private speechAt: number | null = null;
+
+  constructor(private readonly agents: readonly string[]) {}
 
   add(entry: KnownEntry): void {
     switch (entry.type) {
@@ -100,11 +133,16 @@ class Draft {
       case "tool.called":
       case "tool.executed":
         return this.tool(entry);
+      case "agent_tool.started":
+      case "agent_tool.completed":
+      case "agent_tool.failed":
+        return this.collector(entry);
+      case "user.dtmf":
+        return this.keys(entry);
       case "agent.handoff":
-        this.agent = entry.new_agent;
-        return this.note(entry, `${entry.previous_agent} hands over to ${entry.new_agent}`);
+        return this.handoff(entry);
       default:
-        return this.remark(entry);
+        return this.note(entry);
     }
   }
 
@@ -138,7 +176,31 @@ class Draft {
 
   private turn(entry: EntryOf<"user.turn_completed">): void {
     for (const line of this.utterances.values()) line.isFinal = true;
-    if (entry.trigger === "text" || entry.trigger === "dtmf") this.typed(entry.seq, entry.at, entry.text);
+    // Of keys alone the text is as many marks, and those are shown.
+    const isKeysAlone = entry.trigger === "dtmf" && /^•*$/.test(entry.text);
+    if (entry.trigger === "text" || (entry.trigger === "dtmf" && !isKeysAlone)) {
+      this.typed(entry.seq, entry.at, entry.text);
+    }
+  }
+
+  private keys(entry: EntryOf<"user.dtmf">): void {
+    const last = this.lines.at(-1);
+    if (last?.kind === "keys") last.count += entry.digit.length;
+    else this.lines.push({ kind: "keys", key: `k${entry.seq}`, at: entry.at, count: entry.digit.length });
+  }
+
+  private handoff(entry: EntryOf<"agent.handoff">): void {
+    this.agent = entry.new_agent;
+    this.lines.push({
+      kind: "handoff",
+      key: `h${entry.seq}`,
+      at: entry.at,
+      from: entry.previous_agent,
+      to: entry.new_agent,
+      who: this.agents.indexOf(entry.new_agent),
+      isDiscrete: entry.handoff_type === "discrete",
+      reason: entry.reason,
+    });
   }
 
   private typed(seq: number, at: number, text: string): void {
@@ -162,8 +224,9 @@ class Draft {
     const line = this.speeches.get(entry.speech) ?? this.agentLine(entry.speech, entry.at);
     switch (entry.type) {
       case "agent.speech_created":
-        line.speechKind = entry.kind;
+        line.speechKind = entry.kind === "greeting" && this.greeted.has(line.agent) ? "welcome_back" : entry.kind;
         line.turn = entry.turn;
+        this.greeted.add(line.agent);
         return;
       case "agent.speech_started":
         line.startedAt = entry.at;
@@ -195,22 +258,7 @@ class Draft {
   }
 
   private tool(entry: EntryOf<"tool.called" | "tool.executed">): void {
-    let line = this.tools.get(entry.id);
-    if (!line) {
-      line = {
-        kind: "tool",
-        key: `c${entry.id}`,
-        at: entry.at,
-        end: null,
-        name: entry.name,
-        arguments: {},
-        output: null,
-        isError: false,
-        duration_ms: null,
-      };
-      this.tools.set(entry.id, line);
-      this.lines.push(line);
-    }
+    const line = this.toolLine(entry.id, entry.at, entry.name);
     if (entry.type === "tool.called") line.arguments = entry.arguments;
     else
       Object.assign(line, {
@@ -221,34 +269,39 @@ class Draft {
       });
   }
 
-  private remark(entry: KnownEntry): void {
-    switch (entry.type) {
-      case "agent.false_interruption":
-        return this.note(
-          entry,
-          entry.resumed ? "Only listening: the agent goes on" : "No words: the reply was dropped",
-        );
-      case "user.idle":
-        return this.note(entry, entry.reason === "no_response" ? "No answer from the caller" : "The caller is gone");
-      case "user.dtmf":
-        return this.note(entry, "A key was pressed");
-      case "tool.approval_requested":
-        return this.note(entry, `${entry.name} waits for approval: ${entry.prompt}`, "warn");
-      case "tool.approval_decided":
-        return this.note(entry, `${entry.name} was ${entry.approved ? "approved" : "rejected"}`);
-      case "llm.availability_changed":
-        return entry.available
-          ? this.note(entry, `${entry.llm} is well again`)
-          : this.note(entry, `${entry.llm} fails: ${entry.reason}`, "warn");
-      case "session.error":
-        return this.note(entry, entry.message, "error");
-      case "session.ended":
-        return this.note(entry, `The call is over: ${entry.reason.replaceAll("_", " ")}`);
-    }
+  private collector(entry: EntryOf<"agent_tool.started" | "agent_tool.completed" | "agent_tool.failed">): void {
+    const line = this.toolLine(entry.agent_tool_id, entry.at, entry.agent_tool_type);
+    line.isCollector = true;
+    if (entry.type === "agent_tool.started") return;
+    Object.assign(line, { end: entry.at, duration_ms: (entry.at - line.at) * 1000 });
+    if (entry.type === "agent_tool.completed") line.arguments = entry.result;
+    else Object.assign(line, { output: entry.error, isError: true });
   }
 
-  private note(entry: KnownEntry, text: string, tone: NoteLine["tone"] = "plain"): void {
-    this.lines.push({ kind: "note", key: `n${entry.seq}`, at: entry.at, text, tone });
+  private note(entry: Entry): void {
+    const told = happening(entry);
+    if (told) this.lines.push({ kind: "note", key: `n${entry.seq}`, at: entry.at, ...told });
+  }
+
+  private toolLine(id: string, at: number, name: string): ToolLine {
+    let line = this.tools.get(id);
+    if (!line) {
+      line = {
+        kind: "tool",
+        key: `c${id}`,
+        at,
+        end: null,
+        name,
+        arguments: {},
+        output: null,
+        isError: false,
+        duration_ms: null,
+        isCollector: false,
+      };
+      this.tools.set(id, line);
+      this.lines.push(line);
+    }
+    return line;
   }
 
   private callerLine(key: string, at: number): CallerLine {
@@ -273,6 +326,7 @@ class Draft {
       speech,
       speechKind: "reply",
       agent: this.agent,
+      who: Math.max(0, this.agents.indexOf(this.agent)),
       turn: 0,
       at,
       startedAt: null,

@@ -12,7 +12,19 @@ export type FloorPhase =
   | "ending"
   | "ended";
 
-export type SpeechKind = "greeting" | "reply" | "say" | "filler" | "apology" | "reminder" | "goodbye" | "tones";
+/** A newer server may have more of them. */
+export type SpeechKind =
+  | "greeting"
+  | "reply"
+  | "say"
+  | "filler"
+  | "apology"
+  | "reminder"
+  | "goodbye"
+  | "tones"
+  | "play"
+  | "announcement"
+  | (string & {});
 
 export type TurnMetrics = {
   turn: number;
@@ -70,7 +82,20 @@ type Fields = {
   "tool.executed": { id: string; name: string; output: string; is_error: boolean; duration_ms: number };
   "tool.approval_requested": { id: string; call_id: string; name: string; prompt: string };
   "tool.approval_decided": { id: string; call_id: string; name: string; approved: boolean };
-  "llm.availability_changed": { llm: string; available: boolean; reason: string };
+  "agent_tool.started": { agent_tool_type: string; agent_tool_id: string };
+  "agent_tool.completed": { agent_tool_type: string; agent_tool_id: string; result: Record<string, unknown> };
+  "agent_tool.failed": { agent_tool_type: string; agent_tool_id: string; error: string };
+  "call.transferring": { destination: string; name: string; kind: string; reason: string };
+  "call.transferred": { destination: string; name: string; kind: string };
+  "call.transfer_failed": { destination: string; name: string; code: string };
+  "call.held": object;
+  "call.resumed": object;
+  "voicemail.detected": { result: string };
+  "voicemail.beep": object;
+  "recording.paused": { by: string };
+  "recording.resumed": { by: string };
+  "play.completed": { interrupted: boolean };
+  "background.changed": { sound: string | null };
   "turn.completed": {
     turn: number;
     user_text: string;

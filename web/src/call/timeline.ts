@@ -1,7 +1,9 @@
 /** The call on one time axis: lanes of bars, in call seconds. Pure: entries in, lanes out. */
 
+import { agentsOf } from "./conversation";
 import type { Entry, EntryOf, FloorPhase, KnownEntry, SpeechKind } from "./entries";
 import { only } from "./entries";
+import { answering, notable } from "./notable";
 
 export type Tone = "caller" | "agent" | "wait" | "llm" | "tts" | "tool" | "both" | "faint" | "error";
 
@@ -17,14 +19,29 @@ export type Bar = {
   isCut?: boolean;
   /** Moments inside the bar, such as the first token. */
   marks?: number[];
+  /** Which of the call's agents it belongs to. */
+  who?: number;
+  /** It has no length: a dot. */
+  isMoment?: boolean;
 };
 
-export type LaneId = "caller" | "transcript" | "endpointing" | "llm" | "tts" | "agent" | "tools" | "floor";
+export type LaneId =
+  | "answering"
+  | "caller"
+  | "transcript"
+  | "endpointing"
+  | "llm"
+  | "tts"
+  | "agent"
+  | "tools"
+  | "notable"
+  | "floor";
 export type Lane = { id: LaneId; name: string; bars: Bar[] };
 export type TurnMark = { turn: number; at: number };
 export type Timeline = { lanes: Lane[]; turns: TurnMark[]; end: number };
 
 const NAMES: Record<LaneId, string> = {
+  answering: "Who answers",
   caller: "Caller",
   transcript: "Transcript",
   endpointing: "End of turn",
@@ -32,12 +49,17 @@ const NAMES: Record<LaneId, string> = {
   tts: "Voice",
   agent: "Agent",
   tools: "Tools",
+  notable: "Events",
   floor: "Floor",
 };
+
+/** Lanes that most calls have no use for. */
+const OPTIONAL: ReadonlySet<LaneId> = new Set(["answering", "notable"]);
 
 /** All lanes of the call so far; `end` is its last moment, or its length when it is over. */
 export function timeline(entries: readonly Entry[]): Timeline {
   const bars: Record<LaneId, Bar[]> = {
+    answering: answering(entries),
     caller: callerVoice(entries),
     transcript: transcripts(entries),
     endpointing: endpointing(entries),
@@ -45,12 +67,14 @@ export function timeline(entries: readonly Entry[]): Timeline {
     tts: synthesis(entries),
     agent: playout(entries),
     tools: tools(entries),
+    notable: notable(entries),
     floor: floor(entries),
   };
   const ended = only(entries, "session.ended").at(-1);
   const end = ended ? Math.max(ended.duration_s, ended.at) : (entries.at(-1)?.at ?? 0);
   const isOver = ended !== undefined;
-  const lanes = (Object.keys(NAMES) as LaneId[]).map((id) => ({
+  const shown = (Object.keys(NAMES) as LaneId[]).filter((id) => !OPTIONAL.has(id) || bars[id].length > 0);
+  const lanes = shown.map((id) => ({
     id,
     name: NAMES[id],
     bars: isOver ? bars[id].map((bar) => ({ ...bar, end: bar.end ?? end })) : bars[id],
@@ -219,7 +243,7 @@ function synthesis(entries: readonly Entry[]): Bar[] {
   return [...bars.values()];
 }
 
-const SPEECH_TITLES: Record<SpeechKind, string> = {
+const SPEECH_TITLES: Record<string, string> = {
   greeting: "Greeting",
   reply: "Reply",
   say: "Says",
@@ -228,24 +252,35 @@ const SPEECH_TITLES: Record<SpeechKind, string> = {
   reminder: "Reminder",
   goodbye: "Goodbye",
   tones: "Keys",
+  play: "Plays a file",
+  announcement: "Announcement",
 };
 
 /** What the line carried of the agent's speech; a reply that was held has a gap. */
 function playout(entries: readonly Entry[]): Bar[] {
   const bars: Bar[] = [];
   const kinds = new Map<number, SpeechKind>();
+  const agents = agentsOf(entries);
+  const speakers = new Map<number, number>();
+  let who = 0;
   const texts = new Map<number, string>();
   let held: Bar | null = null;
   const add = (speech: number, start: number, seq: number): void => {
     const kind = kinds.get(speech) ?? "reply";
     const tone: Tone = kind === "reply" || kind === "greeting" ? "agent" : "wait";
-    bars.push({ key: `p${speech}.${seq}`, start, end: null, tone, title: SPEECH_TITLES[kind], detail: "" });
+    const title = SPEECH_TITLES[kind] ?? kind;
+    const speaker = speakers.get(speech) ?? 0;
+    bars.push({ key: `p${speech}.${seq}`, start, end: null, tone, title, detail: "", who: speaker });
   };
   const speechOf = (bar: Bar): number => Number(bar.key.slice(1).split(".")[0]);
   for (const entry of entries as readonly KnownEntry[]) {
     switch (entry.type) {
+      case "agent.handoff":
+        who = agents.indexOf(entry.new_agent);
+        break;
       case "agent.speech_created":
         kinds.set(entry.speech, entry.kind);
+        speakers.set(entry.speech, who);
         break;
       case "agent.text":
         texts.set(entry.speech, `${texts.get(entry.speech) ?? ""}${entry.text} `);
@@ -278,19 +313,34 @@ function playout(entries: readonly Entry[]): Bar[] {
   return bars.map((bar) => ({ ...bar, detail: texts.get(speechOf(bar))?.trim() ?? "" }));
 }
 
+/** Tools, and the small agents that ask for something. */
 function tools(entries: readonly Entry[]): Bar[] {
   const bars = new Map<string, Bar>();
-  for (const entry of only(entries, "tool.called", "tool.executed")) {
-    if (entry.type === "tool.called") {
-      const detail = JSON.stringify(entry.arguments);
-      bars.set(entry.id, { key: entry.id, start: entry.at, end: null, tone: "tool", title: entry.name, detail });
-      continue;
+  const types = [
+    "tool.called",
+    "tool.executed",
+    "agent_tool.started",
+    "agent_tool.completed",
+    "agent_tool.failed",
+  ] as const;
+  for (const entry of only(entries, ...types)) {
+    const id = "id" in entry ? entry.id : entry.agent_tool_id;
+    const name = "name" in entry ? entry.name : entry.agent_tool_type;
+    const bar: Bar = bars.get(id) ?? { key: id, start: entry.at, end: null, tone: "tool", title: name, detail: "" };
+    bars.set(id, bar);
+    switch (entry.type) {
+      case "tool.called":
+        bar.detail = JSON.stringify(entry.arguments);
+        break;
+      case "tool.executed":
+        Object.assign(bar, { end: entry.at, detail: entry.output, tone: entry.is_error ? "error" : "tool" });
+        break;
+      case "agent_tool.completed":
+        Object.assign(bar, { end: entry.at, detail: JSON.stringify(entry.result) });
+        break;
+      case "agent_tool.failed":
+        Object.assign(bar, { end: entry.at, detail: entry.error, tone: "error" });
     }
-    const bar = bars.get(entry.id);
-    if (!bar) continue;
-    bar.end = entry.at;
-    bar.detail = entry.output;
-    if (entry.is_error) bar.tone = "error";
   }
   return [...bars.values()];
 }

@@ -1,8 +1,27 @@
-import { CornerDownLeft, Ear, Keyboard, Wrench } from "lucide-react";
+import {
+  ArrowRight,
+  ClipboardPen,
+  CornerDownLeft,
+  Disc,
+  Ear,
+  Grip,
+  Info,
+  Keyboard,
+  type LucideIcon,
+  Music,
+  Pause,
+  PhoneForwarded,
+  PhoneOff,
+  TriangleAlert,
+  UserCheck,
+  Voicemail,
+  Wrench,
+} from "lucide-react";
 import { memo } from "react";
-import type { AgentLine, CallerLine, Line, NoteLine, ToolLine } from "../call/conversation";
+import type { AgentLine, CallerLine, HandoffLine, KeysLine, Line, NoteLine, ToolLine } from "../call/conversation";
 import { saidLength } from "../call/conversation";
-import { clock, milliseconds, words } from "./format";
+import type { Sign } from "../call/happenings";
+import { clock, hue, milliseconds, plural, words } from "./format";
 
 export type LineProps = {
   line: Line;
@@ -31,6 +50,10 @@ export const CaptionLine = memo(function CaptionLine({ line, share = null, isCur
       );
     case "tool":
       return <ToolCard line={line} />;
+    case "keys":
+      return <Keys line={line} />;
+    case "handoff":
+      return <Handoff line={line} />;
     case "note":
       return <Note line={line} />;
   }
@@ -48,7 +71,12 @@ function Bubble({ side, line, isCurrent, onSeek, body }: BubbleProps) {
   const at = (line.kind === "agent" ? line.startedAt : null) ?? line.at;
   const name = line.kind === "agent" ? line.agent || "Agent" : "Caller";
   return (
-    <li className={`line ${side}`} data-current={isCurrent || undefined} data-testid={`line-${side}`}>
+    <li
+      className={`line ${side}`}
+      data-current={isCurrent || undefined}
+      data-who={line.kind === "agent" ? hue(line.who) : undefined}
+      data-testid={`line-${side}`}
+    >
       <div className="line-head">
         <span className="line-who">{name}</span>
         {line.kind === "agent" && line.speechKind !== "reply" && <span className="chip">{words(line.speechKind)}</span>}
@@ -116,14 +144,19 @@ function AgentText({ line, share }: { line: AgentLine; share: number | null }) {
 function ToolCard({ line }: { line: ToolLine }) {
   const given = Object.entries(line.arguments);
   return (
-    <li className="tool-card" data-error={line.isError || undefined} data-testid="tool-card">
+    <li
+      className="tool-card"
+      data-collector={line.isCollector || undefined}
+      data-error={line.isError || undefined}
+      data-testid="tool-card"
+    >
       <div className="tool-head">
-        <Wrench size={14} aria-hidden />
-        <span className="sr-only">Tool</span>
+        {line.isCollector ? <ClipboardPen size={14} aria-hidden /> : <Wrench size={14} aria-hidden />}
+        <span className="sr-only">{line.isCollector ? "Collector" : "Tool"}</span>
         <code>{line.name}</code>
         <span className="tool-took num">
           {line.duration_ms === null ? (
-            <span className="working">running…</span>
+            <span className="working">{line.isCollector ? "asking…" : "running…"}</span>
           ) : (
             `${line.isError ? "failed, " : ""}${milliseconds(line.duration_ms)}`
           )}
@@ -144,9 +177,58 @@ function ToolCard({ line }: { line: ToolLine }) {
   );
 }
 
+/** So many dots are drawn at most. */
+const MOST_DOTS = 24;
+
+function Keys({ line }: { line: KeysLine }) {
+  const pressed = `${plural(line.count, "key")} pressed`;
+  return (
+    <li className="line caller" data-testid="line-keys">
+      <div className="line-head">
+        <Grip size={13} aria-hidden />
+        <span className="line-who">Keypad</span>
+        <Time at={line.at} onSeek={undefined} />
+      </div>
+      <p className="line-text keys" title={pressed}>
+        <span className="sr-only">{pressed}</span>
+        <span aria-hidden>{"●".repeat(Math.min(line.count, MOST_DOTS))}</span>
+      </p>
+    </li>
+  );
+}
+
+function Handoff({ line }: { line: HandoffLine }) {
+  return (
+    <li className="handoff" data-who={hue(line.who)} data-testid="line-handoff">
+      <p>
+        <span className="muted">{line.from}</span>
+        <ArrowRight size={14} role="img" aria-label="hands over to" />
+        <strong>{line.to}</strong>
+        {line.isDiscrete && <span className="chip">silently</span>}
+        <Time at={line.at} onSeek={undefined} />
+      </p>
+      {line.reason && <p className="handoff-reason">{line.reason}</p>}
+    </li>
+  );
+}
+
+const SIGNS: Partial<Record<Sign, LucideIcon>> = {
+  transfer: PhoneForwarded,
+  voicemail: Voicemail,
+  recording: Disc,
+  sound: Music,
+  hold: Pause,
+  approval: UserCheck,
+  warning: TriangleAlert,
+  end: PhoneOff,
+  other: Info,
+};
+
 function Note({ line }: { line: NoteLine }) {
+  const Icon = SIGNS[line.sign];
   return (
     <li className={`note ${line.tone}`}>
+      {Icon && <Icon size={13} aria-hidden />}
       <span>{line.text}</span>
       <time className="line-time">{clock(line.at)}</time>
     </li>

@@ -39,3 +39,8 @@ export function words(name: string): string {
 export function plural(count: number, one: string): string {
   return `${count} ${one}${count === 1 ? "" : "s"}`;
 }
+
+/** The colour of the call's n-th agent, one of six (`tokens.css`). */
+export function hue(who: number): number {
+  return who % 6;
+}

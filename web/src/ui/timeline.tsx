@@ -2,7 +2,7 @@ import { Maximize2, Minus, Plus } from "lucide-react";
 import type { CSSProperties, MouseEvent, PointerEvent } from "react";
 import { memo, useRef, useState } from "react";
 import type { Bar, Lane, Timeline } from "../call/timeline";
-import { clock, milliseconds } from "./format";
+import { clock, hue, milliseconds } from "./format";
 import type { Range, Zoom } from "./use-zoom";
 import { useInView, useZoom } from "./use-zoom";
 
@@ -138,6 +138,8 @@ const LaneRow = memo(function LaneRow({ lane, scale, visible, onTip }: LaneProps
           data-tone={bar.tone}
           data-cut={bar.isCut || undefined}
           data-open={bar.end === null || undefined}
+          data-who={bar.who === undefined ? undefined : hue(bar.who)}
+          data-moment={bar.isMoment}
           style={barStyle(bar, scale)}
           onPointerMove={tipFor(bar)}
           onPointerLeave={() => onTip(null)}
@@ -152,7 +154,7 @@ const LaneRow = memo(function LaneRow({ lane, scale, visible, onTip }: LaneProps
   );
 });
 
-const LABELLED = new Set(["transcript", "agent", "tools"]);
+const LABELLED = new Set(["answering", "transcript", "agent", "tools", "notable"]);
 const LABEL_PX = 56;
 
 function isWide(bar: Bar, scale: number): boolean {
@@ -173,7 +175,8 @@ function Tooltip({ tip: { bar, x, y } }: { tip: Tip }) {
     <div className="tl-tip" style={style} aria-hidden>
       <strong>{bar.title}</strong>
       <span className="muted num">
-        {bar.start.toFixed(2)} s{took_ms === null ? ", goes on" : ` · ${milliseconds(took_ms)}`}
+        {bar.start.toFixed(2)} s{took_ms === null && ", goes on"}
+        {took_ms !== null && !bar.isMoment && ` · ${milliseconds(took_ms)}`}
         {bar.isCut ? " · cut" : ""}
       </span>
       {bar.detail && bar.detail !== bar.title && <span>{bar.detail}</span>}
