@@ -336,6 +336,28 @@ class HandedOff(Part, frozen=True, tag="handoff"):
     reason: str = ""
 
 
+class AgentToolStarted(Part, frozen=True, tag="agent_tool_started"):
+    """A small agent asks the caller for something, and the agent that has called it as a tool waits.
+
+    Attributes:
+        call: The call, which has its result when that is over.
+        kind: What is asked for, such as ``collect_email``.
+    """
+
+    type: ClassVar[Literal["agent_tool_started"]] = "agent_tool_started"
+    call: FunctionCall
+    kind: str = ""
+
+
+class AgentToolEnded(Part, frozen=True, tag="agent_tool_ended"):
+    """It is over, and the agent that has waited goes on; values that nobody may read are masked in ``result``."""
+
+    type: ClassVar[Literal["agent_tool_ended"]] = "agent_tool_ended"
+    call: FunctionCall
+    result: FunctionResult
+    kind: str = ""
+
+
 class Unknown(msgspec.Struct, frozen=True):
     """A content of a type that this version does not know; it is kept, and sent to no model.
 
@@ -368,6 +390,8 @@ Known = (
     | ToolFinished
     | Filler
     | HandedOff
+    | AgentToolStarted
+    | AgentToolEnded
 )
 Content = Known | Unknown
 

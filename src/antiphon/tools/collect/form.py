@@ -42,7 +42,9 @@ class Field:
         about: What it is and how it may be given, for the model.
         check: Gives the value as it is kept, or raises ``ValueError`` with a sentence that says why not.
         required: Whether the form is not whole without it.
-        shown: Of a secret value, what may be read of it; empty: nothing. None: the value is no secret.
+        shown: Of a secret value, what may be read of it. None: the value is no secret.
+        expects: What to be patient with while the caller gives it.
+        digits: How many digits it has, where that is known.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Field:
     check: Callable[[str, Known], str]
     required: bool = True
     shown: Callable[[str], str] | None = None
+    expects: Wanted | None = None
+    digits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,6 @@ class Form:
         fields: Its values.
         told: The values as they are read back to the caller.
         added: Values that follow from the others.
-        expects: What to be patient with while the caller answers.
-        digits: How many digits it has, where that is known.
         confirms: Whether it is read back, and counts only when the caller says that it is right.
         opening: The first words to the caller; the model's own unless given.
     """
@@ -75,19 +77,17 @@ class Form:
     fields: tuple[Field, ...]
     told: Callable[[Values], str]
     added: Callable[[Values], dict[str, str]] = field(default=lambda values: {})
-    expects: Wanted | None = None
-    digits: int | None = None
     confirms: bool = True
     opening: str = ""
 
     @property
-    def is_secret(self) -> bool:
-        """Whether something of it may not be read by those who read along."""
-        return any(each.shown is not None for each in self.fields)
+    def secret(self) -> frozenset[str]:
+        """The names of the values that nobody may read who reads along."""
+        return frozenset(each.name for each in self.fields if each.shown is not None)
 
-    def missing(self, values: Values) -> list[str]:
-        """The names of what is still to be asked for."""
-        return [each.name for each in self.fields if each.required and each.name not in values]
+    def missing(self, values: Values) -> list[Field]:
+        """What is still to be asked for."""
+        return [each for each in self.fields if each.required and each.name not in values]
 
     def shown(self, values: Values) -> dict[str, str]:
         """The values as everybody may read them."""
@@ -100,7 +100,9 @@ class CollectTool(FunctionTool):
 
     Args:
         form: What is asked for.
-        options: Its name, words and time.
+        name: How the model calls it.
+        description: When to call it.
+        timeout_s: How long the whole of it may take.
     """
 
     __slots__ = ("form",)
@@ -149,8 +151,6 @@ def collector(
     fields: tuple[Field, ...],
     told: Callable[[Values], str],
     added: Callable[[Values], dict[str, str]] | None = None,
-    expects: Wanted | None = None,
-    digits: int | None = None,
     timeout_s: float = _OPEN_S,
 ) -> CollectTool:
     """Make a tool of a form; arguments as in ``Form``.
@@ -170,8 +170,6 @@ def collector(
         fields,
         told,
         added or (lambda values: {}),
-        expects,
-        digits,
         options.get("require_confirmation", True),
         options.get("on_enter_message", ""),
     )

@@ -17,6 +17,8 @@ _MOST_CHARS = 200
 _MOST_DIGITS = 64
 _POSTAL = re.compile(r"[A-Z0-9](?:[A-Z0-9 -]{0,10}[A-Z0-9])?")
 _CARD_S = 120.0
+_CARD_DIGITS = 16
+"""Most cards have so many: with fewer, the caller may go on."""
 
 
 def collect_email(**options: Unpack[CollectOptions]) -> CollectTool:
@@ -32,10 +34,10 @@ def collect_email(**options: Unpack[CollectOptions]) -> CollectTool:
                 "email_address",
                 "The address as the caller said or spelled it.",
                 lambda text, _: email_address(text),
+                expects="email",
             ),
         ),
         told=lambda values: spoken_email(values["email_address"]),
-        expects="email",
     )
 
 
@@ -62,9 +64,15 @@ def collect_phone(*, region: str | None = None, **options: Unpack[CollectOptions
         options,
         wants="the caller's telephone number",
         guide="The caller may say it, or type it on the telephone's keypad.",
-        fields=(Field("phone_number", "The number, with + and the country's prefix if the caller said so.", check),),
+        fields=(
+            Field(
+                "phone_number",
+                "The number, with + and the country's prefix if the caller said so.",
+                check,
+                expects="number",
+            ),
+        ),
         told=lambda values: spoken_phone(values["phone_number"]),
-        expects="number",
     )
 
 
@@ -95,10 +103,8 @@ def collect_digits(*, num_digits: int = 0, label: str = "digits", **options: Unp
         options,
         wants=f"the {label}",
         guide=f"The caller may say it, or type it on the telephone's keypad.{size}",
-        fields=(Field("digits", f"The {label}, digits only.", check),),
+        fields=(Field("digits", f"The {label}, digits only.", check, expects="number", digits=num_digits or None),),
         told=lambda values: " ".join(values["digits"]),
-        expects="number",
-        digits=num_digits or None,
     )
 
 
@@ -132,7 +138,13 @@ def collect_name(
     spell = "Ask the caller to spell it, and read it back letter by letter." if verify_spelling else ""
     form = f"It is wanted {name_format}." if name_format else ""
     fields = tuple(
-        Field(name, "As the caller said or spelled it.", _name, required=name != "middle_name" or names == [name])
+        Field(
+            name,
+            "As the caller said or spelled it.",
+            _name,
+            required=name != "middle_name" or names == [name],
+            expects="spelling" if verify_spelling else None,
+        )
         for name in names
     )
 
@@ -147,7 +159,6 @@ def collect_name(
         guide=" ".join(part for part in (form, spell) if part),
         fields=fields,
         told=told,
-        expects="spelling" if verify_spelling else None,
     )
 
 
@@ -167,7 +178,12 @@ def collect_dob(
         return birth_date(text, known.today, day_first=first)
 
     fields: tuple[Field, ...] = (
-        Field("date_of_birth", "The date with its year, as the caller said it, or as YYYY-MM-DD.", check),
+        Field(
+            "date_of_birth",
+            "The date with its year, as the caller said it, or as YYYY-MM-DD.",
+            check,
+            expects="birth_date",
+        ),
     )
     if include_time:
         time = Field("time_of_birth", "The time of day, as HH:MM.", lambda text, _: birth_time(text), required=False)
@@ -184,7 +200,6 @@ def collect_dob(
         guide="The caller may say it, or type eight digits on the telephone's keypad. Read the month back in words.",
         fields=fields,
         told=told,
-        expects="birth_date",
     )
 
 
@@ -233,7 +248,14 @@ def collect_credit_card(**options: Unpack[CollectOptions]) -> CollectTool:
         "on the card. Number and code may be typed on the telephone's keypad. Record each as soon as you have it. "
         "Never repeat the number or the code: of the number, say the last four digits only.",
         fields=(
-            Field("card_number", "The digits of the number.", lambda text, _: card_number(text), shown=_last_four),
+            Field(
+                "card_number",
+                "The digits of the number.",
+                lambda text, _: card_number(text),
+                shown=_last_four,
+                expects="number",
+                digits=_CARD_DIGITS,
+            ),
             Field(
                 "expiration_date", "The last month, as MM/YY.", lambda text, known: expiration_date(text, known.today)
             ),
@@ -250,7 +272,6 @@ def collect_credit_card(**options: Unpack[CollectOptions]) -> CollectTool:
             f"{values['expiration_date']}, of {values['cardholder_name']}"
         ),
         added=lambda values: {"issuer": issuer(values["card_number"])},
-        expects="number",
         timeout_s=_CARD_S,
     )
 

@@ -1,0 +1,121 @@
+"""The interviews of one conversation: which call opens one, who goes on, and what its result is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from antiphon.agents.interview import Interview, finished, interviewer, opened
+from antiphon.errors import AgentInvalidRequestException
+from antiphon.models.llm.content import AgentToolEnded, AgentToolStarted, FunctionCall, FunctionResult
+from antiphon.tools.collect.form import CollectTool
+from antiphon.tools.invoke import result_of
+from antiphon.tools.tool import FunctionTool
+
+if TYPE_CHECKING:
+    from antiphon.agents.agent import Agent
+    from antiphon.agents.session import AgentSession
+
+ONE_AT_A_TIME = "The caller is asked for one thing at a time: call this again when the other is there."
+TIMED_OUT = {"timed_out": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another agent goes on.
+
+    Attributes:
+        agent: Who.
+        record: What is told of it.
+        words: What it says first, without that its model is asked.
+    """
+
+    agent: Agent
+    record: AgentToolStarted | AgentToolEnded
+    words: str = ""
+
+
+class Interviews:
+    """At most one at a time.
+
+    Args:
+        session: The conversation.
+    """
+
+    def __init__(self, session: AgentSession) -> None:
+        self._session = session
+        self._wanted: tuple[CollectTool, FunctionCall] | None = None
+
+    def settle(
+        self, calls: Iterable[FunctionCall], tools: Mapping[str, FunctionTool], settled: dict[str, FunctionResult]
+    ) -> set[str]:
+        """A step begins: which of its calls stays open for an interview; further ones are refused.
+
+        Args:
+            calls: Of the step.
+            tools: What may be called, by name.
+            settled: Gets the results of calls that are refused.
+        """
+        self._wanted = None
+        for call in calls:
+            tool = tools.get(call.name)
+            if not isinstance(tool, CollectTool):
+                continue
+            if self._wanted is None and not settled:
+                self._wanted = tool, call
+            else:
+                settled[call.call_id] = result_of(call, "error", ONE_AT_A_TIME)
+        return set() if self._wanted is None else {self._wanted[1].call_id}
+
+    def change(self, agent: Agent) -> Change | None:
+        """Behind a step, or before the first: whether an interview begins or ends.
+
+        Args:
+            agent: Who has the conversation.
+        """
+        if self._wanted is not None:
+            return self._begin(agent, *self._wanted)
+        interview = self._session.interview
+        if interview is None:
+            return None
+        if interview.outcome is None and interview.overdue(self._session.clock):
+            interview.outcome = TIMED_OUT
+        return None if interview.outcome is None else self._end(interview)
+
+    def _begin(self, agent: Agent, tool: CollectTool, call: FunctionCall) -> Change:
+        self._wanted = None
+        session = self._session
+        session.interview = interview = opened(tool, call, agent, session.clock)
+        record = AgentToolStarted(call=call, kind=tool.form.type)
+        return Change(interviewer(agent, tool, interview, session.clock), record, tool.form.opening)
+
+    def _end(self, interview: Interview) -> Change:
+        session = self._session
+        agent, tool = interview.parent, interview.tool
+        assert agent is not None
+        assert tool is not None
+        result, whole = finished(tool, interview)
+        session.interview = None
+        session.interviewed.append(interview.call.call_id)
+        if not whole.keys() & {"declined", "timed_out"}:
+            session.private[tool.name] = whole
+        return Change(agent, AgentToolEnded(call=interview.call, result=result, kind=tool.form.type))
+
+
+def interviewer_of(session: AgentSession, team: Mapping[str, Agent]) -> Agent:
+    """Who asks in this conversation, which may have begun in another process.
+
+    Raises:
+        AgentInvalidRequestException: The agent that waits, or its tool, is not there any more.
+    """
+    interview = session.interview
+    assert interview is not None
+    interview.bind(team)
+    if interview.parent is None or interview.tool is None:
+        raise AgentInvalidRequestException(
+            f"In session {session.id} the agent {interview.agent!r} waits for {interview.call.name!r}, which is not "
+            "known here; give the session its agents, or set interview to None.",
+            code="agent_unknown",
+        )
+    return interviewer(interview.parent, interview.tool, interview, session.clock)
