@@ -39,8 +39,10 @@ from antiphon.calls.models import CallModels
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy, TurnPolicy
+from antiphon.calls.recording import CallRecording
 from antiphon.calls.reply import Reply, ReplyTerms
 from antiphon.calls.responding import Responding
+from antiphon.calls.sounds import CallSounds
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker, Speech
 from antiphon.calls.stall import StallGuard
@@ -59,6 +61,7 @@ from antiphon.models.llm.content import ApprovalRequest, ApprovalResponse, Hande
 from antiphon.models.llm.contract import ChatClient
 from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
 from antiphon.tools.prebuilt import HANG_UP
+from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
 
 _log = structlog.get_logger(__name__)
@@ -136,7 +139,8 @@ class Call:
         self._models = models
         self._clock = clock
         self._policy = policy
-        self._tap = tap
+        self.recording = CallRecording(tap, line.audio, log)
+        self._tap = self.recording.tap
         self._floor = TurnTaking(policy.turn)
         self._inbox: deque[floor.Event] = deque()
         self._busy = False
@@ -181,6 +185,7 @@ class Call:
         )
         self._transferring = self._exchange(control)
         self._speaking = self._mouth(pacer)
+        self.sounds = self._sound_desk()
         self._responding = self._mind()
         self._listening = self._ears()
         self._deeds = Deeds(
@@ -204,6 +209,9 @@ class Call:
             EXPECT: self._expect,
             ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
             TRANSFER: self._transferring.asked_by_tool,
+            PAUSE_RECORDING: lambda details: self.recording.pause(str(details.get("by", "tool"))),
+            RESUME_RECORDING: lambda details: self.recording.resume(str(details.get("by", "tool"))),
+            **self.sounds.requests,
         }
 
     def _exchange(self, control: CarrierControl | None) -> Transferring:
@@ -218,6 +226,11 @@ class Call:
             news=self._errands.late,
             spawn=self._tasks.spawn,
         )
+
+    def _held(self, on_hold: bool) -> None:
+        if not on_hold:
+            self._await_caller_again()
+            self._look_for_news()
 
     def _await_caller_again(self) -> None:
         if "idle" in self._floor.timers:
@@ -258,6 +271,19 @@ class Call:
                 tap=self._tap,
                 seconds=self.log.seconds,
             ),
+        )
+
+    def _sound_desk(self) -> CallSounds:
+        return CallSounds(
+            self._speaking,
+            self._line.audio,
+            background=self.agent.background,
+            log=self.log,
+            turn=lambda: self._turns.count,
+            aside=self._put_aside,
+            held=self._held,
+            failed=self._fail,
+            spawn=self._tasks.spawn,
         )
 
     def _mind(self) -> Responding:
@@ -305,7 +331,7 @@ class Call:
         if self._tap is not None:
             self._tap.caller(self.log.seconds(), payload)
         if not self._transferring.is_dialling:
-            self._listening.hear(payload)
+            self._listening.hear(self.sounds.hears(payload))
 
     def mark_played(self, name: str) -> None:
         """The line has played up to this mark."""
@@ -443,7 +469,7 @@ class Call:
 
     def _look_for_news(self) -> None:
         """Let the agent tell late results when nobody speaks."""
-        is_free = self._floor.phase is Phase.IDLE and not self._transferring.is_dialling
+        is_free = self._floor.phase is Phase.IDLE and not (self._transferring.is_dialling or self.sounds.on_hold)
         if self._session.late and not self._inbox and is_free:
             self._on(floor.AgentHasNews(self.log.seconds()))
 
@@ -472,6 +498,8 @@ class Call:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks.open(tasks)
                 self._open = not self._over.is_set()
+                if self._open:
+                    self.sounds.open()
                 self._prepare_greeting()
                 greets = self._greets and bool(self._wording.greeting)
                 self._on(floor.Opened(self.log.seconds(), greet=greets))
@@ -496,6 +524,7 @@ class Call:
     async def _finish(self) -> events.SessionEnded:
         self._timers.close()
         self._keys.close()
+        self.sounds.close()
         self._open = False
         self._over.set()
         self._deeds.stop_reply(over=True)
@@ -568,11 +597,14 @@ class Call:
             self._tell(events.UserTranscription(event.text, event.final, event.utterance))
 
     def _timed_out(self, timer: floor.TimerName) -> None:
+        if timer == "idle" and self.sounds.on_hold:
+            return  # who waits is not asked to speak
         self._on(floor.Timeout(self.log.seconds(), timer, self._listening.voiced))
 
     def _hang_up(self, reason: EndReason) -> None:
         self._reason = reason
         self._open = False
+        self.sounds.close()
         self._over.set()
 
     def _reply_failed(self, reply: Reply, error: AntiphonException) -> None:
@@ -584,6 +616,8 @@ class Call:
 
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
         """Whatever is said and heard from here on is the new agent's."""
+        if agent.background != self.agent.background:
+            self.sounds.change_background(agent.background)
         self.agent = agent
         self._voice.speaker = Speaker(agent.name, agent.voice, agent.language, self._voice.speaker.speed)
         self._listening.listen_for(agent.language)

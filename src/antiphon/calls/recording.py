@@ -9,50 +9,57 @@ from antiphon.calls.log import CallLog
 
 
 class CallRecording:
-    """An ``AudioTap`` in front of another one: while it is paused, both sides are silence, and time goes on.
+    """An ``AudioTap`` in front of the one that keeps the sound: in a pause, both sides are silence, and time goes on.
 
     Several may want it paused at once; it goes on when none of them does any more.
 
     Args:
-        tap: Who records.
+        tap: Who records; None where nobody does, and a pause means nothing.
         audio: The line's format.
         log: Gives the time, and is told of pauses.
     """
 
-    def __init__(self, tap: AudioTap, audio: AudioFormat, log: CallLog) -> None:
+    def __init__(self, tap: AudioTap | None, audio: AudioFormat, log: CallLog) -> None:
         self._tap = tap
         self._audio = audio
         self._log = log
         self._holders: set[str] = set()
 
     @property
+    def tap(self) -> AudioTap | None:
+        """This one, where anybody records."""
+        return self if self._tap is not None else None
+
+    @property
     def is_paused(self) -> bool:
         """Whether nothing is kept now."""
         return bool(self._holders)
 
-    def pause(self, by: str) -> None:
+    def pause(self, by: str = "application") -> None:
         """Keep nothing from now on; ``by`` says who wants it so. Idempotent."""
-        if not self._holders:
+        if self._tap is not None and not self._holders:
             self._tap.cut(self._log.seconds())  # what the agent says was told ahead of time
             self._log.append(RecordingPaused(by))
         self._holders.add(by)
 
-    def resume(self, by: str) -> None:
+    def resume(self, by: str = "application") -> None:
         """This one wants no pause any more. Idempotent."""
         if by in self._holders:
             self._holders.remove(by)
-            if not self._holders:
+            if self._tap is not None and not self._holders:
                 self._log.append(RecordingResumed(by))
 
     def caller(self, at_s: float, payload: bytes) -> None:
         """The caller's audio; its last sample arrived at ``at_s``."""
-        self._tap.caller(at_s, self._audio.silence(len(payload)) if self._holders else payload)
+        if self._tap is not None:
+            self._tap.caller(at_s, self._audio.silence(len(payload)) if self._holders else payload)
 
     def agent(self, at_s: float, payload: bytes) -> None:
         """The agent's audio; its first sample will be heard at ``at_s``."""
-        if not self._holders:
+        if self._tap is not None and not self._holders:
             self._tap.agent(at_s, payload)
 
     def cut(self, at_s: float) -> None:
         """Agent audio from ``at_s`` on was never heard."""
-        self._tap.cut(at_s)
+        if self._tap is not None:
+            self._tap.cut(at_s)
