@@ -550,7 +550,7 @@ class Referee:
         assert action.text.strip(), "there is nothing to answer"
         assert action.text.endswith(action.fresh)
         assert action.trigger in ("max_duration", "client") or not self.floor.caller_speaks, "the caller was cut"
-        after = {Phase.THINKING} if action.answer else {Phase.IDLE, Phase.HEARING, Phase.THINKING}
+        after = {Phase.THINKING} if action.answer else {Phase.IDLE, Phase.HEARING, Phase.THINKING, Phase.ENDING}
         assert self.floor.phase in after
         self.tried = ""
         self.words_since_commit = False

@@ -161,7 +161,7 @@ def test_end_call_hangs_up_only_after_the_goodbye_was_heard() -> None:
     async def scenario() -> CallUnderTest:
         agent = Agent("tester", "Answer.", tools=[end_call])
         llm = [Reply(calls=(tool_call("end_call", goodbye="Thank you for calling, goodbye."),))]
-        async with calling(clock, agent=agent, stt=["Bye."], llm=llm, hang_up=False) as call:
+        async with calling(clock, agent=agent, stt=["That is all, bye."], llm=llm, hang_up=False) as call:
             await call.speak(1)
             await call.quiet(6)
         check_nothing_left()
@@ -183,7 +183,7 @@ def test_end_call_without_more_words_hangs_up_after_those_before_it() -> None:
     async def scenario() -> CallUnderTest:
         agent = Agent("tester", "Answer.", tools=[end_call])
         llm = [Reply("Goodbye and thank you.", calls=(tool_call("end_call"),))]
-        async with calling(clock, agent=agent, stt=["Bye."], llm=llm, hang_up=False) as call:
+        async with calling(clock, agent=agent, stt=["That is all, bye."], llm=llm, hang_up=False) as call:
             await call.speak(1)
             await call.quiet(6)
         return call

@@ -315,7 +315,7 @@ def test_the_line_dies_while_the_goodbye_is_said() -> None:
     async def scenario() -> CallUnderTest:
         agent = Agent("tester", "Answer.", tools=[end_call])
         llm = [Reply(calls=(tool_call("end_call", goodbye="Thank you for calling, goodbye."),))]
-        async with calling(clock, agent=agent, stt=["Bye."], llm=llm) as call:
+        async with calling(clock, agent=agent, stt=["That is all, bye."], llm=llm) as call:
             await call.speak(1)
             await call.quiet(1.2)
         check_nothing_left()

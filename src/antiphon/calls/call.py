@@ -35,6 +35,7 @@ from antiphon.calls.keys import Keys
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
+from antiphon.calls.manners import policy_for
 from antiphon.calls.models import CallModels
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
@@ -141,7 +142,9 @@ class Call:
         self._policy = policy
         self.recording = CallRecording(tap, line.audio, log)
         self._tap = self.recording.tap
-        self._floor = TurnTaking(policy.turn)
+        self._own = own = policy_for(agent, policy)
+        self._goes_by_agents = True  # the application has set no manners of its own
+        self._floor = TurnTaking(own.turn)
         self._inbox: deque[floor.Event] = deque()
         self._busy = False
         self._has_begun = False  # the caller, with something that may be a turn
@@ -152,7 +155,7 @@ class Call:
         self._over = asyncio.Event()
         self._reason: EndReason = "error"
         self._turns = Turns(self._tell, log.seconds)
-        self._wording = Wording(policy, caller.parameters)
+        self._wording = Wording(own, caller.parameters)
         self._typed = TypedNumbers()
         self._key_at = 0.0
         self._keys = self._keyboard()
@@ -187,7 +190,7 @@ class Call:
         self._speaking = self._mouth(pacer)
         self.sounds = self._sound_desk()
         self._responding = self._mind()
-        self._listening = self._ears()
+        self._listening = self._ears(own)
         self._deeds = Deeds(
             self._timers,
             self._listening,
@@ -307,13 +310,13 @@ class Call:
             watcher=self._watcher,
         )
 
-    def _ears(self) -> Listening:
+    def _ears(self, policy: CallPolicy) -> Listening:
         return Listening(
             self._line.audio,
             vad=self._models.vad,
             stt=self._models.stt,
             turn=self._models.turn,
-            policy=self._policy,
+            policy=policy,
             report=self._on,
             failed=lambda error: self._fail("stt_unavailable", error),
             spawn=self._tasks.spawn,
@@ -418,13 +421,14 @@ class Call:
         return self._floor.finished
 
     def adopt(self, turn: TurnPolicy, *, detects: bool = True, threshold: float | None = None) -> None:
-        """Go on by other manners.
+        """Go on by other manners, from now on by these alone: those of agents do not count any more.
 
         Args:
             turn: The manners.
             detects: Whether the detector finds the caller's speech; else ``commit`` ends each turn.
             threshold: The detector's score that counts as speech; its own unless given.
         """
+        self._goes_by_agents = False
         self._floor.policy = turn
         self._floor.detects = detects
         self._listening.adopt(turn, detects=detects, threshold=threshold)
@@ -621,7 +625,17 @@ class Call:
         self.agent = agent
         self._voice.speaker = Speaker(agent.name, agent.voice, agent.language, self._voice.speaker.speed)
         self._listening.listen_for(agent.language)
+        self._take_manners(policy_for(agent, self._policy))
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
+
+    def _take_manners(self, own: CallPolicy) -> None:
+        """Go on by the manners of the agent that answers now."""
+        if not self._goes_by_agents or own == self._own:
+            return
+        self._own = self._wording.policy = own
+        self._floor.policy = own.turn
+        self._listening.adopt(own.turn, threshold=own.vad_threshold, preroll_s=own.preroll_s)
+        self._tell(events.SessionManners(own.turn.to_dict(), True, own.vad_threshold))
 
     def _next_speech(self) -> Speech:
         speech = self._speaking.new("reply", self._turns.count)

@@ -69,6 +69,7 @@ class Deeds:
         self._log = log
         self._agent = agent
         self._asked_terms: ReplyTerms | None = None
+        self._reminders = 0  # in this silence
         self._by_action: dict[type, Callable[[Any], None]] = {
             floor.StartTimer: timers.start,
             floor.StopTimer: timers.stop,
@@ -86,7 +87,7 @@ class Deeds:
             floor.NoteOverlap: lambda action: log.append(events.UserBackchannel(action.text, action.is_interruption)),
             floor.NoteIdle: self._note_idle,
             floor.Say: lambda action: self._say(action.kind),
-            floor.SayGoodbye: lambda action: speaking.say("goodbye", wording.goodbye(action.reason), 0),
+            floor.SayGoodbye: self._say_goodbye,
             floor.HangUp: lambda action: hang_up(action.reason),
         }
 
@@ -152,9 +153,18 @@ class Deeds:
     def _say(self, kind: SpeechKind) -> None:
         if kind == "greeting":
             self._turns.begin(agent_first=True)
-        self._speaking.say(kind, self._wording.phrase(kind, self._agent()), self._turns.count)
+        is_reminder = kind == "reminder"
+        text = self._wording.reminder(self._reminders) if is_reminder else self._wording.phrase(kind, self._agent())
+        self._speaking.say(kind, text, self._turns.count)
+
+    def _say_goodbye(self, action: floor.SayGoodbye) -> None:
+        turn = self._turns.current
+        if turn is not None and turn.reply is None:
+            self._turns.close(interrupted=False)  # the goodbye is all the answer that it gets
+        self._speaking.say("goodbye", self._wording.goodbye(action.reason), 0)
 
     def _note_idle(self, action: floor.NoteIdle) -> None:
+        self._reminders = action.retry_count
         reason: Literal["no_response", "max_retries_exhausted"]
         reason = "max_retries_exhausted" if action.exhausted else "no_response"
         self._log.append(events.UserIdle(action.retry_count, reason))

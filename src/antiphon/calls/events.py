@@ -12,7 +12,9 @@ from typing import Any, ClassVar, Literal
 
 AgentState = Literal["initializing", "idle", "listening", "thinking", "speaking"]
 UserState = Literal["listening", "speaking", "away"]
-EndReason = Literal["user_hangup", "agent_hangup", "idle_timeout", "transferred", "time_limit", "drained", "voicemail", "error"]
+EndReason = Literal[
+    "user_hangup", "agent_hangup", "idle_timeout", "transferred", "time_limit", "drained", "voicemail", "error"
+]
 SpeechKind = Literal[
     "greeting", "reply", "say", "filler", "apology", "reminder", "goodbye", "tones", "play", "announcement"
 ]

@@ -57,9 +57,9 @@ class VoiceGate:
 
     __slots__ = ("_enter", "_leave", "_start_s", "_stop_s", "_tail_s", "silent_s", "speaking", "voiced_s")
 
-    def __init__(self, vad: VAD, *, start_s: float, stop_s: float) -> None:
+    def __init__(self, vad: VAD, *, start_s: float, stop_s: float, threshold: float | None = None) -> None:
         self.reset()
-        self.adopt(vad, start_s=start_s, stop_s=stop_s)
+        self.adopt(vad, start_s=start_s, stop_s=stop_s, threshold=threshold)
 
     def adopt(self, vad: VAD, *, start_s: float, stop_s: float, threshold: float | None = None) -> None:
         """Go by these limits from here on; ``threshold`` is the detector's own unless given."""
@@ -137,11 +137,13 @@ class Listening:
         self._heard_at = 0.0  # when the last frame of speech came
         self._watching = False
         self._detector = vad
-        self._gate = VoiceGate(vad, start_s=policy.turn.start_s, stop_s=policy.turn.stop_s)
+        self._gate = VoiceGate(
+            vad, start_s=policy.turn.start_s, stop_s=policy.turn.stop_s, threshold=policy.vad_threshold
+        )
         self._utterance = 0
         self._answered = 0  # utterances below this have their final words, or failed
         self._partial = ""
-        self._preroll = ByteRing(audio.frame_bytes((policy.preroll_s + policy.turn.start_s) * 1000))
+        self._preroll = self._ring(policy.preroll_s, policy.turn)
         context = audio.frame_bytes(turn.context_s * 1000) if turn is not None else 0
         self._context = ByteRing(context)
         self._vad = vad.open(audio, self._scored)
@@ -171,20 +173,34 @@ class Listening:
             self._context.push(payload)
         self._vad.feed(payload)
 
-    def adopt(self, turn: TurnPolicy, *, detects: bool = True, threshold: float | None = None) -> None:
+    def adopt(
+        self,
+        turn: TurnPolicy,
+        *,
+        detects: bool = True,
+        threshold: float | None = None,
+        preroll_s: float | None = None,
+    ) -> None:
         """Listen by other manners from here on; speech that goes on is not lost.
 
         Args:
             turn: The manners.
             detects: As the attribute.
             threshold: Score of the detector that counts as speech; its own unless given.
+            preroll_s: Sound before speech that the recogniser also gets; as it was unless given.
         """
+        if preroll_s is not None:
+            self._preroll = self._ring(preroll_s, turn)
         self._final_s = turn.final_timeout_s
         self._gate.adopt(self._detector, start_s=turn.start_s, stop_s=turn.stop_s, threshold=threshold)
         if self.detects and not detects and self._gate.speaking:
             self._gate.reset()
             self._report(VoiceStopped(self._now(), self._now()))
         self.detects = detects
+
+    def _ring(self, preroll_s: float, turn: TurnPolicy) -> ByteRing:
+        """For sound from before it is known to be speech."""
+        return ByteRing(self._audio.frame_bytes((preroll_s + turn.start_s) * 1000))
 
     def clear(self) -> None:
         """Forget the sound since the last utterance that was finished."""

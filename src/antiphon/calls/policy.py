@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from antiphon.agents.manners import CASCADE_SILENCE_MS
+
 BACKCHANNELS = frozenset(
     {
         *("uh huh", "uhhuh", "uh-huh", "mm hmm", "mm-hmm", "mmhmm", "mhm", "mm", "hm", "hmm", "aha", "ah", "oh"),
@@ -53,12 +55,13 @@ class TurnPolicy:
         yields_at_once: The caller takes the floor by the first sound: nothing waits for words that confirm it.
         keeps_turns: What the caller says while an answer is made or heard is a turn of its own, which is answered
             behind that one; else it takes an unheard answer back, or waits for the end of what is heard.
+        stop_words: What the caller says, alone, to end the call.
     """
 
     start_s: float = 0.06
     stop_s: float = 0.2
     complete_delay_s: float = 0.35
-    uncertain_delay_s: float = 0.9
+    uncertain_delay_s: float = CASCADE_SILENCE_MS / 1000
     incomplete_delay_s: float = 1.8
     max_patience: float = 2.0
     max_turn_s: float = 60.0
@@ -83,6 +86,7 @@ class TurnPolicy:
     answers: bool = True
     yields_at_once: bool = False
     keeps_turns: bool = False
+    stop_words: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """The manners as plain values, for the log."""
@@ -106,16 +110,19 @@ class CallPolicy:
         turn: Manners.
         lead_s: How much audio is sent ahead of what is heard; 0.4 at most.
         frame_ms: Length of the audio messages to the line.
+        vad_threshold: The detector's score from which sound is speech; its own unless given.
         preroll_s: Audio before the detected start of speech that the recogniser also gets.
         max_call_s: A call this long ends with a goodbye.
         llm_stall_s: A model silent for this long costs its turn.
         tts_timeout_s: A voice without a sound for this long costs its clause.
         fillers: Said when the agent's turn stays silent.
         apology: Said when a turn failed.
-        reminder: Said when nobody speaks.
+        reminders: Said, one after the other, when nobody speaks; the last one again where there are more to say.
+        goodbye: Said before the agent ends a call because the caller said goodbye.
         idle_goodbye: Said before an idle call is ended.
         limit_goodbye: Said before a call that is too long is ended.
         failure_goodbye: Said before a call that cannot go on is ended.
+        voicemail_message: Left on a machine before the call is ended; empty for none.
         too_many_keys: Said when a number on the keypad is too long.
         log_decisions: Whether each step of turn-taking is logged, for replay.
     """
@@ -123,21 +130,24 @@ class CallPolicy:
     turn: TurnPolicy = field(default_factory=TurnPolicy)
     lead_s: float = 0.2
     frame_ms: int = 20
+    vad_threshold: float | None = None
     preroll_s: float = 0.4
     max_call_s: float = 3600.0
     llm_stall_s: float = 10.0
     tts_timeout_s: float = 8.0
     fillers: tuple[str, ...] = ("One moment, please.", "Just a second.")
     apology: str = "I am sorry, something went wrong on my side. Could you say that again?"
-    reminder: str = "Are you still there?"
+    reminders: tuple[str, ...] = ("Are you still there?",)
+    goodbye: str = "Goodbye."
     idle_goodbye: str = "I will end the call now. Goodbye."
     limit_goodbye: str = "We have reached the time limit of this call. Goodbye."
     failure_goodbye: str = "I am sorry, I cannot go on with this call right now. Please try again later. Goodbye."
+    voicemail_message: str = ""
     too_many_keys: str = "That was too many keys. Please type the number again."
     log_decisions: bool = True
 
     @property
     def phrases(self) -> tuple[str, ...]:
         """All that is said in these very words."""
-        goodbyes = (self.idle_goodbye, self.limit_goodbye, self.failure_goodbye)
-        return (*self.fillers, self.apology, self.reminder, *goodbyes, self.too_many_keys)
+        goodbyes = (self.goodbye, self.idle_goodbye, self.limit_goodbye, self.failure_goodbye, self.voicemail_message)
+        return (*self.fillers, self.apology, *self.reminders, *filter(None, goodbyes), self.too_many_keys)

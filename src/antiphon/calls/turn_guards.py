@@ -29,6 +29,7 @@ from antiphon.calls.floor import (
     Trigger,
     VoiceStarted,
 )
+from antiphon.calls.phrases import is_one_of
 from antiphon.calls.policy import TurnPolicy
 
 _EARLY_ANSWER_S = 1.0
@@ -214,6 +215,11 @@ def keys_interrupt(floor: Floor, event: KeyPressed) -> bool:
 def was_typed(floor: Floor) -> bool:
     """The turn holds a number that was typed whole."""
     return any(words.startswith(KEY_MARK) for words in floor.said)
+
+
+def says_goodbye(floor: Floor) -> bool:
+    """All that the caller has said since the last turn is one of the words that end the call."""
+    return floor.policy.answers and is_one_of(join(floor.said), floor.policy.stop_words)
 
 
 def is_aside(floor: Floor, text: str) -> bool:

@@ -45,7 +45,16 @@ from antiphon.calls.floor import (
     VoiceStarted,
     VoiceStopped,
 )
-from antiphon.calls.turn_guards import Floor, all_heard, is_aside, is_echo, join, owes_reply, was_typed
+from antiphon.calls.turn_guards import (
+    Floor,
+    all_heard,
+    is_aside,
+    is_echo,
+    join,
+    owes_reply,
+    says_goodbye,
+    was_typed,
+)
 
 _WATCHDOG_SHARE = 0.75
 """Part of ``max_dead_air_s`` after which the watchdog acts; the rest is for making the filler's sound."""
@@ -172,7 +181,7 @@ def weigh(floor: Floor, event: Any) -> None:
         commit(floor, event)
         return
     floor.start("endpoint", due)
-    if floor.policy.speculate and opinion != "incomplete" and text != floor.speculated:
+    if floor.policy.speculate and opinion != "incomplete" and text != floor.speculated and not says_goodbye(floor):
         floor.speculated = text
         floor.act(Speculate(text, join(floor.said)))
 
@@ -243,7 +252,8 @@ def commit(floor: Floor, event: Any) -> None:
     text, fresh = floor.text, join(floor.said)
     by_ear: Trigger = "model" if floor.probability is not None else "silence"
     trigger = floor.forced or ("dtmf" if was_typed(floor) else by_ear)
-    answer = floor.policy.answers or owes_reply(floor, event)
+    leaves = says_goodbye(floor)
+    answer = not leaves and (floor.policy.answers or owes_reply(floor, event))
     floor.stop("endpoint", "final", "turn_limit")
     floor.act(Commit(text, fresh, trigger, floor.probability, answer))
     floor.said = []
@@ -253,7 +263,11 @@ def commit(floor: Floor, event: Any) -> None:
     floor.speculated = None
     if not answer:
         floor.committed = ""
-        leave_floor(floor, event)
+        if leaves:
+            floor.phase = Phase.ENDING
+            end_with("agent_hangup")(floor, event)
+        else:
+            leave_floor(floor, event)
         return
     floor.phase = Phase.THINKING
     floor.committed = text

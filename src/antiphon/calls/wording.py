@@ -16,15 +16,16 @@ class Wording:
 
     Attributes:
         greeting: Said first; empty for none.
+        policy: The phrases, as the agent that answers now has them.
 
     Args:
-        policy: The phrases of all calls.
+        policy: As the attribute.
         parameters: Values for the greeting's template.
     """
 
     def __init__(self, policy: CallPolicy, parameters: Mapping[str, str]) -> None:
         self.greeting = ""
-        self._policy = policy
+        self.policy = policy
         self._parameters = parameters
         self._fillers_said = 0
 
@@ -41,15 +42,22 @@ class Wording:
         if kind == "greeting":
             return self.greeting
         if kind == "filler":
-            fillers = agent.fillers or self._policy.fillers
+            fillers = agent.fillers or self.policy.fillers
             self._fillers_said += 1
             return fillers[(self._fillers_said - 1) % len(fillers)]
-        return self._policy.apology if kind == "apology" else self._policy.reminder
+        return self.policy.apology
+
+    def reminder(self, count: int) -> str:
+        """What is said when nobody has spoken for the ``count``-th time in this silence."""
+        reminders = self.policy.reminders
+        return reminders[min(count, len(reminders)) - 1]
 
     def goodbye(self, reason: EndReason) -> str:
         """What is said when the call ends for this reason; empty for nothing."""
-        policy = self._policy
+        policy = self.policy
         texts: dict[EndReason, str] = {
+            "agent_hangup": policy.goodbye,
+            "voicemail": policy.voicemail_message,
             "idle_timeout": policy.idle_goodbye,
             "time_limit": policy.limit_goodbye,
             "drained": policy.limit_goodbye,

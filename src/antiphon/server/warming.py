@@ -9,6 +9,7 @@ from antiphon.agents.handoff import team_of
 from antiphon.agents.instructions import instructions_for, template_values
 from antiphon.agents.templates import render
 from antiphon.audio.formats import PHONE
+from antiphon.calls.manners import policy_for
 from antiphon.calls.policy import CallPolicy
 from antiphon.models import catalog
 from antiphon.models.catalog import Models, Prompt
@@ -94,7 +95,9 @@ def _phrases(policy: CallPolicy, agent: Agent) -> Iterable[str]:
     yield render(agent.greeting, template_values(agent))
     yield from agent.fillers or policy.fillers
     yield from (words for tool in agent.toolset.values() for words in tool.filler)
-    yield from (policy.apology, policy.reminder, policy.idle_goodbye, policy.limit_goodbye, policy.failure_goodbye)
+    own = policy_for(agent, policy)
+    yield from (own.apology, *own.reminders, own.voicemail_message)
+    yield from (own.goodbye, own.idle_goodbye, own.limit_goodbye, own.failure_goodbye)
 
 
 async def _prompt(agent: Agent) -> Prompt:

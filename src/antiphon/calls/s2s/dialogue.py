@@ -416,7 +416,7 @@ class Dialogue:
             self._lose_turn()
         elif deed == "remind":
             self._tell(events.UserIdle(self._vigil.reminders, "no_response"))
-            self._ask("reminder", self._policy.reminder)
+            self._ask("reminder", self._wording.reminder(self._vigil.reminders))
         else:
             self._tell(events.UserIdle(self._vigil.reminders, "max_retries_exhausted"))
             self.end("idle_timeout", self._wording.goodbye("idle_timeout"))
