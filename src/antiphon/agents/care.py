@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from antiphon.agents.approval import Approvals
-from antiphon.agents.handoff import Accepted
+from antiphon.agents.handovers import Handovers
 from antiphon.agents.runner import CallGroup, ToolRunner
 from antiphon.models.llm.content import ApprovalRequest, FunctionCall, FunctionResult
 from antiphon.models.llm.messages import Message
@@ -23,23 +23,24 @@ class Acts:
         group: What runs.
         record: Takes their results.
         calls: All calls of the step.
-        accepted: The handoff that is carried out.
+        handovers: Know the handoff that is to be carried out behind them.
         is_whole: Whether the step came to its end; a handoff of one that was cut is none.
     """
 
     group: CallGroup
     record: Callable[[Sequence[FunctionResult | None]], None]
     calls: tuple[FunctionCall, ...] = ()
-    accepted: Accepted | None = None
+    handovers: Handovers | None = None
     is_whole: bool = False
 
     @property
     def results(self) -> list[FunctionResult | None]:
         """In the order of the calls; None where a call has no result yet."""
         results = self.group.results
-        if self.accepted is None or self.is_whole:
+        accepted = self.handovers.accepted if self.handovers is not None else None
+        if accepted is None or self.is_whole:
             return results
-        cut = result_of(self.accepted.call, "interrupted", INTERRUPTED)
+        cut = result_of(accepted.call, "interrupted", INTERRUPTED)
         return [cut if result is not None and result.call_id == cut.call_id else result for result in results]
 
 

@@ -10,9 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from antiphon.models.llm.content import FunctionCall, FunctionResult, HandedOff, HandoffType
+from antiphon.models.llm.content import FunctionCall, HandedOff, HandoffType
 from antiphon.models.llm.contract import ToolSpec
 from antiphon.models.llm.messages import Message
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 SHARED_TOOL = "handoff_to_agent"
 """One tool for several targets: the model names the target in ``target_agent``."""
-_MOST_PINGPONG = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,10 +31,11 @@ class Handoff:
             that share a name, as all do that are called ``handoff_to_agent``, are one tool with the argument
             ``target_agent``.
         description: When to hand over; the target's description unless given.
-        handoff_type: ``announced``: what the old agent has said so far is heard. ``discrete``: the caller hears the
-            new agent at once.
+        handoff_type: ``announced``: what the old agent has said so far is heard, and the new agent greets.
+            ``discrete``: the caller hears the new agent at once.
         share_context: Whether the target sees the whole conversation; else only its own part of it, and the reason.
-        context_vars: Values for the target's templates.
+        context_vars: Values for the target's templates; those with ``{{`` are templates themselves, and a dot in a
+            name leads into a mapping.
         when: Added to the instructions of the agent that hands over.
         require_client_id: Whether it must be known who the caller is: by the variable ``client_id`` of the conversation
             or by the argument of this name.
@@ -80,6 +78,8 @@ class Accepted:
         record: What is told of it.
         context: What the old agent passes on.
         call: The model's call of it.
+        values: What it brings for templates.
+        greeting: What the target says before it answers; empty for nothing.
     """
 
     handoff: Handoff
@@ -87,11 +87,13 @@ class Accepted:
     record: HandedOff
     context: Mapping[str, Any]
     call: FunctionCall
+    values: Mapping[str, Any] = field(default_factory=dict)
+    greeting: str = ""
 
 
 def handoff_specs(handoffs: Iterable[Handoff]) -> tuple[ToolSpec, ...]:
     """The tools that a model sees for some handoffs, one for each name."""
-    return tuple(_spec(name, members) for name, members in _by_tool(handoffs).items())
+    return tuple(_spec(name, members) for name, members in by_tool(handoffs).items())
 
 
 def handoff_tool_names(handoffs: Iterable[Handoff]) -> frozenset[str]:
@@ -109,51 +111,6 @@ def team_of(agent: Agent, others: Iterable[Agent] = ()) -> dict[str, Agent]:
             found[member.name] = member
             waiting += [handoff.target for handoff in member.routes if not isinstance(handoff.target, str)]
     return found
-
-
-def settle_handoffs(
-    agent: Agent,
-    calls: Iterable[FunctionCall],
-    *,
-    team: Mapping[str, Agent],
-    before: Iterable[HandedOff],
-    at_most: int,
-) -> tuple[dict[str, FunctionResult], Accepted | None]:
-    """Answer the handoffs among the calls of a step: the first that is possible is accepted.
-
-    Args:
-        agent: Who answers now.
-        calls: The calls of the step; others than handoffs are left alone.
-        team: The conversation's agents by name.
-        before: The handoffs of this run so far.
-        at_most: Handoffs in a run.
-
-    Returns:
-        The results by the call's id, and what was accepted.
-    """
-    results: dict[str, FunctionResult] = {}
-    accepted: Accepted | None = None
-    done = list(before)
-    by_tool = _by_tool(agent.routes)
-    for call in calls:
-        members = by_tool.get(call.name)
-        if members is None:
-            continue
-        arguments = _arguments(call)
-        handoff = _chosen(members, arguments)
-        fault = "" if accepted is None else "Another handoff was accepted already."
-        fault = fault or _fault(agent, handoff, arguments, team, done, at_most)
-        if fault or handoff is None:
-            results[call.call_id] = FunctionResult(call.call_id, call.name, "error", fault)
-            continue
-        reason = str(arguments.get("reason") or "")
-        record = HandedOff(agent.name, handoff.target_name, handoff.handoff_type, reason)
-        context = arguments.get("context")
-        passed = context if isinstance(context, dict) else {}
-        accepted = Accepted(handoff, team[handoff.target_name], record, passed, call)
-        answer = msgspec.json.encode({"handoff": "accepted", "target": handoff.target_name}).decode()
-        results[call.call_id] = FunctionResult(call.call_id, call.name, "ok", answer)
-    return results, accepted
 
 
 def own_part(conversation: Sequence[Message], accepted: Accepted) -> list[Message]:
@@ -175,43 +132,12 @@ def own_part(conversation: Sequence[Message], accepted: Accepted) -> list[Messag
     return [*part, Message("user", f"{accepted.record.reason}{about}".strip() or "Please go on.")]
 
 
-def _fault(
-    agent: Agent,
-    handoff: Handoff | None,
-    arguments: Mapping[str, Any],
-    team: Mapping[str, Agent],
-    done: list[HandedOff],
-    at_most: int,
-) -> str:
-    """Why this handoff cannot be; empty where it can."""
-    if handoff is None:
-        names = ", ".join(each.target_name for each in agent.routes)
-        return f"There is no agent {arguments.get('target_agent')!r} to hand over to. Known agents: {names}."
-    target = handoff.target_name
-    if target == agent.name:
-        return f"You are {target!r} yourself: answer."
-    if target not in team:
-        return f"The agent {target!r} is not available: answer yourself."
-    if len(done) >= at_most:
-        return "The conversation was handed over often enough: answer yourself."
-    pair = {agent.name, target}
-    if sum({record.source, record.target} == pair for record in done) >= 2 * _MOST_PINGPONG - 1:
-        return f"The conversation goes back and forth between {agent.name!r} and {target!r}: answer yourself."
-    return ""
-
-
-def _by_tool(handoffs: Iterable[Handoff]) -> dict[str, list[Handoff]]:
+def by_tool(handoffs: Iterable[Handoff]) -> dict[str, list[Handoff]]:
+    """The handoffs by what the model calls."""
     found: dict[str, list[Handoff]] = {}
     for handoff in handoffs:
         found.setdefault(handoff.tool_name, []).append(handoff)
     return found
-
-
-def _chosen(members: list[Handoff], arguments: Mapping[str, Any]) -> Handoff | None:
-    if len(members) == 1 and members[0].tool_name != SHARED_TOOL:
-        return members[0]
-    wanted = str(arguments.get("target_agent", "")).casefold()
-    return next((handoff for handoff in members if handoff.target_name.casefold() == wanted), None)
 
 
 def _spec(name: str, members: list[Handoff]) -> ToolSpec:
@@ -231,14 +157,6 @@ def _spec(name: str, members: list[Handoff]) -> ToolSpec:
     if any(handoff.require_client_id for handoff in members):
         properties["client_id"] = {"type": "string", "description": "Who the caller is, where you know it."}
     return ToolSpec(name, text, {"type": "object", "properties": properties, "required": required})
-
-
-def _arguments(call: FunctionCall) -> dict[str, Any]:
-    try:
-        given = msgspec.json.decode(call.arguments or "{}")
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return given if isinstance(given, dict) else {}
 
 
 def default_tool(target: str) -> str:

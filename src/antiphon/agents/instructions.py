@@ -49,19 +49,21 @@ async def _part(part: Instruction, context: RunContext) -> str:
 
 
 def template_values(agent: Agent, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The values of an agent's templates: ``agent_name``, the agent's own, and over them those given.
+    """The values of an agent's templates: its name, the agent's own, and over them those given.
 
-    None means that a value is not known: it overrules nothing and lets a template's ``default`` hold. A value of the
-    agent's own may be a template of the others; what a conversation brings is never taken for one.
+    None, and the text "None", mean that a value is not known: it overrules nothing and lets a template's ``default``
+    hold. A value of the agent's own may be a template of the others; what a conversation brings is never taken for one.
 
     Raises:
         ConfigurationError: Such a template is wrong.
     """
-    given = {name: value for name, value in (variables or {}).items() if value is not None}
-    values = {"agent_name": agent.name}
-    values |= {name: value for name, value in agent.variables.items() if value is not None}
-    values |= given
+    given = _known(variables or {})
+    values = {"agent_name": agent.name, "active_agent": agent.name, **_known(agent.variables), **given}
     for name, value in agent.variables.items():
         if name not in given and isinstance(value, str) and is_template(value):
             values[name] = render(value, values)
     return values
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None and value != "None"}

@@ -19,7 +19,8 @@ from antiphon.agents.approval import Decision
 from antiphon.agents.care import Acts, ask_for_approval, direct_answer, left_to_caller, waits_for
 from antiphon.agents.deadline import Deadline, OutOfTime
 from antiphon.agents.decided import PASSED_ON, messages_of_decided, note_questions, start_decided
-from antiphon.agents.handoff import Accepted, own_part, settle_handoffs, team_of
+from antiphon.agents.handoff import own_part, team_of
+from antiphon.agents.handovers import Handovers
 from antiphon.agents.history import build_request, with_unique_ids, without_calls
 from antiphon.agents.instructions import instructions_for
 from antiphon.agents.layers import ask_through, tool_runner_through
@@ -28,6 +29,7 @@ from antiphon.agents.memory import compacted, note_usage
 from antiphon.agents.middleware import Middleware
 from antiphon.agents.models import client_of
 from antiphon.agents.observability.switch import SWITCH, watched
+from antiphon.agents.passing import laid_over
 from antiphon.agents.responses import AgentResponse, AgentResponseUpdate, Limit, RunFinish
 from antiphon.agents.retry import begin
 from antiphon.agents.runner import CallUpdate, Manner, ToolRunner
@@ -74,6 +76,7 @@ class Run:
             those that have a result.
         keep_tools: When the run is ended early, calls that run go on to their end. Else they are cancelled.
         team: Agents that handoffs may name, besides those of the session.
+        greets: Whether an agent that takes over speaks its greeting before it answers; its words are in ``greeting``.
         wait_for_approval: Whether a call that needs a person ends the run, or of which tools; else it is passed on.
         trace: Of the turn that this run is part of; the run makes its own where runs are watched.
     """
@@ -99,6 +102,7 @@ class Run:
         team: Sequence[Agent] = (),
         decided: Sequence[Decision] = (),
         keep_tools: bool = False,
+        greets: bool = False,
         wait_for_approval: bool | Container[str] = True,
         trace: RunTrace | None = None,
     ) -> None:
@@ -112,7 +116,8 @@ class Run:
         self.usage = _NO_USAGE
         self.finish: RunFinish = "stop"
         self.limit: Limit | None = None
-        self.handoffs: list[HandedOff] = []
+        self.greeting = ""
+        """What the agent that took over last says first."""
         self.requests: list[ApprovalRequest] = []
         self.value: Any = None
         self.steps = 0
@@ -124,7 +129,10 @@ class Run:
         self._client_for = client_for
         self._instructions = instructions
         self._more_instructions = more_instructions
-        self._variables: dict[str, Any] = {**session.variables, **(variables or {})}
+        self._given = variables or {}
+        self._variables: dict[str, Any] = {**session.values, **self._given}
+        self._handovers = Handovers(session, lambda: [*self._messages, *self.produced], greets=greets)
+        self.handoffs = self._handovers.done
         self._message_ids = new_id()[:-2]
         self._fence = fence
         self.limits = limits or agent.limits or _LIMITS
@@ -223,9 +231,8 @@ class Run:
                     for request in self.requests[self._told_requests :]:
                         yield self._update(request)
                     self._told_requests = len(self.requests)
-                    if acts.accepted is not None:
-                        await self._hand_over(acts.accepted)
-                        yield self._update(acts.accepted.record)
+                    if self._handovers.accepted is not None:
+                        yield self._update(await self._hand_over())
                     if self._is_over():
                         break
                     answer = direct_answer(acts.calls, self.produced, self._box.tools)
@@ -342,13 +349,8 @@ class Run:
         manner = self._manner(None if step.has_text else self.agent.fillers)
         if not (self._box.needs_care or self.agent.routes or self.limits.max_tool_calls):
             return Acts(self._tools.start(tools, calls, manner=manner), self._record_results, calls)
-        settled: dict[str, FunctionResult] = {}
-        accepted: Accepted | None = None
-        if self.agent.routes:
-            team = team_of(self.agent, self._team)
-            settled, accepted = settle_handoffs(
-                self.agent, calls, team=team, before=self.handoffs, at_most=self.limits.max_handoffs
-            )
+        team = team_of(self.agent, self._team)
+        settled = self._handovers.settle(self.agent, calls, team=team, at_most=self.limits.max_handoffs)
         open_ids = left_to_caller(calls, tools)
         self._is_left_to_caller = self._is_left_to_caller or bool(open_ids)
         with self._deadline:
@@ -360,7 +362,7 @@ class Run:
         self._tally.refuse(calls, tools, settled)
         runnable = [call for call in calls if call.call_id not in open_ids]
         group = self._tools.start(tools, runnable, manner=manner, settled=settled)
-        return Acts(group, self._record_results, calls, accepted)
+        return Acts(group, self._record_results, calls, self._handovers)
 
     def _note_request(self, request: ApprovalRequest, open_ids: set[str], settled: dict[str, FunctionResult]) -> None:
         self.requests.append(request)
@@ -383,32 +385,28 @@ class Run:
             self._box.remove,
             self.trace,
             not self.tells_words,
+            read=self._handovers.read,
         )
 
-    async def _hand_over(self, accepted: Accepted) -> None:
+    async def _hand_over(self) -> HandedOff:
         """From the next request on the target answers."""
-        source, handoff = self.agent, accepted.handoff
-        self.handoffs.append(accepted.record)
-        self.session.active_agent = accepted.target.name
-        passed = {
-            "previous_agent": source.name,
-            "handoff_reason": accepted.record.reason,
-            "handoff_context": dict(accepted.context),
-            **handoff.context_vars,
-        }
-        self._variables |= passed
-        # The target's instructions are rendered anew in each run, and need them there too.
-        self.session.variables = {**self.session.variables, **passed}
+        accepted, self._handovers.accepted = self._handovers.accepted, None
+        assert accepted is not None
+        self._handovers.carried_out(accepted)
+        self.greeting = accepted.greeting
+        # The target's instructions are rendered anew in each run: these values hold there too.
+        self._variables = laid_over({**self.session.variables, **self._given}, accepted.values)
         self._instructions = None
         # Summaries and facts stood in the old agent's system message.
         notes = [message for message in self._messages if message.role == "system"]
-        if handoff.share_context:
+        if accepted.handoff.share_context:
             conversation = [*notes, *(message for message in self.request if message.role != "system")]
         else:
             conversation = own_part([*self._messages, *self.produced], accepted)
         around = nullcontext() if self.trace is None else self.trace.handoff(accepted.record)
         with self._deadline, around:
             await self._become(accepted.target, conversation)
+        return accepted.record
 
     # Ends.
 

@@ -67,6 +67,7 @@ class Manner:
         trace: Makes a span of each call; None when nobody wants them.
         quiet: Nobody wants updates.
         decisions: What a person has decided for the agents that run as tools, by the call's id.
+        read: Looks at the result of a call whose step still goes on, and may give another in its place.
     """
 
     agent: str = ""
@@ -79,6 +80,7 @@ class Manner:
     trace: RunTrace | None = None
     quiet: bool = False
     decisions: Mapping[str, Sequence[ApprovalResponse]] | None = None
+    read: Callable[[FunctionCall, FunctionResult], FunctionResult] | None = None
 
 
 class ToolRunner:
@@ -89,6 +91,7 @@ class ToolRunner:
         session_id: Its id, for tools and logs.
         values: Handed to tools as ``context.values``.
         state: The conversation's state, for tools.
+        private: What of it only tools may read.
         on_result: Gets the result of each call whose run ended before it. Called on the loop; must not wait.
         on_late: Gets the result of a call that the model has been told to wait for. Called on the loop.
         on_request: Gets what tools ask the conversation for, such as ``hang_up``.
@@ -101,6 +104,7 @@ class ToolRunner:
         session_id: str = "",
         values: Mapping[str, Any] | None = None,
         state: MutableMapping[str, Any] | None = None,
+        private: Mapping[str, Any] | None = None,
         on_result: Callable[[FunctionCall, FunctionResult], None] = _ignore,
         on_late: Callable[[FunctionCall, FunctionResult], None] = _ignore,
         on_request: Callable[[str, Mapping[str, Any]], None] = _ignore,
@@ -109,6 +113,7 @@ class ToolRunner:
         self.session_id = session_id
         self.values: Mapping[str, Any] = values or {}
         self.state: MutableMapping[str, Any] = {} if state is None else state
+        self.private: Mapping[str, Any] = {} if private is None else private
         self.on_result = on_result
         self.on_late = on_late
         self.on_request = on_request
@@ -349,6 +354,8 @@ class CallGroup:
                 runner._tasks.discard(slot.task)
         if slot.out_of_time:
             result = self._timeout_of(slot)
+        if manner.read is not None and not (slot.late or self._released or slot.result is not None):
+            result = manner.read(call, result)
         self._settle(slot, _timed(result, (runner.clock.now() - started) * 1000))
 
     def _context(self, slot: _Slot) -> ToolContext:
@@ -365,6 +372,7 @@ class CallGroup:
             manner.remove_tools,
             partial(_is_settled, slot),
             (manner.decisions or {}).get(slot.call.call_id, ()),
+            runner.private,
         )
 
     def _out_of_time(self, slot: _Slot) -> None:

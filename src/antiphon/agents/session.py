@@ -17,6 +17,8 @@ import msgspec
 
 from antiphon.agents.approval import Approvals
 from antiphon.agents.heard import heard_audio, heard_words
+from antiphon.agents.interview import Interview
+from antiphon.agents.passing import laid_over
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.stores import HistoryProvider
 from antiphon.clock import Clock, WallClock
@@ -51,8 +53,13 @@ class AgentSession:
         active_agent: The agent that answers after a handoff.
         agents: Further agents that handoffs may name.
         variables: Values for templates, over the agents' own.
+        brought: What the last handoff brought, over those.
+        visits: How often the conversation came to each agent, where there were handoffs.
         version: Counted up by a ``SessionStore``.
         approvals: Calls that wait for a person, and what is allowed.
+        interview: What the user is being asked for by a collector, while the agent waits.
+        interviewed: The ids of the calls of earlier ones.
+        private: What collectors have found out, for tools alone; never part of the JSON form.
         late: Results that came after the model was told to wait; ``agent.run(None, session=...)`` hands them over.
         dropped: Late results and waiting messages that found no room.
         clock: Its time.
@@ -66,8 +73,13 @@ class AgentSession:
     active_agent: str | None = None
     agents: Sequence[Agent] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)
+    brought: Mapping[str, Any] = field(default_factory=dict)
+    visits: dict[str, int] = field(default_factory=dict)
     version: int = 0
     approvals: Approvals = field(default_factory=Approvals)
+    interview: Interview | None = None
+    interviewed: list[str] = field(default_factory=list)
+    private: dict[str, Any] = field(default_factory=dict, repr=False)
     late: deque[LateResult] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
     dropped: int = 0
     clock: Clock = field(default_factory=WallClock, repr=False)
@@ -83,6 +95,11 @@ class AgentSession:
         """Whether a turn is going on."""
         return self.turn is not None
 
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values for templates, those of the last handoff among them."""
+        return laid_over(self.variables, self.brought) if self.brought else self.variables
+
     def tools(self, values: Mapping[str, Any]) -> ToolRunner:
         """Who runs the tools of this conversation."""
         if self._tools is None:
@@ -92,6 +109,7 @@ class AgentSession:
                 self.clock,
                 session_id=self.id,
                 state=self.state,
+                private=self.private,
                 on_result=lambda call, result: _call(owner, AgentSession._add_result, call, result),
                 on_late=lambda call, result: _call(owner, AgentSession._add_late, call, result),
             )
@@ -226,7 +244,11 @@ class AgentSession:
             "memory": self.memory,
             "active_agent": self.active_agent,
             "variables": dict(self.variables),
+            "brought": dict(self.brought),
+            "visits": dict(self.visits),
             "approvals": self.approvals.to_dict(),
+            "interview": self.interview.to_dict() if self.interview is not None else None,
+            "interviewed": list(self.interviewed),
             "late": [msgspec.to_builtins(result) for result in self.late],
             "queue": [message.to_dict() for message in self.queue],
         }
@@ -248,7 +270,11 @@ class AgentSession:
         session.version = fields["version"]
         session.active_agent = fields["active_agent"]
         session.variables = fields["variables"]
+        session.brought = fields.get("brought", {})
+        session.visits = dict(fields.get("visits", {}))
         session.approvals = Approvals.from_dict(fields["approvals"])
+        session.interview = Interview.from_dict(fields["interview"]) if fields.get("interview") else None
+        session.interviewed = list(fields.get("interviewed", ()))
         session.late.extend(msgspec.convert(each, LateResult) for each in fields["late"])
         session.queue.extend(Message.from_dict(each) for each in fields["queue"])
         return session

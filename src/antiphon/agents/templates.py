@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from antiphon.errors import ConfigurationError
+from antiphon.logs import Log
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -23,9 +24,13 @@ _COUNTER = "steps of this rendering"
 _COUNTED, _JOINED = "counted", "joined"
 """Filters that take the place of loops' bare items, and of the operator ``~``."""
 _MOST_INDENT = 100
+_SHOWN = 60
+"""Characters of a template that the log shows."""
 _PADDING = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map", "translate"})
 _PADDING_FILTERS = ("center", "format")
 _TEXTS = (str, bytes, list, tuple)
+
+_log = Log(__name__)
 
 
 def is_template(text: str) -> bool:
@@ -34,7 +39,9 @@ def is_template(text: str) -> bool:
 
 
 def render(text: str, values: Mapping[str, Any]) -> str:
-    """Render a template; a text that is none stays as it is.
+    """Render a template; a text that is none stays as it is. A variable that nobody gives is rendered as nothing.
+
+    Where the template does not guard it, the log says so, once for each template and variable.
 
     Raises:
         ConfigurationError: The template is wrong, does what the sandbox forbids, or takes more than its bounds.
@@ -42,6 +49,9 @@ def render(text: str, values: Mapping[str, Any]) -> str:
     if not is_template(text):
         return text
     check_template(text)
+    for name in _unguarded(text):
+        if name not in values:
+            _warn(text, name)
     size, parts = 0, []
     try:
         for part in _template(text).generate({**values, _COUNTER: itertools.count(1)}):
@@ -80,6 +90,18 @@ def undefined_variables(text: str, known: Iterable[str]) -> list[str]:
     """
     if not is_template(text):
         return []
+    return sorted(set(_unguarded(text)) - set(known))
+
+
+@functools.lru_cache(maxsize=1024)
+def _warn(text: str, name: str) -> None:
+    """Tell of a variable that was not given; the cache makes it once."""
+    _log.warning("template.undefined", variable=name, template=text[:_SHOWN])
+
+
+@functools.lru_cache(maxsize=256)
+def _unguarded(text: str) -> tuple[str, ...]:
+    """The variables of a sound template that it does not guard."""
     from jinja2 import meta, nodes
 
     tree = _environment().parse(text)
@@ -92,12 +114,12 @@ def undefined_variables(text: str, known: Iterable[str]) -> list[str]:
         if guard is not None
         for name in ([guard] if isinstance(guard, nodes.Name) else guard.find_all(nodes.Name))
     }
-    return sorted(meta.find_undeclared_variables(tree) - guarded - set(known) - set(_environment().globals))
+    return tuple(sorted(meta.find_undeclared_variables(tree) - guarded - set(_environment().globals)))
 
 
 @functools.cache
 def _environment() -> SandboxedEnvironment:
-    from jinja2 import filters, pass_context
+    from jinja2 import ChainableUndefined, filters, pass_context
     from jinja2.exceptions import SecurityError
     from jinja2.runtime import Context
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -149,7 +171,7 @@ def _environment() -> SandboxedEnvironment:
             return not (isinstance(obj, str) and attr in _PADDING) and super().is_safe_attribute(obj, attr, value)
 
     # The result is spoken or read by a model, never by a browser, so nothing is escaped.
-    environment = Bounded(autoescape=False, trim_blocks=True, lstrip_blocks=True)
+    environment = Bounded(autoescape=False, trim_blocks=True, lstrip_blocks=True, undefined=ChainableUndefined)
     environment.filters |= {_COUNTED: counted, _JOINED: joined, "indent": indented}
     for name in _PADDING_FILTERS:
         del environment.filters[name]

@@ -158,7 +158,7 @@ class Responding:
 
     async def _render(self, variables: Mapping[str, str]) -> str:
         session = self._session
-        values = {**session.variables, **variables}
+        values = {**session.values, **variables}
         return await instructions_for(self._agent, session_id=session.id, session=session, variables=values)
 
     def speculate(self, text: str, fresh: str) -> None:
@@ -247,7 +247,7 @@ class Responding:
         agent, session = self._agent, self._session
         if reply.terms.fit is not None:
             messages = reply.terms.fit(messages, self._client_for(agent))
-        context = RunContext(agent, session.id, session.variables, session, messages)
+        context = RunContext(agent, session.id, session.values, session, messages)
         await tell_before(agent.context_providers, context)
         reply.kept = context.kept
         if reply.sure.is_set():
@@ -265,7 +265,7 @@ class Responding:
                 await tell_after(agent.context_providers, context, response, error)
         await self._speak(reply, reply.flush())
         if not reply.speech.generated and run.handoffs and run.handoffs[-1].handoff_type == "announced":
-            greeting = render(run.agent.greeting, template_values(run.agent, session.variables))
+            greeting = render(run.agent.greeting, template_values(run.agent, session.values))
             await self._speak(reply, [*reply.write(greeting), *reply.flush()])
         while reply.unvoiced:
             await self._clock.sleep(_LOOK_AGAIN_S)

@@ -23,6 +23,7 @@ from antiphon.agents.files.shortening import compaction_of
 from antiphon.agents.files.toolbox import named_objects, tools_of
 from antiphon.agents.keypad import KeypadManner
 from antiphon.agents.limits import RunLimits
+from antiphon.agents.passing import speed_of
 from antiphon.agents.structured import output_type
 
 _SAME = ("description", "greeting", "return_greeting")
@@ -90,8 +91,8 @@ def _fields(reading: Reading, path: Path, values: Mapping[str, Read]) -> dict[st
         fields["handoff_tool"] = plain(values["handoff"].value["trigger"])
     if "dtmf" in values:
         fields["keypad"] = KeypadManner(**plain(values["dtmf"]))
-    fields["manners"] = manners_of(values)
     fields["background"] = background_of(reading.found, path, values)
+    fields["manners"] = manners_of(values)
     if "template_vars" in values:
         fields["variables"] = values["template_vars"].value
     if "limits" in values:
@@ -122,7 +123,7 @@ def _speech(values: Mapping[str, Read]) -> dict[str, Any]:
     languages = [plain(read) for read in (values.get("language"), voice.get("language")) if read is not None]
     fields = {"voice": plain(voice.get("name")), "language": next(iter([*languages, *candidates]), None)}
     if "rate" in voice:
-        fields["speed"] = round(1 + int(voice["rate"].value.removesuffix("%")) / 100, 2)
+        fields["speed"] = speed_of(voice["rate"].value)
     if "phrases" in speech:
         fields["phrases"] = plain(speech["phrases"])
     return fields

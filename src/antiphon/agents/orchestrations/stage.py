@@ -95,7 +95,7 @@ class Stage:
 
     def seat(self, agent: SupportsAgentRun) -> Seat:
         """A place for a participant, with a conversation of its own that begins now."""
-        session = AgentSession(clock=self._clock, variables=self.session.variables)
+        session = AgentSession(clock=self._clock, variables=self.session.values)
         self._opened.append(session)
         return Seat(agent, session)
 

@@ -9,7 +9,8 @@ from typing import Any
 from antiphon.agents.agent import Agent
 from antiphon.agents.care import ask_for_approval, left_to_caller
 from antiphon.agents.decided import PASSED_ON
-from antiphon.agents.handoff import Accepted, settle_handoffs, team_of
+from antiphon.agents.handoff import Accepted, team_of
+from antiphon.agents.handovers import Handovers
 from antiphon.agents.layers import tool_runner_through
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.runner import CallGroup, Manner, ToolRunner
@@ -72,7 +73,7 @@ class Functions:
         self._first = persona.agent
         self._called: list[FunctionCall] = []  # of the step that the model is in
         self._open: dict[str, FunctionCall] = {}  # not answered yet
-        self._handoffs: list[HandedOff] = []  # since the caller spoke
+        self._handovers = Handovers(session, lambda: history.messages)  # since the caller spoke
         self._steps: set[asyncio.Task[None]] = set()
 
     def called(self, event: FunctionCalled) -> None:
@@ -104,7 +105,7 @@ class Functions:
             self._give(result_of(call, "interrupted", INTERRUPTED))
         for step in self._steps:
             step.cancel()
-        self._handoffs.clear()
+        self._handovers.done.clear()
 
     def note(self, call: FunctionCall, result: FunctionResult) -> None:
         """A call has its result: the model is told, once."""
@@ -126,9 +127,9 @@ class Functions:
     async def _step(self, calls: Sequence[FunctionCall]) -> None:
         agent = self._persona.agent
         group: CallGroup | None = None
-        accepted: Accepted | None = None
+        handovers, answer = self._handovers, None
         try:
-            settled, accepted = self._settle(agent, calls)
+            settled = self._settle(agent, calls)
             await self._ask(agent, calls, settled)
             group = self._tools.start(self._persona.box.tools, calls, manner=self._manner(agent), settled=settled)
             async for update in group:
@@ -137,11 +138,14 @@ class Functions:
                 elif update.type == "tool_finished":
                     for request in update.result.requests:  # an agent that runs as this tool asks
                         self._errands.asked(self._session.approvals.pass_on(request, agent.name), agent)
-                    if accepted is None or update.call.call_id != accepted.call.call_id:
+                    if handovers.accepted is not None and update.call.call_id == handovers.accepted.call.call_id:
+                        answer = update.result
+                    else:
                         self.note(update.call, update.result)
-            if accepted is not None:
-                await self._hand_over(accepted, settled[accepted.call.call_id])
+            if handovers.accepted is not None and answer is not None:
+                await self._hand_over(handovers.accepted, answer)
         finally:
+            accepted, handovers.accepted = handovers.accepted, None
             if accepted is not None:  # a handoff that was not carried out is none
                 self.note(accepted.call, result_of(accepted.call, "interrupted", INTERRUPTED))
             if group is not None:
@@ -154,16 +158,16 @@ class Functions:
         for call in [call for call in self._open.values() if call.call_id not in running]:
             self.note(call, result_of(call, "interrupted", INTERRUPTED))
 
-    def _settle(self, agent: Agent, calls: Sequence[FunctionCall]) -> tuple[dict[str, FunctionResult], Accepted | None]:
+    def _settle(self, agent: Agent, calls: Sequence[FunctionCall]) -> dict[str, FunctionResult]:
         """What needs no running: handoffs, and functions that somebody else would have to run."""
         team = team_of(agent, (self._first, *self._session.agents))
         limits = agent.limits or _LIMITS
-        settled, accepted = settle_handoffs(agent, calls, team=team, before=self._handoffs, at_most=limits.max_handoffs)
+        settled = self._handovers.settle(agent, calls, team=team, at_most=limits.max_handoffs)
         declared = left_to_caller(calls, self._persona.box.tools)
         for call in calls:
             if call.call_id in declared:
                 settled[call.call_id] = result_of(call, "error", "Nobody in this call can run this function.")
-        return settled, accepted
+        return settled
 
     async def _ask(self, agent: Agent, calls: Sequence[FunctionCall], settled: dict[str, FunctionResult]) -> None:
         """Have a person asked, where a call needs one; the model is told that the result will follow."""
@@ -185,6 +189,7 @@ class Functions:
             tool_runner_through(layers, _go_on) if layers else None,
             self._add_tools,
             self._remove_tools,
+            read=self._handovers.read,
         )
 
     def _add_tools(self, tools: Sequence[Any]) -> None:
@@ -202,23 +207,17 @@ class Functions:
 
     async def _hand_over(self, accepted: Accepted, result: FunctionResult) -> None:
         """The model becomes the target, and then learns that it may go on."""
-        session, handoff, record = self._session, accepted.handoff, accepted.record
-        session.variables = {
-            **session.variables,
-            "previous_agent": record.source,
-            "handoff_reason": record.reason,
-            "handoff_context": dict(accepted.context),
-            **handoff.context_vars,
-        }
+        session, record = self._session, accepted.record
+        before, session.brought = session.brought, accepted.values
         try:
             await self._persona.become(accepted.target)
         except (AntiphonException, TimeoutError) as error:
+            session.brought = before
             text = f"The agent {record.target!r} is not available ({str(error) or 'too slow'}): answer yourself."
             self.note(accepted.call, result_of(accepted.call, "error", text))
             return
+        self._handovers.carried_out(accepted)
         self._brief_again()
-        session.active_agent = record.target
-        self._handoffs.append(record)
         self._handed_over(record, accepted.target)
         self.note(accepted.call, result)
 

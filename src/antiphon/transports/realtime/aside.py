@@ -141,7 +141,7 @@ class Asides:
 
     def _run(self, terms: ReplyTerms, messages: Sequence[Message], tools: Sequence[FunctionTool]) -> Run:
         agent = self._call.agent
-        session = AgentSession(variables=self._call.session.variables, clock=self._clock)
+        session = AgentSession(variables=self._call.session.values, clock=self._clock)
         return Run(
             agent,
             messages if terms.fit is None else terms.fit(messages, self._client_for(agent)),
