@@ -36,6 +36,8 @@ class ToolContext:
         remove_tools: Offer these no longer, by name.
         cancelled: Whether nobody waits for the result any more; for sync tools, which cannot be stopped.
         decisions: What a person has decided on calls that this one has asked about; for agents that run as tools.
+        private: What collectors have found out, by their names: whole, also what no model and nobody else may read.
+            It stays in this process.
     """
 
     call_id: str = ""
@@ -49,6 +51,7 @@ class ToolContext:
     remove_tools: Callable[[Sequence[str]], None] = _to_nobody
     cancelled: Callable[[], bool] = _never
     decisions: Sequence[ApprovalResponse] = ()
+    private: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def idempotency_key(self) -> str:
