@@ -45,6 +45,7 @@ class Settings(BaseSettings):
             the carriers' documents, and part of what carriers sign.
         api_keys: Keys that open this server, separated by commas.
         dev: No authentication, on a loopback address only.
+        scenario: How the agents work together in calls that choose no scenario; see ``docs/scenarios.md``.
         max_calls: Calls at the same time.
         max_loop_lag_ms: No new call while the event loop is this late (p95 over 5 s).
         drain_s: How long running calls may go on after the first signal to stop.
@@ -105,6 +106,7 @@ class Settings(BaseSettings):
     public_url: str | None = None
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     dev: bool = False
+    scenario: str | None = None
     max_calls: int = Field(default=40, ge=1)
     max_loop_lag_ms: float = Field(default=20.0, gt=0)
     drain_s: float = Field(default=30.0, ge=0)

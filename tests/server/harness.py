@@ -49,12 +49,13 @@ async def server(
     tmp_path: Path,
     *,
     agents: list[Agent] | None = None,
+    book: AgentBook | None = None,
     models: Models | None = None,
     keep_files: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Running]:
     options = {"port": 0, "api_keys": KEY, "data_dir": tmp_path, "max_loop_lag_ms": 10_000, **settings}
-    book = AgentBook(agents or [Agent("desk", greeting="Hello.")])
+    book = book or AgentBook(agents or [Agent("desk", greeting="Hello.")])
     async with running(
         book, Settings(_env_file=None, **options), models=models or scripted_models(), keep_files=keep_files
     ) as up:

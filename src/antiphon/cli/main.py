@@ -21,6 +21,9 @@ USAGE_ERROR = 2
 LLM_HELP = "embedded, PROVIDER/MODEL such as openai/gpt-4o-mini or ollama/qwen3, or scripted."
 
 
+SCENARIO_HELP = "How the agents work together: a scenario of the folder."
+
+
 class Transport(StrEnum):
     """How MCP clients reach this program."""
 
@@ -82,6 +85,7 @@ def serve(
     record: Annotated[bool | None, typer.Option("--record/--no-record", help="Record calls.")] = None,
     dev: Annotated[bool | None, typer.Option("--dev", help="No authentication; on a loopback address only.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Calls at the same time.")] = None,
+    scenario: Annotated[str | None, typer.Option(help=SCENARIO_HELP)] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Load the agents again when their file changes.")] = False,
 ) -> None:
     """Answer calls until ctrl-c; running calls then go on to their end, a second ctrl-c cuts them."""
@@ -91,7 +95,7 @@ def serve(
     if agents is None and reload:
         raise ConfigurationError("--reload watches a file or folder: name the one to serve.")
     options: dict[str, Any] = {"host": host, "port": port, "vad": vad, "stt": stt, "llm": llm, "tts": tts, "turn": turn}
-    options |= {"models": models, "record": record, "dev": dev, "max_calls": max_calls}
+    options |= {"models": models, "record": record, "dev": dev, "max_calls": max_calls, "scenario": scenario}
     run_server(agents if agents is not None else _demo_agent(), reload=reload, **options)
 
 
@@ -127,6 +131,7 @@ def demo(
 def chat(
     path: Annotated[Path, typer.Argument(metavar="AGENT", help="A Python file, a YAML file or a folder of them.")],
     agent: Annotated[str | None, typer.Option(help="Which agent of the folder; the first unless given.")] = None,
+    scenario: Annotated[str | None, typer.Option(help=SCENARIO_HELP)] = None,
     message: Annotated[
         list[str] | None, typer.Option("--message", "-m", help="Say this and end; again for a second turn.")
     ] = None,
@@ -139,7 +144,14 @@ def chat(
     from antiphon.cli.chat import run_chat
 
     went_well = run_chat(
-        path, agent=agent, messages=message, llm=llm, session_file=session, approve_all=yes, as_json=as_json
+        path,
+        agent=agent,
+        scenario=scenario,
+        messages=message,
+        llm=llm,
+        session_file=session,
+        approve_all=yes,
+        as_json=as_json,
     )
     raise typer.Exit(0 if went_well else 1)
 

@@ -1,4 +1,4 @@
-"""``/v1/server`` and ``/v1/agents``: what runs here, and who answers."""
+"""``/v1/server``, ``/v1/agents`` and ``/v1/scenarios``: what runs here, and who answers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from antiphon import __version__
 from antiphon.agents.agent import Agent, Instructions
 from antiphon.agents.handoff import team_of
+from antiphon.agents.scenarios.graph import graph_of, mermaid_of
+from antiphon.agents.scenarios.scenario import Scenario
 from antiphon.server.access import require_key
 from antiphon.server.switchboard import Switchboard
 
@@ -46,6 +48,44 @@ async def agents(request: Request, response: Response) -> dict[str, Any]:
     response.headers["Cache-Control"] = "no-store"
     first, *others = board.agents.agents
     return {"agents": [_described(agent, is_default=agent is first) for agent in team_of(first, others).values()]}
+
+
+@router.get("/scenarios")
+async def scenarios(request: Request, response: Response) -> dict[str, Any]:
+    """The scenarios that calls can choose."""
+    board: Switchboard = request.app.state.board
+    response.headers["Cache-Control"] = "no-store"
+    return {"scenarios": [_outlined(board, scenario) for scenario in board.agents.scenarios]}
+
+
+@router.get("/scenarios/{name}")
+async def scenario(request: Request, response: Response, name: str) -> dict[str, Any]:
+    """One scenario, with its graph for programs and as a drawing, and its agents as they answer in it."""
+    board: Switchboard = request.app.state.board
+    found = board.agents.find(name)
+    if found is None:
+        raise HTTPException(404, f"There is no scenario {name!r}; /v1/scenarios lists them.")
+    response.headers["Cache-Control"] = "no-store"
+    team = board.agents.team(found.name)
+    return {
+        **_outlined(board, found),
+        **graph_of(found, board.agents.everybody),
+        "agents": [_described(agent, is_default=agent is team[0]) for agent in team],
+        "mermaid": mermaid_of(found, board.agents.everybody),
+    }
+
+
+def _outlined(board: Switchboard, scenario: Scenario) -> dict[str, Any]:
+    team = board.agents.team(scenario.name)
+    return {
+        "name": scenario.name,
+        "aliases": list(scenario.aliases),
+        "description": scenario.description,
+        "icon": scenario.icon,
+        "is_default": scenario is board.agents.scenario,
+        "start_agent": team[0].name,
+        "agents": [agent.name for agent in team],
+    }
 
 
 def _described(agent: Agent, *, is_default: bool) -> dict[str, Any]:

@@ -19,8 +19,8 @@ import uvicorn
 from rich.console import Console
 
 from antiphon.agents.agent import Agent
-from antiphon.agents.files import load_agents
 from antiphon.agents.observability import enable_instrumentation
+from antiphon.agents.scenarios.load import Catalog
 from antiphon.clock import WallClock
 from antiphon.errors import ConfigurationError
 from antiphon.models.catalog import Models
@@ -60,7 +60,7 @@ class Running:
 
 
 def serve(
-    agents: Agent | Sequence[Agent] | str | Path,
+    agents: Agent | Sequence[Agent] | Catalog | str | Path,
     *,
     settings: Settings | None = None,
     reload: bool = False,
@@ -69,7 +69,7 @@ def serve(
     """Answer calls until the process is told to stop.
 
     Args:
-        agents: Who answers: agents, or the file or folder that holds them.
+        agents: Who answers: agents, a catalog of agents and scenarios, or the file or folder that holds them.
         settings: All settings; read from the environment unless given.
         reload: Load the file again when it changes.
         options: Settings that win over the environment: ``host``, ``port``, ``dev``, ``llm`` and so on.
@@ -82,7 +82,7 @@ def serve(
     setup_logging(settings.log_level, settings.log_format, scrubs=scrubs)
     if setup_tracing(settings):
         enable_instrumentation(content=settings.otel_content, scrubs=scrubs)
-    book = _book(agents)
+    book = _book(agents, settings.scenario)
     with asyncio.Runner(loop_factory=_new_loop()) as runner:
         runner.run(_serve(book, settings, reload=reload))
 
@@ -256,11 +256,12 @@ def _check_data_dir(folder: Path) -> None:
         ) from exc
 
 
-def _book(agents: Agent | Sequence[Agent] | str | Path) -> AgentBook:
+def _book(agents: Agent | Sequence[Agent] | Catalog | str | Path, scenario: str | None) -> AgentBook:
     if isinstance(agents, (str, Path)):
-        path = Path(agents)
-        return AgentBook(load_agents(path), path=path)
-    return AgentBook([agents] if isinstance(agents, Agent) else agents)
+        return AgentBook.at(agents, scenario=scenario)
+    if isinstance(agents, Catalog):
+        return AgentBook(agents.agents, scenarios=agents.scenarios, scenario=scenario)
+    return AgentBook([agents] if isinstance(agents, Agent) else agents, scenario=scenario)
 
 
 def _new_loop() -> Callable[[], asyncio.AbstractEventLoop]:

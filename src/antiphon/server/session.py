@@ -52,10 +52,13 @@ class Session:
         board: What all calls share.
         carrier: The protocol's name.
         agent_name: The agent that the address asks for.
+        scenario: The scenario that it asks for.
         authorized: The upgrade already had a good credential; else the stream's start must bring a token.
     """
 
-    def __init__(self, board: Switchboard, carrier: str, *, agent_name: str | None, authorized: bool) -> None:
+    def __init__(
+        self, board: Switchboard, carrier: str, *, agent_name: str | None, authorized: bool, scenario: str | None = None
+    ) -> None:
         self.id = f"ses_{uuid4().hex[:24]}"
         self.call: AnyCall | None = None
         self.folder: Path | None = None
@@ -64,6 +67,7 @@ class Session:
         self._board = board
         self.carrier = carrier
         self._agent_name = agent_name
+        self._scenario = scenario
         self._authorized = authorized
         self._feeds: list[Feed] = []
 
@@ -149,7 +153,7 @@ class Session:
         board = self._board
         log = PricedLog(call_id, board.clock, board.numbers.prices)
         tap = self._keep_files(log, line, agrees=parameters.get("record_consent", "").lower() in _YES)
-        self.team = (agent, *board.agents.agents)
+        self.team = (agent, *board.agents.team(self._scenario))
         log.subscribe(_counter(board.metrics))
         for watcher in board.watchers:
             watcher(log)
@@ -163,7 +167,8 @@ class Session:
         if not self._authorized and not board.tokens.redeem(token):
             board.metrics.refused["unauthorized"] += 1
             return None
-        agent = board.agents.pick(parameters.get("agent") or self._agent_name)
+        self._scenario = parameters.get("scenario") or self._scenario
+        agent = board.agents.pick(parameters.get("agent") or self._agent_name, scenario=self._scenario)
         models = board.models_for(agent) if agent is not None else None
         if agent is None or models is None:
             board.metrics.refused["unknown_agent"] += 1

@@ -123,9 +123,11 @@ class Switchboard:
         """How many sessions of a protocol are live."""
         return sum(session.carrier == carrier for session in self._sessions)
 
-    def open_session(self, carrier: str, *, agent_name: str | None, authorized: bool) -> Session:
+    def open_session(
+        self, carrier: str, *, agent_name: str | None, authorized: bool, scenario: str | None = None
+    ) -> Session:
         """A session for a connection that has a slot."""
-        session = Session(self, carrier, agent_name=agent_name, authorized=authorized)
+        session = Session(self, carrier, agent_name=agent_name, scenario=scenario, authorized=authorized)
         self._sessions.add(session)
         self._idle.clear()
         return session
@@ -209,7 +211,7 @@ class Switchboard:
         if not self._sources:
             return
         # Team by team: two versions of an agent have the same name.
-        teams = [self.agents.agents, *(session.team for session in self._sessions if session.team)]
+        teams = [*self.agents.teams, *(session.team for session in self._sessions if session.team)]
         members = [agent for team in teams for agent in team_of(team[0], team[1:]).values()]
         used = {id(source) for agent in members for source in agent.sources}
         await self._close_sources([key for key in self._sources if key not in used])

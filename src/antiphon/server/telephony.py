@@ -47,8 +47,11 @@ async def media_socket(websocket: WebSocket, carrier: str) -> None:
     if not authorized and not (carrier == "twilio" and board.tokens.expected):
         await _refuse(websocket, board, 401, "unauthorized", "Send an API key as 'Authorization: Bearer KEY'.")
         return
-    agent_name = query.get("agent")
-    if agent_name and board.agents.pick(agent_name) is None:
+    agent_name, scenario = query.get("agent"), query.get("scenario")
+    if scenario and board.agents.find(scenario) is None:
+        await _refuse(websocket, board, 404, "unknown_scenario", "There is no scenario of this name.")
+        return
+    if agent_name and board.agents.pick(agent_name, scenario=scenario) is None:
         await _refuse(websocket, board, 404, "unknown_agent", "There is no agent of this name.")
         return
     refusal = board.admission.enter()
@@ -56,7 +59,7 @@ async def media_socket(websocket: WebSocket, carrier: str) -> None:
         await _refuse(websocket, board, 503, refusal, f"No call can be taken now: {refusal}.")
         return
     board.tokens.redeem(query.get("token"))  # Used now, and not by a call that was refused.
-    session = board.open_session(carrier, agent_name=agent_name, authorized=authorized)
+    session = board.open_session(carrier, agent_name=agent_name, scenario=scenario, authorized=authorized)
     try:
         line = await _line(websocket, board, carrier, _answer(websocket, session, carrier))
         ended = await line.run()
@@ -203,12 +206,12 @@ def _stream_url(request: Request, board: Switchboard, carrier: str) -> str:
 
 def _connect_twilio(board: Switchboard, url: str, told: Mapping[str, str]) -> str:
     parameters = {"token": board.tokens.issue(), "from": told.get("From", ""), "to": told.get("To", "")}
-    return documents.twiml_connect(url, {**parameters, **_agent(told)})
+    return documents.twiml_connect(url, {**parameters, **_choice(told)})
 
 
 def _connect_plivo(board: Switchboard, url: str, told: Mapping[str, str]) -> str:
     # Plivo keeps the query of the stream's address, and allows only letters and digits in its extra headers.
-    query = {"token": board.tokens.issue(), **_agent(told)}
+    query = {"token": board.tokens.issue(), **_choice(told)}
     numbers = {"from": told.get("From", ""), "to": told.get("To", "")}
     digits = {name: "".join(filter(str.isalnum, number)) for name, number in numbers.items()}
     joined = "&".join(f"{name}={quote(value)}" for name, value in query.items())
@@ -217,8 +220,9 @@ def _connect_plivo(board: Switchboard, url: str, told: Mapping[str, str]) -> str
     )
 
 
-def _agent(told: Mapping[str, str]) -> dict[str, str]:
-    return {"agent": told["agent"]} if told.get("agent") else {}
+def _choice(told: Mapping[str, str]) -> dict[str, str]:
+    """What the address of the webhook asks for."""
+    return {name: told[name] for name in ("agent", "scenario") if told.get(name)}
 
 
 DOCUMENTS: Mapping[str, tuple[Callable[[Switchboard, str, Mapping[str, str]], str], Callable[[], str]]] = {

@@ -29,7 +29,7 @@ async def load_and_warm(board: Switchboard, models: Models | None, on_progress: 
     Raises:
         AntiphonException: A model, or a source of tools that is required, is missing or does not start.
     """
-    agents = _with_targets(board.agents.agents)
+    agents = list({id(agent): agent for team in board.agents.teams for agent in _with_targets(team)}.values())
     models = models or await catalog.load(
         board.settings, clock=board.clock, on_progress=on_progress, agents=len(agents)
     )

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from antiphon.agents.agent import Agent, Input
-from antiphon.agents.files import load_agents
 from antiphon.agents.models import client_of
 from antiphon.agents.responses import AgentResponse
+from antiphon.agents.scenarios.load import load_catalog
 from antiphon.agents.session import AgentSession
 from antiphon.agents.stream import ResponseStream
 from antiphon.cli.chat.lines import Lines, Typed, piped, typed
@@ -30,6 +30,7 @@ def run_chat(
     path: Path,
     *,
     agent: str | None,
+    scenario: str | None,
     messages: Sequence[str] | None,
     llm: str | None,
     session_file: Path | None,
@@ -38,10 +39,10 @@ def run_chat(
 ) -> bool:
     """Talk with an agent; gives whether every turn went well."""
     setup_logging("warning")
-    agents = load_agents(path)
-    chosen = _chosen(agents, agent)
+    agents = load_catalog(path).team(scenario)
     if llm is not None:
-        chosen = chosen.replace(model=llm)
+        agents = tuple(each.replace(model=llm) for each in agents)
+    chosen = _chosen(agents, agent)
     view: View = JsonView() if as_json else TextView()
     talk = _Talk(chosen, agents, view, session_file=session_file, approve_all=approve_all)
     return asyncio.run(talk.run(messages))

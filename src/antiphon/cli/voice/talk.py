@@ -162,13 +162,12 @@ async def served(
 ) -> AsyncIterator[VoiceClientSettings]:
     """Answer on a free port of this machine; gives the settings that lead there."""
     # Only now: to talk with somebody else's service needs no server.
-    from antiphon.agents.files import load_agents
     from antiphon.server.agents import AgentBook
     from antiphon.server.greeting import PullBar
     from antiphon.server.run import running
     from antiphon.settings import load_settings
 
-    book = AgentBook(load_agents(agents), path=agents) if agents is not None else AgentBook([_demo_agent()])
+    book = AgentBook.at(agents) if agents is not None else AgentBook([_demo_agent()])
     chosen: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "dev": True, "log_level": "error", "llm": options.llm}
     # The only session of this server ends with the program: another one would be greeted again.
     chosen |= {"realtime_max_session_s": SESSION_S, "realtime_idle_s": 0.0}

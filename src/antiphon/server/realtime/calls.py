@@ -151,7 +151,7 @@ async def _open(board: Switchboard, request: Request, opening: Opening, text: st
         raise RealtimeFault(400, "beta_api_shape_disabled", BETA_OFF)
     offer = read_offer(text)
     take_slot(board)
-    session = board.open_session(RTC_CARRIER, agent_name=opening.agent.name, authorized=True)
+    session = board.open_session(RTC_CARRIER, agent_name=opening.agent.name, scenario=opening.scenario, authorized=True)
     max_unsent = board.settings.realtime_max_send_bytes
     peer = Peer(
         offer,

@@ -43,6 +43,7 @@ class Opening:
         parameters: Values for the agent's templates.
         is_ours: The client knows Antiphon: it gets the log of the call.
         greets: The agent speaks first; not to a client that goes on with a conversation, nor to one of others.
+        scenario: The one that is asked for.
     """
 
     agent: Agent
@@ -51,6 +52,7 @@ class Opening:
     parameters: Mapping[str, str]
     is_ours: bool
     greets: bool
+    scenario: str | None = None
 
 
 def check_enabled(board: Switchboard) -> None:
@@ -130,9 +132,14 @@ async def open_for(
     """
     query = connection.query_params
     name = model or given.get("model")
-    agent = board.agents.pick(name if isinstance(name, str) else None)
+    scenario = query.get("scenario")
+    if scenario and board.agents.find(scenario) is None:
+        names = ", ".join(each.name for each in board.agents.scenarios) or "none"
+        message = f"The scenario '{scenario}' does not exist: there are {names}."
+        raise RealtimeFault(404, "scenario_not_found", message, "scenario")
+    agent = board.agents.pick(name if isinstance(name, str) else None, scenario=scenario)
     if agent is None:
-        names = ", ".join(each.name for each in board.agents.agents)
+        names = ", ".join(each.name for each in board.agents.team(scenario))
         message = f"The model '{name}' does not exist: the agents here are {names}."
         raise RealtimeFault(404, "model_not_found", message, "model")
     if not board.writes(agent):
@@ -147,7 +154,7 @@ async def open_for(
     config = await first_config(agent, models, kind=kind, given=given)
     is_ours = query.get("antiphon") == "1" or config.antiphon_events
     greets = is_ours and kind == "realtime" and query.get("greet") != "0"
-    return Opening(agent, models, config, parameters, is_ours, greets)
+    return Opening(agent, models, config, parameters, is_ours, greets, scenario)
 
 
 async def first_config(agent: Agent, models: Models, *, kind: Kind, given: Mapping[str, Any]) -> SessionConfig:

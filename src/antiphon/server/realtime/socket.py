@@ -62,7 +62,7 @@ async def _serve(websocket: WebSocket, model: str | None, dialect: Dialect) -> N
     except RealtimeFault as fault:
         await _deny(websocket, fault)
         return
-    session = board.open_session(CARRIER, agent_name=opening.agent.name, authorized=True)
+    session = board.open_session(CARRIER, agent_name=opening.agent.name, scenario=opening.scenario, authorized=True)
     try:
         channel = await _accept(websocket, dialect)
         if channel is None:
