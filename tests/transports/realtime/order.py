@@ -19,6 +19,7 @@ _REPLIES = {
     "session.update": "session.updated",
     "input_audio_buffer.commit": "input_audio_buffer.committed",
     "input_audio_buffer.clear": "input_audio_buffer.cleared",
+    "input_audio_buffer.dtmf_event": "input_audio_buffer.dtmf_event_received",
     "conversation.item.create": "conversation.item.added",
     "conversation.item.retrieve": "conversation.item.retrieved",
     "conversation.item.truncate": "conversation.item.truncated",

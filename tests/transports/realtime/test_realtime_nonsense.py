@@ -42,6 +42,7 @@ GOOD: tuple[dict[str, Any], ...] = (
     {"type": "input_audio_buffer.append", "audio": "AAAA"},
     {"type": "input_audio_buffer.commit"},
     {"type": "input_audio_buffer.clear"},
+    {"type": "input_audio_buffer.dtmf_event", "event": "5"},
     {"type": "output_audio_buffer.clear"},
     {"type": "conversation.item.create", "previous_item_id": "root", "item": {"id": "a", **MESSAGE}},
     {

@@ -45,6 +45,7 @@ from antiphon.wire.realtime.client_events import (
     ItemDelete,
     ItemRetrieve,
     ItemTruncate,
+    KeyPressed,
     OutputClear,
     ResponseCancel,
     ResponseCreate,
@@ -170,6 +171,7 @@ class RealtimeSession:
         self._working: set[asyncio.Task[None]] = set()
         self._transcribing: set[asyncio.Task[None]] = set()
         self._cancelling = False
+        self._pressing = False
         self._adopted: tuple[TurnPolicy, bool, float | None] | None = None
         self._idle_fired = 0
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -385,6 +387,14 @@ class RealtimeSession:
     def _clear(self, _event: AudioClear) -> None:
         self._caller.clear()
 
+    def _press(self, event: KeyPressed) -> None:
+        self._channel.send(events.dtmf_received(event.event, int(self._clock.utc().timestamp())))
+        self._pressing = True
+        try:
+            self._call.digit(event.event)
+        finally:
+            self._pressing = False
+
     def _clear_output(self, _event: OutputClear) -> None:
         if self._channel.takes_audio:
             raise invalid_value("The output buffer of this session is the client's own: clear it there.", "type")
@@ -540,6 +550,8 @@ class RealtimeSession:
         """Why the call cut what it said; None where the answer was given up."""
         if self._cancelling or self._is_ending or self._call.is_over:
             return "client_cancelled"
+        if self._pressing:  # The client knows: it gets no word of speech.
+            return "turn_detected"
         if self._call.caller_has_floor:
             self._caller.announce()
             return "turn_detected"
@@ -587,6 +599,7 @@ _HANDLERS: Mapping[type, Callable[[RealtimeSession, Any], None]] = {
     SessionUpdate: RealtimeSession._update,
     AudioCommit: RealtimeSession._commit,
     AudioClear: RealtimeSession._clear,
+    KeyPressed: RealtimeSession._press,
     OutputClear: RealtimeSession._clear_output,
     ItemCreate: RealtimeSession._create_item,
     ItemRetrieve: RealtimeSession._retrieve_item,

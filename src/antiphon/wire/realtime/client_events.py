@@ -43,6 +43,18 @@ class AudioClear(Struct, frozen=True):
     event_id: str | None = None
 
 
+class KeyPressed(Struct, frozen=True):
+    """A key of the telephone was pressed: an extension, for clients that show a keypad.
+
+    Attributes:
+        event: One of ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
+        event_id: The client's id of the event.
+    """
+
+    event: str
+    event_id: str | None = None
+
+
 class OutputClear(Struct, frozen=True):
     """Stop the playback of a WebRTC or phone call at once."""
 
@@ -122,6 +134,7 @@ ClientEvent = (
     | AudioAppend
     | AudioCommit
     | AudioClear
+    | KeyPressed
     | OutputClear
     | ItemCreate
     | ItemRetrieve

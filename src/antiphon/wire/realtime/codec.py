@@ -20,6 +20,7 @@ from antiphon.wire.realtime.client_events import (
     ItemDelete,
     ItemRetrieve,
     ItemTruncate,
+    KeyPressed,
     OutputClear,
     ResponseCancel,
     ResponseCreate,
@@ -38,6 +39,7 @@ MAX_EVENT_ID = 512
 MAX_DEPTH = 64
 """Deepest nesting of a client's objects: what is deeper could not be told back."""
 
+_KEYS = tuple("0123456789*#ABCD")
 _MAX_AUDIO = MAX_AUDIO_TEXT // 4 * 3
 _MAX_MS = 2**53
 
@@ -178,6 +180,12 @@ class RealtimeCodec:
     def _read_clear(self, _: Fields, event_id: str | None) -> ClientEvent:
         return AudioClear(event_id)
 
+    def _read_key(self, fields: Fields, event_id: str | None) -> ClientEvent:
+        key = fields.choice("event", _KEYS)
+        if key is None:
+            raise missing("event")
+        return KeyPressed(key, event_id)
+
     def _read_output_clear(self, _: Fields, event_id: str | None) -> ClientEvent:
         return OutputClear(event_id)
 
@@ -249,6 +257,7 @@ _READERS: Mapping[str, _Reader] = {
     "input_audio_buffer.append": RealtimeCodec._read_append,
     "input_audio_buffer.commit": RealtimeCodec._read_commit,
     "input_audio_buffer.clear": RealtimeCodec._read_clear,
+    "input_audio_buffer.dtmf_event": RealtimeCodec._read_key,
     "output_audio_buffer.clear": RealtimeCodec._read_output_clear,
     "conversation.item.create": RealtimeCodec._read_item_create,
     "conversation.item.retrieve": RealtimeCodec._read_item_retrieve,
