@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from antiphon.agents.approval import Decision
+from antiphon.agents.care import waits_for
 from antiphon.agents.runner import CallGroup, Manner, ToolRunner
-from antiphon.models.llm.content import FunctionResult
+from antiphon.models.llm.content import ApprovalRequest, FunctionResult
 from antiphon.models.llm.messages import Message, tool_message
+from antiphon.tools.invoke import result_of
 from antiphon.tools.tool import FunctionTool
 
 if TYPE_CHECKING:
@@ -20,6 +22,33 @@ if TYPE_CHECKING:
 PASSED_ON = (
     "A person has to approve this first and has been asked. Say that the request was passed on; the result will follow."
 )
+
+
+def note_requests(
+    run: Run,
+    requests: Sequence[ApprovalRequest],
+    *,
+    wait_for: bool | Container[str],
+    open_ids: set[str],
+    settled: dict[str, FunctionResult],
+) -> None:
+    """Note that a person is asked about calls of a run.
+
+    Args:
+        run: Whose calls they are.
+        requests: What is asked.
+        wait_for: As in ``waits_for``: the run ends until that is decided; else the model is told that it was passed on.
+        open_ids: Gets the calls that have no result yet.
+        settled: Gets the results of the others.
+    """
+    for request in requests:
+        run.requests.append(request)
+        if run.trace is not None:
+            run.trace.ask(request)
+        if waits_for(request, wait_for):
+            open_ids.add(request.call.call_id)
+        else:
+            settled[request.call.call_id] = result_of(request.call, "pending", PASSED_ON)
 
 
 def note_questions(

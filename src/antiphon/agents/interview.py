@@ -22,6 +22,7 @@ from antiphon.tools.tool import FunctionTool
 
 if TYPE_CHECKING:
     from antiphon.agents.agent import Agent
+    from antiphon.agents.session import AgentSession
     from antiphon.clock import Clock
 
 RECORD, CONFIRM, DECLINE = "record", "confirm", "decline"
@@ -120,6 +121,13 @@ def finished(tool: CollectTool, interview: Interview) -> tuple[FunctionResult, d
 
 
 # Who sees what.
+
+
+def seen_by_agent(messages: Sequence[Message], session: AgentSession) -> Sequence[Message]:
+    """The part of a conversation that is for the agent that answers now."""
+    if session.interview is not None:
+        return interviewers_part(messages, session.interview)
+    return without_interviews(messages, session.interviewed) if session.interviewed else messages
 
 
 def interviewers_part(messages: Sequence[Message], interview: Interview) -> list[Message]:

@@ -41,10 +41,13 @@ class Interviews:
 
     Args:
         session: The conversation.
+        heard: Whether this turn is the caller's, who can have confirmed what was read back.
     """
 
-    def __init__(self, session: AgentSession) -> None:
+    def __init__(self, session: AgentSession, *, heard: bool = False) -> None:
         self._session = session
+        if session.interview is not None and heard:
+            session.interview.is_read_back = True
         self._wanted: tuple[CollectTool, FunctionCall] | None = None
 
     def settle(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from antiphon.errors import AgentInvalidResponseException
 from antiphon.models.llm.content import ApprovalRequest, Content, HandedOff, Usage
 from antiphon.models.llm.messages import Message
+
+if TYPE_CHECKING:
+    from antiphon.agents.run import Run
 
 RunFinish = Literal[
     "stop", "length", "tool_calls", "content_filter", "handoff", "input_required", "limit", "interrupted", "error"
@@ -80,6 +83,22 @@ class AgentResponse:
     handoffs: tuple[HandedOff, ...] = ()
     steps: int = 0
     parsed: Any = None
+
+    @classmethod
+    def of(cls, run: Run) -> AgentResponse:
+        """What has come of a run so far."""
+        return cls(
+            "".join(run.told),
+            tuple(run.produced),
+            run.usage,
+            "limit" if run.limit else run.finish,
+            run.limit,
+            run.agent.name,
+            tuple(run.requests),
+            tuple(run.handoffs),
+            run.steps,
+            run.value,
+        )
 
     @property
     def value(self) -> Any:

@@ -18,11 +18,13 @@ from antiphon.agents.agent import Agent
 from antiphon.agents.approval import Decision
 from antiphon.agents.care import Acts, ask_for_approval, direct_answer, left_to_caller, waits_for
 from antiphon.agents.deadline import Deadline, OutOfTime
-from antiphon.agents.decided import PASSED_ON, messages_of_decided, note_questions, start_decided
+from antiphon.agents.decided import messages_of_decided, note_questions, note_requests, start_decided
 from antiphon.agents.handoff import own_part, team_of
 from antiphon.agents.handovers import Handovers
 from antiphon.agents.history import build_request, with_unique_ids, without_calls
 from antiphon.agents.instructions import instructions_for
+from antiphon.agents.interview import seen_by_agent
+from antiphon.agents.interviews import Change, Interviews
 from antiphon.agents.layers import ask_through, tool_runner_through
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.memory import compacted, note_usage
@@ -42,7 +44,6 @@ from antiphon.errors import AgentInvalidResponseException, ChatClientInvalidRequ
 from antiphon.models.llm.content import ApprovalRequest, Content, FunctionCall, FunctionResult, HandedOff, Text, Usage
 from antiphon.models.llm.contract import ChatClient, ChatDelta, ChatOptions, supports
 from antiphon.models.llm.messages import Message, tool_message
-from antiphon.tools.invoke import result_of
 from antiphon.tools.schema import ArgumentsError
 from antiphon.tools.tool import FunctionTool
 
@@ -133,6 +134,7 @@ class Run:
         self._variables: dict[str, Any] = {**session.values, **self._given}
         self._handovers = Handovers(session, lambda: [*self._messages, *self.produced], greets=greets)
         self.handoffs = self._handovers.done
+        self._interviews = Interviews(session, heard=bool(messages) and messages[-1].role == "user")
         self._message_ids = new_id()[:-2]
         self._fence = fence
         self.limits = limits or agent.limits or _LIMITS
@@ -156,20 +158,15 @@ class Run:
         """What the model may call now, by name."""
         return self._box.tools
 
+    @property
+    def leaves_by(self) -> str:
+        """The id of the call by which another agent takes over at the end of this step; empty: none does."""
+        accepted = self._handovers.accepted
+        return accepted.call.call_id if accepted is not None else ""
+
     def response(self) -> AgentResponse:
         """What came of it."""
-        return AgentResponse(
-            "".join(self.told),
-            tuple(self.produced),
-            self.usage,
-            "limit" if self.limit else self.finish,
-            self.limit,
-            self.agent.name,
-            tuple(self.requests),
-            tuple(self.handoffs),
-            self.steps,
-            self.value,
-        )
+        return AgentResponse.of(self)
 
     async def updates(self) -> AsyncGenerator[AgentResponseUpdate]:
         """Run it. Closing the generator closes the model's stream at once.
@@ -186,6 +183,13 @@ class Run:
                 acts = await self._decided_acts() if self._decided else None
                 while True:
                     if acts is None:
+                        change = self._interviews.change(self.agent)
+                        if change is not None:
+                            yield await self._go_on(change)
+                            if change.words:
+                                yield self._update(Text(self._new_step().take(ChatDelta(change.words))))
+                                self._record(self.step)
+                                break
                         step = self._new_step()
                         if self.agent.sources or self.session.queue:
                             await self._refresh()
@@ -264,11 +268,11 @@ class Run:
 
     def _calls_of(self, step: Step) -> tuple[FunctionCall, ...]:
         """What the model asks for; nothing at a limit. Its tokens are counted here."""
-        usage = step.usage
-        self.usage += usage
+        self.usage += step.usage
         if self.steps == 1:
-            note_usage(self.agent, self._client, self.request, self._box.options.tools, usage.input_tokens)
-        return with_unique_ids(step.calls, self.request) if step.calls and self.limit is None else ()
+            note_usage(self.agent, self._client, self.request, self._box.options.tools, step.usage.input_tokens)
+        calls = step.calls if self.limit is None else ()
+        return with_unique_ids(calls, [*self._messages, *self.produced]) if calls else ()
 
     # Requests.
 
@@ -292,7 +296,7 @@ class Run:
     def _fitting(self, conversation: Sequence[Message]) -> Sequence[Message]:
         """The part of the conversation that the model can take."""
         fitting = compacted if self.trace is None else self.trace.compacted
-        return fitting(self.agent, conversation, self.session, self._client)
+        return fitting(self.agent, seen_by_agent(conversation, self.session), self.session, self._client)
 
     async def _refresh(self) -> None:
         """Before a step: the tools of sources, and what was said meanwhile."""
@@ -353,25 +357,16 @@ class Run:
         settled = self._handovers.settle(self.agent, calls, team=team, at_most=self.limits.max_handoffs)
         open_ids = left_to_caller(calls, tools)
         self._is_left_to_caller = self._is_left_to_caller or bool(open_ids)
+        open_ids |= self._interviews.settle(calls, tools, settled)
         with self._deadline:
             requests = await ask_for_approval(
                 calls, tools, approvals=self.session.approvals, runner=self._tools, agent=self.agent.name
             )
-        for request in requests:
-            self._note_request(request, open_ids, settled)
+        note_requests(self, requests, wait_for=self._wait_for_approval, open_ids=open_ids, settled=settled)
         self._tally.refuse(calls, tools, settled)
         runnable = [call for call in calls if call.call_id not in open_ids]
         group = self._tools.start(tools, runnable, manner=manner, settled=settled)
         return Acts(group, self._record_results, calls, self._handovers)
-
-    def _note_request(self, request: ApprovalRequest, open_ids: set[str], settled: dict[str, FunctionResult]) -> None:
-        self.requests.append(request)
-        if self.trace is not None:
-            self.trace.ask(request)
-        if waits_for(request, self._wait_for_approval):
-            open_ids.add(request.call.call_id)
-        else:
-            settled[request.call.call_id] = result_of(request.call, "pending", PASSED_ON)
 
     def _manner(self, fillers: Sequence[str] | None) -> Manner:
         layers = self.agent.layers["function"] + self._function
@@ -407,6 +402,15 @@ class Run:
         with self._deadline, around:
             await self._become(accepted.target, conversation)
         return accepted.record
+
+    async def _go_on(self, change: Change) -> AgentResponseUpdate:
+        """The caller is asked for something by another agent, or the one that waited for it has it."""
+        if change.record.type == "agent_tool_ended":
+            self._add(tool_message(change.record.result))
+        self._instructions = None
+        with self._deadline:
+            await self._become(change.agent, [*self._messages, *self.produced])
+        return self._update(change.record)
 
     # Ends.
 
@@ -449,8 +453,6 @@ class Run:
         if self.finish == "stop" and self.step.finish not in (None, "tool_calls"):
             self.finish = self.step.finish
 
-    # Notes.
-
     def _record(self, step: Step, calls: tuple[FunctionCall, ...] = ()) -> Message:
         """Add the step's assistant message, if there is anything in it."""
         message = step.message(calls, self.agent.name)
@@ -485,11 +487,10 @@ class Run:
         self.request.append(message)
 
     def _update(self, *contents: Content) -> AgentResponseUpdate:
-        seq = self._seq
+        agent, seq = self.agent, self._seq
         self._seq = seq + 1
         if contents[0].type == "text":
             self.told.append(contents[0].text)
-        agent = self.agent
         return AgentResponseUpdate(
             contents, agent.name, self.steps - 1, seq, self.step.message_id, agent.output is not None
         )
