@@ -90,6 +90,40 @@ def test_the_schema_is_printed(tmp_path: Path) -> None:
     assert "greeting" in json.loads(result.output)["properties"]
 
 
+def test_a_scenario_is_shown_with_its_handoffs(tmp_path: Path) -> None:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios/line.yaml").write_text(
+        "start_agent: desk\ngeneric_handoff: {enabled: true, allowed_targets: [billing]}\n"
+        "handoffs: [{from: desk, to: billing, condition: A bill.}, {from: billing, to: desk, type: discrete}]\n"
+    )
+    result = run(".")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[3:] == [
+        "scenario line: desk answers first",
+        "  desk ──> billing  handoff_to_billing  A bill.",
+        "  billing ··> desk  handoff_to_desk",
+        "  any agent ──> billing  handoff_to_agent",
+        "2 agents, 1 scenario, 0 errors, 0 warnings.",
+    ]
+    document = json.loads(run(".", "--json").stdout)
+    (scenario,) = document["scenarios"]
+    assert (scenario["name"], scenario["path"], scenario["start_agent"]) == ("line", ".", "desk")
+    assert [edge["to"] for edge in scenario["handoffs"]] == ["billing", "desk"]
+
+
+def test_what_is_wrong_in_a_scenario_is_told_too(tmp_path: Path) -> None:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios/line.yaml").write_text("\nstart_agent: dsk\n")
+    result = run(".")
+    assert result.exit_code == 1
+    said = "error: scenarios/line.yaml:2: there is no agent 'dsk' in this scenario; did you mean 'desk'?"
+    assert said in result.output.splitlines()
+
+
+def test_the_schema_of_scenarios_is_printed() -> None:
+    assert "start_agent" in json.loads(run("--scenario-schema").output)["properties"]
+
+
 def test_without_a_path_it_says_what_to_name() -> None:
     result = run()
     assert result.exit_code == 2
