@@ -21,6 +21,7 @@ from antiphon.errors import ConfigurationError
 
 PREFIX = "ANTIPHON_"
 ENV_FILE = ".env"
+_NESTED = ("TURN_POLICY", "CALL_POLICY", "LLM_URLS", "SPEECH_URLS", "CARRIER_URLS")
 
 
 def default_data_dir() -> Path:
@@ -67,6 +68,10 @@ class Settings(BaseSettings):
         log_level, log_format: Of the program's log on stderr.
         model_mirror: A folder or URL that has the weights, asked first.
         twilio_auth_token, plivo_auth_token: With which the carrier signs its requests.
+        twilio_account_sid, plivo_auth_id: Of the account; with its token, calls can be transferred and ended there.
+        acs_endpoint, acs_access_key: The same of an Azure Communication Services resource.
+        caller_id: The number from which somebody is called before a caller is transferred; else the one dialled.
+        carrier_urls: Other addresses of carriers' APIs, as ``ANTIPHON_CARRIER_URLS__TWILIO=http://10.0.0.5:8080``.
         acs_audience: The immutable id of the Azure Communication Services resource; with it, the service's own tokens
             open the media socket. ``acs_issuer`` and ``acs_keys_url`` tell who signs them.
         acs_case: How the keys of our messages to that service are spelt: ``camel`` or ``pascal``.
@@ -140,6 +145,12 @@ class Settings(BaseSettings):
     speech_urls: dict[str, str] = Field(default_factory=dict)
     twilio_auth_token: SecretStr | None = _vendors("TWILIO_AUTH_TOKEN")
     plivo_auth_token: SecretStr | None = _vendors("PLIVO_AUTH_TOKEN")
+    twilio_account_sid: str | None = _vendors("TWILIO_ACCOUNT_SID")
+    plivo_auth_id: str | None = _vendors("PLIVO_AUTH_ID")
+    caller_id: str | None = Field(default=None, pattern=r"^\+[1-9]\d{1,14}$")
+    carrier_urls: dict[str, str] = Field(default_factory=dict)
+    acs_endpoint: str | None = None
+    acs_access_key: SecretStr | None = None
     acs_audience: str | None = None
     acs_issuer: str = "https://acscallautomation.communication.azure.com"
     acs_keys_url: str = "https://acscallautomation.communication.azure.com/calling/keys"
@@ -204,6 +215,15 @@ class Settings(BaseSettings):
                 raise ValueError("each part must be KEY:SECRET, with the secret in base64")
         return value
 
+    @field_validator("acs_access_key")
+    @classmethod
+    def _is_base64(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            b64decode("" if value is None else value.get_secret_value(), validate=True)
+        except ValueError:
+            raise ValueError("must be the key as the portal shows it, in base64") from None
+        return value
+
     @field_validator("log_level", "log_format", "acs_case", "redact", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
@@ -216,7 +236,7 @@ class Settings(BaseSettings):
         places = {"span_only": True, "span_and_event": True, "event_only": False, "no_content": False}
         return places.get(value.lower(), value) if isinstance(value, str) else value
 
-    @field_validator("public_url", "otel_endpoint", "acs_keys_url")
+    @field_validator("public_url", "otel_endpoint", "acs_keys_url", "acs_endpoint")
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
@@ -270,7 +290,7 @@ def _refuse_unknown(names: Iterable[str]) -> None:
     from antiphon.settings_voice import NAMES  # which stands on this module
 
     known = {PREFIX + field.upper() for field in Settings.model_fields} | NAMES
-    nested = tuple(f"{PREFIX}{field}__" for field in ("TURN_POLICY", "CALL_POLICY", "LLM_URLS", "SPEECH_URLS"))
+    nested = tuple(f"{PREFIX}{field}__" for field in _NESTED)
     for name in names:
         if name.upper() in known or name.upper().startswith(nested):
             continue

@@ -18,6 +18,8 @@ from antiphon.calls.contract import AnyCall
 from antiphon.calls.events import LlmAvailabilityChanged, SessionEnded, SessionError, TurnMetrics
 from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.s2s.call import S2SCall
+from antiphon.calls.transferring import CarrierControl
+from antiphon.errors import IntegrationException
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.failover import FailoverChatClient
 from antiphon.server.priced import PricedLog
@@ -61,6 +63,7 @@ class Session:
     ) -> None:
         self.id = f"ses_{uuid4().hex[:24]}"
         self.call: AnyCall | None = None
+        self.control: CarrierControl | None = None
         self.folder: Path | None = None
         self.team: tuple[Agent, ...] = ()
         self._watched: dict[FailoverChatClient, Callable[[], None]] = {}
@@ -110,6 +113,7 @@ class Session:
             phrases=board.phrases,
             client_for=lambda agent: self.client_for(agent, models),
             team=self.team,
+            control=self.control,
             **more,
         )
         return call, log
@@ -143,6 +147,7 @@ class Session:
             data_dir=board.settings.data_dir,
             phrases=board.phrases,
             team=self.team,
+            control=self.control,
         )
         return call, log
 
@@ -174,9 +179,22 @@ class Session:
             board.metrics.refused["unknown_agent"] += 1
             return None
         policy = fit_to_line(board.policy, line.frame_ms)
+        chosen = {"agent": agent.name, "scenario": self._scenario or ""}
+        self.control = board.carriers.control(
+            self.carrier, started.call_id, {**parameters, **chosen}, leaves=line.leaves
+        )
         speech = board.speech_model(agent)
         open_call = self.open_call if speech is None else partial(self.open_s2s_call, speech)
         return open_call(agent, line, models, call_id=started.call_id, parameters=parameters, policy=policy)
+
+    async def hang_up(self, ended: SessionEnded | None, *, is_over: bool) -> None:
+        """End the call at its carrier, unless it is over there, or the caller was brought to somebody else."""
+        if self.control is None or is_over or (ended is not None and ended.reason == "transferred"):
+            return
+        try:
+            await self.control.hang_up()
+        except IntegrationException as error:
+            _log.error("not_hung_up", session_id=self.id, carrier=self.carrier, error=str(error))
 
     async def close(self) -> None:
         """Wait until the files are whole."""

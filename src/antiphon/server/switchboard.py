@@ -12,6 +12,7 @@ import structlog
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import team_of
+from antiphon.calls.contract import AnyCall
 from antiphon.calls.events import EndReason
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
@@ -29,6 +30,7 @@ from antiphon.models.s2s.names import parts_of
 from antiphon.server.admission import Admission
 from antiphon.server.agents import AgentBook
 from antiphon.server.auth import ApiKeys, StreamTokens, UsedSignatures
+from antiphon.server.carriers import Carriers
 from antiphon.server.keyset import KeySet
 from antiphon.server.lag import LoopLag
 from antiphon.server.live import LiveCalls
@@ -70,6 +72,7 @@ class Switchboard:
         live: The calls that go on, for people who look on.
         numbers: What Prometheus is told of calls.
         past: The calls whose files are there.
+        carriers: Those that take commands about calls.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Switchboard:
         self.lag = LoopLag()
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
         self.tokens = StreamTokens(clock)
+        self.carriers = Carriers(settings, clock)
         self.audiohook_signatures = UsedSignatures(clock, 2 * AUDIOHOOK_MAX_AGE_S)
         self.acs_keys = KeySet(settings.acs_keys_url, clock)
         self.client_secrets = ClientSecrets(clock)
@@ -230,6 +234,11 @@ class Switchboard:
             if isinstance(result, Exception):
                 _log.warning("source_not_closed", source=source.name, error=str(result))
 
+    def call_of(self, log: CallLog) -> AnyCall | None:
+        """The call that writes this log, while it is on."""
+        calls = (session.call for session in self._sessions)
+        return next((call for call in calls if call is not None and call.log is log), None)
+
     def drain(self) -> None:
         """Take no call any more; the running ones go on."""
         self.admission.draining = True
@@ -261,6 +270,7 @@ class Switchboard:
         except TimeoutError:
             _log.warning("models_not_closed", waited_s=CLOSE_MODELS_S)
         await self._close_sources(tuple(self._sources))
+        await self.carriers.aclose()
         await asyncio.to_thread(self.writer.close)
 
     def _folder_of(self, session_id: str) -> Path | None:

@@ -65,6 +65,7 @@ async def media_socket(websocket: WebSocket, carrier: str) -> None:
         ended = await line.run()
         if ended is not None:
             _log.info("call_ended", session_id=session.id, reason=ended.reason, duration_s=ended.duration_s)
+        await session.hang_up(ended, is_over=line.carrier_ended)
     finally:
         await board.close_session(session)
 
@@ -82,14 +83,27 @@ async def voice(request: Request, carrier: str) -> Response:
     if not (_is_signed(request, board, carrier, form) or board.keys.accepts(request.headers)):
         board.metrics.refused["unauthorized"] += 1
         return Response("The request has no good signature.", 401)
+    told = {**dict(request.query_params), **dict(form)}
+    if _was_transferred(told):
+        return Response(DOCUMENTS[carrier][2](), media_type="application/xml")
     if not board.admission.is_open:
         return Response(DOCUMENTS[carrier][1](), media_type="application/xml")
-    told = {**dict(request.query_params), **dict(form)}
     try:
         document = DOCUMENTS[carrier][0](board, _stream_url(request, board, carrier), told)
     except ConfigurationError as exc:
         return Response(str(exc), 400)
     return Response(document, media_type="application/xml")
+
+
+@router.api_route("/{carrier}/callback/{token}", methods=["GET", "POST"])
+async def callback(request: Request, carrier: str, token: str) -> Response:
+    """A carrier asks for a document of a transfer, or tells what came of it. Only who knows the address may."""
+    board: Switchboard = request.app.state.board
+    body = await _body(request)
+    answer = None if body is None else board.carriers.callbacks.ask(token, body)
+    if answer is None:
+        return Response(f"Nothing is asked here for {carrier}.", 404)
+    return Response(answer, media_type="application/xml" if answer else None)
 
 
 async def _line(websocket: WebSocket, board: Switchboard, carrier: str, answer: Answer | None) -> PhoneLine:
@@ -206,7 +220,7 @@ def _stream_url(request: Request, board: Switchboard, carrier: str) -> str:
 
 def _connect_twilio(board: Switchboard, url: str, told: Mapping[str, str]) -> str:
     parameters = {"token": board.tokens.issue(), "from": told.get("From", ""), "to": told.get("To", "")}
-    return documents.twiml_connect(url, {**parameters, **_choice(told)})
+    return documents.twiml_connect(url, {**parameters, **_choice(told), **_back(told)})
 
 
 def _connect_plivo(board: Switchboard, url: str, told: Mapping[str, str]) -> str:
@@ -216,7 +230,7 @@ def _connect_plivo(board: Switchboard, url: str, told: Mapping[str, str]) -> str
     digits = {name: "".join(filter(str.isalnum, number)) for name, number in numbers.items()}
     joined = "&".join(f"{name}={quote(value)}" for name, value in query.items())
     return documents.plivo_connect(
-        f"{url}?{joined}", extra_headers={name: number for name, number in digits.items() if number}
+        f"{url}?{joined}", extra_headers={name: each for name, each in {**digits, **_back(told)}.items() if each}
     )
 
 
@@ -225,11 +239,28 @@ def _choice(told: Mapping[str, str]) -> dict[str, str]:
     return {name: told[name] for name in ("agent", "scenario") if told.get(name)}
 
 
-DOCUMENTS: Mapping[str, tuple[Callable[[Switchboard, str, Mapping[str, str]], str], Callable[[], str]]] = {
-    "twilio": (_connect_twilio, documents.twiml_reject),
-    "plivo": (_connect_plivo, documents.plivo_hangup),
+def _dial_status(told: Mapping[str, str]) -> str:
+    """What became of the transfer behind which the carrier asks how to go on; empty where there was none."""
+    return told.get("DialCallStatus") or told.get("DialStatus") or ""
+
+
+def _was_transferred(told: Mapping[str, str]) -> bool:
+    return _dial_status(told) in ("completed", "answered")
+
+
+def _back(told: Mapping[str, str]) -> dict[str, str]:
+    """For templates and tools: the caller comes back, since nobody was reached: ``busy``, ``noanswer`` and so on."""
+    status = "".join(filter(str.isalnum, _dial_status(told)))
+    return {"unreached": status} if status else {}
+
+
+DOCUMENTS: Mapping[
+    str, tuple[Callable[[Switchboard, str, Mapping[str, str]], str], Callable[[], str], Callable[[], str]]
+] = {
+    "twilio": (_connect_twilio, documents.twiml_reject, documents.twiml_hangup),
+    "plivo": (_connect_plivo, documents.plivo_hangup, lambda: documents.plivo_hangup(None)),
 }
-"""How the carriers that ask for a document are connected, and how they are refused."""
+"""How the carriers that ask for a document are connected, how they are refused, and how a call is ended."""
 
 
 async def _body(request: Request) -> bytes | None:

@@ -65,6 +65,10 @@ class PhoneLine:
         answer: Makes the call when the stream starts; None refuses whoever is there.
         traffic: Counts the frames of all sockets.
         clock: Time.
+
+    Attributes:
+        leaves: What our last message leaves to the carrier's own flow, besides the conversation's state.
+        carrier_ended: Whether the carrier has told that the stream is over.
     """
 
     can_clear = True
@@ -74,6 +78,8 @@ class PhoneLine:
         self, socket: MessageSocket, codec: MediaCodec, answer: Answer | None, *, traffic: Traffic, clock: Clock
     ) -> None:
         self.audio: AudioFormat = PHONE
+        self.leaves: dict[str, str] = {}
+        self.carrier_ended = False
         self.has_marks = codec.has_marks
         self.frame_ms = codec.frame_ms
         self._socket = socket
@@ -220,6 +226,7 @@ class PhoneLine:
             self._call_log.append(SessionError("carrier_fault", f"{event.code}: {event.detail}"))
 
     def _on_stopped(self, _event: Stopped) -> None:
+        self.carrier_ended = True
         self._over("user_hangup")
 
     def _on_connected(self, _event: Connected) -> None:
@@ -280,8 +287,8 @@ class PhoneLine:
             return
         self._is_hung_up = True
         self._listens = False
-        variables = as_text(self._call.session.state) if self._call is not None else {}
-        farewell = self._codec.end(reason, variables)
+        state = as_text(self._call.session.state) if self._call is not None else {}
+        farewell = self._codec.end(reason, {**state, **self.leaves})
         if farewell is not None:
             self._socket.send(farewell)
         if not self._codec.carrier_closes:

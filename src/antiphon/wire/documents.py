@@ -1,7 +1,7 @@
-"""The carriers' XML: connect a call to our stream, or refuse it.
+"""The carriers' XML: connect a call to our stream, refuse it, end it, or bring it to somebody else.
 
-Sources: https://www.twilio.com/docs/voice/twiml/stream, https://www.twilio.com/docs/voice/twiml/reject,
-https://docs.plivo.com/docs/voice/xml/audiostream, https://docs.plivo.com/docs/voice/xml/hangup
+Sources: https://www.twilio.com/docs/voice/twiml (stream, reject, hangup, dial, conference, say) and
+https://docs.plivo.com/docs/voice/xml (audiostream, hangup, dial, conference, speak)
 """
 
 from __future__ import annotations
@@ -54,6 +54,61 @@ def twiml_reject(reason: RefusalReason = "busy") -> str:
     return _document(response)
 
 
+def twiml_hangup() -> str:
+    """TwiML that ends the call."""
+    response = Element("Response")
+    SubElement(response, "Hangup")
+    return _document(response)
+
+
+def twiml_dial(destination: str, *, ring_s: float, action_url: str | None = None) -> str:
+    """TwiML that connects the call to somebody else.
+
+    Args:
+        destination: A number in E.164, or a ``sip:`` address.
+        ring_s: How long it rings there.
+        action_url: Asked for the next document when that call is over or did not come about.
+    """
+    response = Element("Response")
+    dial = SubElement(response, "Dial", timeout=f"{ring_s:.0f}", answerOnBridge="true")
+    if action_url is not None:
+        dial.set("action", _printable(action_url))
+    _name(dial, destination, number="Number", sip="Sip")
+    return _document(response)
+
+
+def twiml_room(room: str, *, say: str = "") -> str:
+    """TwiML that lets the call wait in a room, or meet who waits there; ``say`` is heard before, by this call alone."""
+    response = Element("Response")
+    if say:
+        SubElement(response, "Say").text = _UNPRINTABLE.sub(" ", say)
+    conference = SubElement(SubElement(response, "Dial"), "Conference", beep="false", endConferenceOnExit="true")
+    conference.text = _printable(room)
+    return _document(response)
+
+
+def plivo_dial(destination: str, *, ring_s: float, action_url: str | None = None) -> str:
+    """Plivo XML that connects the call to somebody else; arguments as for ``twiml_dial``."""
+    response = Element("Response")
+    dial = SubElement(response, "Dial", timeout=f"{ring_s:.0f}")
+    if action_url is not None:
+        dial.set("action", _printable(action_url))
+    _name(dial, destination, number="Number", sip="User")
+    return _document(response)
+
+
+def plivo_room(room: str, *, say: str = "", callback_url: str | None = None) -> str:
+    """Plivo XML as ``twiml_room``; ``callback_url`` is told when the call enters the room."""
+    response = Element("Response")
+    if say:
+        SubElement(response, "Speak").text = _UNPRINTABLE.sub(" ", say)
+    conference = SubElement(response, "Conference", endConferenceOnExit="true")
+    if callback_url is not None:
+        conference.set("callbackUrl", _printable(callback_url))
+    conference.text = _printable(room)
+    return _document(response)
+
+
 def plivo_connect(
     stream_url: str,
     *,
@@ -80,11 +135,18 @@ def plivo_connect(
     return _document(response)
 
 
-def plivo_hangup(reason: RefusalReason = "busy") -> str:
-    """Plivo XML that refuses the call."""
+def plivo_hangup(reason: RefusalReason | None = "busy") -> str:
+    """Plivo XML that refuses the call, or, without a reason, ends it."""
     response = Element("Response")
-    SubElement(response, "Hangup", reason=reason)
+    hangup = SubElement(response, "Hangup")
+    if reason is not None:
+        hangup.set("reason", reason)
     return _document(response)
+
+
+def _name(dial: Element, destination: str, *, number: str, sip: str) -> None:
+    is_sip = destination.startswith("sip")
+    SubElement(dial, sip if is_sip else number).text = _printable(destination)
 
 
 def _plivo_headers(headers: Mapping[str, str]) -> str:

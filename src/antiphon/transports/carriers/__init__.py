@@ -1,0 +1,1 @@
+"""What carriers are asked to do with a call beside its media: to transfer it, and to end it."""

@@ -1,0 +1,209 @@
+"""A telephone exchange on this machine: as much of Twilio's REST API as a server needs to transfer and to end calls.
+
+For tests, and for whoever wants to see a transfer without an account. Nobody is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import parse_qsl
+from xml.etree import ElementTree
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from antiphon.clock import Clock, WallClock
+
+Outcome = Literal["answered", "busy", "no-answer", "failed", "canceled", "completed"]
+
+_ROOT = "/2010-04-01/Accounts/{account}"
+_NOT_FOUND = {"code": 20404, "message": "The requested resource was not found", "status": 404}
+_NOT_LIVE = {"code": 21220, "message": "Call is not in-progress. Cannot redirect.", "status": 400}
+_NO_ENTRY = {"code": 20003, "message": "Authenticate", "status": 401}
+_START_S = 10.0
+
+
+@dataclass(slots=True)
+class Leg:
+    """A call to somebody.
+
+    Attributes:
+        to: Whom.
+        says: What is said to them alone.
+        room: Where they wait then.
+        status: As Twilio names it.
+    """
+
+    to: str
+    says: str
+    room: str
+    status: str = "queued"
+
+
+@dataclass
+class Exchange:
+    """The exchange, with the calls that it knows.
+
+    Attributes:
+        account: The only account's id.
+        token: Its token.
+        outcome: What becomes of those who are called.
+        ring_s: How long it rings at theirs.
+        listen_s: How long the summary takes.
+        clock: Time.
+        on_moved: Told a call and its new document: whom it dials, and which room it joins; one of them is empty.
+        on_ended: Told a call that was ended by command.
+        live: The calls that may be moved and ended.
+        legs: The calls to other parties, by id.
+        commands: What was asked, as ``move CA1``, ``end CA1`` or ``dial +4930123456``, in order.
+    """
+
+    account: str = "AC_loopback"
+    token: str = "loopback"
+    outcome: Outcome = "answered"
+    ring_s: float = 1.0
+    listen_s: float = 2.0
+    clock: Clock = field(default_factory=WallClock)
+    on_moved: Callable[[str, str, str], None] = lambda call_id, number, room: None
+    on_ended: Callable[[str], None] = lambda call_id: None
+    live: set[str] = field(default_factory=set)
+    legs: dict[str, Leg] = field(default_factory=dict)
+    rooms: dict[str, list[str]] = field(default_factory=dict)
+    commands: list[str] = field(default_factory=list)
+    _timers: list[asyncio.TimerHandle] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        """The API."""
+        return Starlette(
+            routes=[
+                Route(f"{_ROOT}/Calls.json", self._dial, methods=["POST"]),
+                Route(f"{_ROOT}/Calls/{{call_id}}.json", self._call, methods=["GET", "POST"]),
+                Route(f"{_ROOT}/Conferences.json", self._conferences, methods=["GET"]),
+            ]
+        )
+
+    def close(self) -> None:
+        """Let nothing happen any more."""
+        for timer in self._timers:
+            timer.cancel()
+
+    async def _dial(self, request: Request) -> Response:
+        if not self._is_known(request):
+            return JSONResponse(_NO_ENTRY, 401)
+        form = await _form(request)
+        document = ElementTree.fromstring(form["Twiml"])
+        leg_id = f"CA_leg_{len(self.legs) + 1}"
+        room = document.findtext(".//Conference") or ""
+        self.legs[leg_id] = Leg(form["To"], document.findtext("Say") or "", room)
+        self.commands.append(f"dial {form['To']}")
+        self._later(self.ring_s / 2, self._ring, leg_id)
+        self._later(self.ring_s, self._pick_up, leg_id)
+        return JSONResponse({"sid": leg_id, "status": "queued"}, 201)
+
+    def _ring(self, leg_id: str) -> None:
+        self._set(leg_id, "ringing")
+
+    def _pick_up(self, leg_id: str) -> None:
+        is_answered = self.outcome in ("answered", "completed")
+        self._set(leg_id, "in-progress" if is_answered else self.outcome)
+        if self.outcome == "answered":
+            self._later(self.listen_s, self._enter, leg_id)
+        elif self.outcome == "completed":
+            self._later(self.listen_s / 2, self._set, leg_id, "completed")
+
+    def _enter(self, leg_id: str) -> None:
+        leg = self.legs[leg_id]
+        if leg.status == "in-progress":
+            self.rooms.setdefault(leg.room, []).append(leg_id)
+
+    def _set(self, leg_id: str, status: str) -> None:
+        if self.legs[leg_id].status != "completed":
+            self.legs[leg_id].status = status
+
+    async def _call(self, request: Request) -> Response:
+        call_id = request.path_params["call_id"]
+        if not self._is_known(request):
+            return JSONResponse(_NO_ENTRY, 401)
+        leg = self.legs.get(call_id)
+        if leg is None and call_id not in self.live:
+            return JSONResponse(_NOT_FOUND, 404)
+        if request.method == "GET":
+            return JSONResponse({"sid": call_id, "status": "in-progress" if leg is None else leg.status})
+        form = await _form(request)
+        if leg is not None and leg.status == "completed":
+            return JSONResponse(_NOT_LIVE, 400)
+        if form.get("Status") == "completed":
+            self._end(call_id, leg)
+        else:
+            self._move(call_id, form["Twiml"])
+        return JSONResponse({"sid": call_id, "status": "completed" if form.get("Status") else "in-progress"})
+
+    def _end(self, call_id: str, leg: Leg | None) -> None:
+        self.commands.append(f"end {call_id}")
+        if leg is not None:
+            leg.status = "completed"
+        else:
+            self.live.discard(call_id)
+            self.on_ended(call_id)
+
+    def _move(self, call_id: str, document: str) -> None:
+        self.commands.append(f"move {call_id}")
+        dial = ElementTree.fromstring(document).find("Dial")
+        assert dial is not None
+        room = dial.findtext("Conference") or ""
+        if room:
+            self.rooms.setdefault(room, []).append(call_id)
+        self.on_moved(call_id, dial.findtext("Number") or dial.findtext("Sip") or "", room)
+
+    async def _conferences(self, request: Request) -> Response:
+        if not self._is_known(request):
+            return JSONResponse(_NO_ENTRY, 401)
+        name = request.query_params.get("FriendlyName", "")
+        members = self.rooms.get(name, [])
+        found = [{"friendly_name": name, "status": "in-progress" if len(members) > 1 else "init"}] if members else []
+        return JSONResponse({"conferences": found})
+
+    def _is_known(self, request: Request) -> bool:
+        basic = b64encode(f"{self.account}:{self.token}".encode()).decode()
+        return request.headers.get("authorization") == f"Basic {basic}"
+
+    def _later(self, seconds: float, deed: Callable[..., None], *details: str) -> None:
+        self._timers.append(self.clock.call_at(self.clock.now() + seconds, deed, *details))
+
+
+async def _form(request: Request) -> dict[str, str]:
+    return dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the program."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@asynccontextmanager
+async def serving(app: Starlette, *, port: int = 0) -> AsyncIterator[str]:
+    """Serve an API on the loopback address; gives what its paths begin with."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off", access_log=False)
+    server = _Server(config)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve())
+        async with asyncio.timeout(_START_S):
+            while not server.started:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.005)
+        bound = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            yield f"http://127.0.0.1:{bound}"
+        finally:
+            server.should_exit = True
