@@ -62,7 +62,7 @@ def test_the_greeting_comes_first_and_unasked() -> None:
 
 def test_a_greeting_that_cannot_be_rendered_is_told_and_left_out() -> None:
     clock = VirtualClock()
-    agent = Agent("tester", "Answer.", greeting="Hello {{ name.first.last }}.")
+    agent = Agent("tester", "Answer.", greeting="Hello {{ 1 / 0 }}.")
 
     async def scenario() -> CallUnderTest:
         async with calling(clock, agent=agent, stt=["Hello?"], llm=["Good morning."]) as call:

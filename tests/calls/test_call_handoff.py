@@ -208,7 +208,13 @@ def test_the_next_turn_goes_to_the_new_agent_and_it_can_hand_back_by_name() -> N
         ("billing", "desk"),
     ]
     assert call.call.agent is start
-    assert [voice for _, voice, _ in call.models.tts.voices] == ["ann", "eva", "eva", "ann"]
+    assert [(text, voice) for text, voice, _ in call.models.tts.voices] == [
+        ("I will put you through.", "ann"),
+        ("Which number?", "eva"),
+        ("One moment.", "eva"),
+        ("Welcome back.", "ann"),
+        ("The desk again.", "ann"),
+    ]
 
 
 def test_the_callers_next_words_are_heard_in_the_new_agents_language() -> None:

@@ -15,8 +15,16 @@ if TYPE_CHECKING:
     from antiphon.agents.agent import Agent
     from antiphon.agents.session import AgentSession
 
-WELCOME_BACK = "Welcome back. What else can I do for you?"
-"""Said by an agent that has no words of its own for those who come back."""
+WELCOME_BACK: Mapping[str, str] = {
+    "de": "Willkommen zurück.",
+    "en": "Welcome back.",
+    "es": "Hola de nuevo.",
+    "fr": "Bon retour parmi nous.",
+    "it": "Bentornati.",
+    "nl": "Welkom terug.",
+    "pt": "Bem-vindo de volta.",
+}
+"""By language: said by an agent that has no words of its own for those who come back."""
 CONTROL_KEYS = frozenset(
     "success handoff target_agent message handoff_summary should_interrupt_playback session_overrides".split()
 )
@@ -136,7 +144,7 @@ def greeting_of(
     elif handoff.handoff_type == "discrete":
         return ""
     elif agent.name in session.visits:
-        text = agent.return_greeting or WELCOME_BACK
+        text = agent.return_greeting or WELCOME_BACK.get((agent.language or "en").lower().partition("-")[0], "")
     else:
         text = agent.greeting
     return render(text, template_values(agent, laid_over(session.variables, values))).strip()

@@ -26,7 +26,7 @@ from antiphon.calls.caller import Caller, announce
 from antiphon.calls.closing import close_all, finish_tools
 from antiphon.calls.deeds import Deeds
 from antiphon.calls.errands import Errands
-from antiphon.calls.events import EndReason
+from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.expected import WHATS
 from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
@@ -175,11 +175,12 @@ class Call:
             on_late=lambda call, result: self._errands.late(call, result),
             on_request=self._tool_request,
         )
+        self._pace = 1.0
         self._voice = Voice(
             models.tts,
             line.audio,
             Phrases() if phrases is None else phrases,
-            speaker=Speaker(agent.name, agent.voice, agent.language),
+            speaker=Speaker.of(agent),
             timeout_s=policy.tts_timeout_s,
             phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
         )
@@ -436,9 +437,10 @@ class Call:
             self._tell(events.SessionManners(turn.to_dict(), detects, threshold))
 
     def go_by(self, terms: ReplyTerms, *, voice: str | None = None, speed: float = 1.0) -> None:
-        """What replies go by, the voice that speaks them and its pace, from the next one on."""
+        """What replies go by, the voice that speaks them and the pace of all voices, from the next one on."""
         self._responding.terms = terms
-        self._voice.speaker = replace(self._voice.speaker, voice=voice, speed=speed)
+        self._pace = speed
+        self._voice.speaker = replace(Speaker.of(self.agent, pace=speed), voice=voice)
 
     def commit(self) -> None:
         """The caller's turn is over."""
@@ -615,7 +617,8 @@ class Call:
         if isinstance(error, AgentException) and self._floor.ending is not None:
             return  # nothing more to say before the end
         self._fail("tts_unavailable" if isinstance(error, IntegrationException) else "llm_unavailable", error)
-        if not reply.terms.is_silent:  # who reads is told in writing, not by a spoken apology
+        # Who reads is told in writing, not by a spoken apology; and who was greeted may just speak.
+        if not (reply.terms.is_silent or reply.is_only_greeting):
             self._on(floor.ReplyFailed(self.log.seconds()))
 
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
@@ -623,7 +626,7 @@ class Call:
         if agent.background != self.agent.background:
             self.sounds.change_background(agent.background)
         self.agent = agent
-        self._voice.speaker = Speaker(agent.name, agent.voice, agent.language, self._voice.speaker.speed)
+        self._voice.speaker = Speaker.of(agent, pace=self._pace)
         self._listening.listen_for(agent.language)
         self._take_manners(policy_for(agent, self._policy))
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
@@ -637,8 +640,8 @@ class Call:
         self._listening.adopt(own.turn, threshold=own.vad_threshold, preroll_s=own.preroll_s)
         self._tell(events.SessionManners(own.turn.to_dict(), True, own.vad_threshold))
 
-    def _next_speech(self) -> Speech:
-        speech = self._speaking.new("reply", self._turns.count)
+    def _next_speech(self, kind: SpeechKind) -> Speech:
+        speech = self._speaking.new(kind, self._turns.count)
         self._speaking.begin(speech)
         return speech
 

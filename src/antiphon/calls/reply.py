@@ -19,6 +19,8 @@ from antiphon.tools.tool import FunctionTool
 
 _AHEAD_S = 20.0
 """The voice makes no more sound than this before it is heard: most of a long answer is never listened to."""
+_LEAST_BEHIND_GREETING = 10
+"""Characters; a shorter answer adds nothing to the greeting of an agent that has just taken over."""
 
 
 Fit = Callable[[Sequence[Message], ChatClient], Sequence[Message]]
@@ -73,6 +75,7 @@ class Reply:
         first_sound_at: When that clause had its sound.
         terms: What it goes by beside its agent.
         is_made: Nothing more is written of it.
+        is_greeted: An agent that took over has greeted: an answer behind that of less than ten characters is not said.
     """
 
     __slots__ = (
@@ -82,6 +85,8 @@ class Reply:
         "first_clause_at",
         "first_sound_at",
         "first_token_at",
+        "held",
+        "is_greeted",
         "is_made",
         "kept",
         "run",
@@ -112,7 +117,9 @@ class Reply:
         self.first_clause_at: float | None = None
         self.first_sound_at: float | None = None
         self.is_made = False
+        self.is_greeted = False
         self.splitter = ClauseSplitter()
+        self.held: list[Clause] = []
         self.terms = terms
         self.task: asyncio.Task[None] | None = None
         if not speculative:
@@ -130,13 +137,34 @@ class Reply:
     def write(self, text: str) -> list[Clause]:
         """Note words of the model; the clauses that are whole now."""
         self.speech.generated += text
-        return self.splitter.feed(text)
+        return self._long_enough(self.splitter.feed(text))
 
     def flush(self) -> list[Clause]:
         """The last clauses of what was written so far."""
         clauses = self.splitter.flush()
         self.splitter = ClauseSplitter()
-        return clauses
+        return self._long_enough(clauses)
+
+    def _long_enough(self, clauses: list[Clause]) -> list[Clause]:
+        if not self.is_greeted:
+            return clauses
+        self.held += clauses
+        if len(self.speech.generated.strip()) < _LEAST_BEHIND_GREETING:
+            return []
+        held, self.held = self.held, []
+        return held
+
+    def drop_held(self) -> None:
+        """The answer is over: what of it was too short to be said behind a greeting was not written."""
+        if self.held:
+            self.held.clear()
+            self.speech.generated = ""
+
+    def greet(self, text: str, answer: Speech) -> None:
+        """Say a greeting, and the answer behind it in another speech."""
+        self.queue([*self.write(text), *self.flush()])
+        self.go_on_as(answer, drops_rest=False)
+        self.is_greeted = True
 
     def queue(self, clauses: Sequence[Clause]) -> None:
         """Let clauses wait for the voice."""
@@ -149,6 +177,8 @@ class Reply:
             speech: The other one.
             drops_rest: Forget what was not said yet of the old one; else that is said first.
         """
+        self.drop_held()
+        self.is_greeted = False
         if drops_rest:
             self.unvoiced.clear()
             self.splitter = ClauseSplitter()
@@ -162,6 +192,11 @@ class Reply:
         """No more sound will come."""
         for speech in self.speeches:
             speech.finish()
+
+    @property
+    def is_only_greeting(self) -> bool:
+        """Whether an agent that took over has greeted, and has said nothing behind that."""
+        return self.is_greeted and not self.speech.clauses
 
     @property
     def waits(self) -> bool:

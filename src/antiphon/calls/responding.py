@@ -17,9 +17,8 @@ import structlog
 from antiphon.agents.agent import Agent
 from antiphon.agents.care import waits_for
 from antiphon.agents.context import RunContext, tell_after, tell_before
-from antiphon.agents.handoff import handoff_tool_names
 from antiphon.agents.history import build_request
-from antiphon.agents.instructions import instructions_for, template_values
+from antiphon.agents.instructions import instructions_for
 from antiphon.agents.layers import tell_through
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.memory import compacted, learn
@@ -28,9 +27,9 @@ from antiphon.agents.responses import AgentResponseUpdate
 from antiphon.agents.run import Run
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
-from antiphon.agents.templates import render
 from antiphon.calls import events
 from antiphon.calls.clauses import Clause
+from antiphon.calls.events import SpeechKind
 from antiphon.calls.history import History, ReplyRecord
 from antiphon.calls.log import CallLog
 from antiphon.calls.reply import Reply, ReplyTerms
@@ -88,7 +87,7 @@ class Responding:
         clock: Clock,
         session: AgentSession,
         handed_over: Callable[[HandedOff, Agent], None],
-        next_speech: Callable[[], Speech],
+        next_speech: Callable[[SpeechKind], Speech],
         dropped: Callable[[Speech], None],
         asked: Callable[[ApprovalRequest], None],
         new_speech: Callable[[], Speech],
@@ -264,9 +263,7 @@ class Responding:
                 response = run.response() if run is not None and error is None else None
                 await tell_after(agent.context_providers, context, response, error)
         await self._speak(reply, reply.flush())
-        if not reply.speech.generated and run.handoffs and run.handoffs[-1].handoff_type == "announced":
-            greeting = render(run.agent.greeting, template_values(run.agent, session.values))
-            await self._speak(reply, [*reply.write(greeting), *reply.flush()])
+        reply.drop_held()
         while reply.unvoiced:
             await self._clock.sleep(_LOOK_AGAIN_S)
             await self._speak(reply, [])
@@ -304,6 +301,7 @@ class Responding:
             fence=reply.committed,
             limits=self._agent.limits or _VOICE_LIMITS,
             keep_tools=True,
+            greets=not reply.terms.is_silent,
             decided=reply.terms.decided,
             wait_for_approval=_names(reply.terms),
         )
@@ -360,7 +358,7 @@ class Responding:
         """Of a handoff the result is noted when it is carried out: until then other calls of its step may be cut."""
         finished = update.contents[0]
         assert finished.type == "tool_finished"
-        if finished.result.status == "ok" and finished.call.name in handoff_tool_names(self._agent.routes):
+        if reply.run is not None and finished.call.call_id == reply.run.leaves_by:
             reply.accepted = finished
         else:
             self.note_result(finished.call, finished.result)
@@ -384,9 +382,12 @@ class Responding:
         assert reply.run is not None
         self._become(reply, record, reply.run.agent)
         old, is_silent = reply.speeches.copy(), record.handoff_type == "discrete"
-        reply.go_on_as(self._next_speech(), drops_rest=is_silent)
+        greeting = reply.run.greeting
+        reply.go_on_as(self._next_speech("greeting" if greeting else "reply"), drops_rest=is_silent)
         for speech in old if is_silent else ():
             self._dropped(speech)
+        if greeting:
+            reply.greet(greeting, self._next_speech("reply"))
         await self._speak(reply, [])
 
     def _become(self, reply: Reply, record: HandedOff, agent: Agent) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from antiphon.agents.agent import Agent
 from antiphon.agents.heard import heard_text
 from antiphon.audio.formats import AudioFormat
 from antiphon.calls.events import SpeechKind
@@ -30,6 +31,11 @@ class Speaker:
     voice: str | None = None
     language: str | None = None
     speed: float = 1.0
+
+    @classmethod
+    def of(cls, agent: Agent, *, pace: float = 1.0) -> Speaker:
+        """An agent in its own voice; ``pace`` is for all agents of a call."""
+        return cls(agent.name, agent.voice, agent.language, agent.speed * pace)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -525,7 +525,7 @@ class RealtimeSession:
     def _speaker_of(self, config: ResponseConfig) -> Speaker:
         agent = self._call.agent
         voice = agent.voice if config.voice == self.config.default_voice else config.voice
-        return Speaker(agent.name, voice, agent.language, config.speed)
+        return replace(Speaker.of(agent, pace=config.speed), voice=voice)
 
     def _cancel_response(self, event: ResponseCancel) -> None:
         if self._asides.cancel(event.response_id):
