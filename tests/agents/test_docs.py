@@ -20,6 +20,7 @@ from antiphon.models.catalog import close_clients
 from tests.llm.vendor import Answer, delta, stream, vendor, words
 
 ROOT = Path(__file__).parents[2]
+TO_BILLING = [{"index": 0, "id": "c1", "function": {"name": "handoff_to_billing", "arguments": '{"reason":"A bill."}'}}]
 REFUND = [{"index": 0, "id": "c1", "function": {"name": "refund", "arguments": '{"patient":"Ada","dollars":95}'}}]
 
 PAGES: dict[str, tuple[list[Answer], list[str]]] = {
@@ -47,6 +48,10 @@ PAGES: dict[str, tuple[list[Answer], list[str]]] = {
     ),
     "orchestrations.md": ([words(text) for text in ("A draft.", "Short.") * 3], []),
     "agent-files.md": ([words("It is 180 dollars.")], []),
+    "scenarios.md": (
+        [stream(delta(tool_calls=TO_BILLING, finish="tool_calls")), words("It is for a crown.")],
+        ["billing It is for a crown.", "() ['handoff_to_billing']"],
+    ),
 }
 
 

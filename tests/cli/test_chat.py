@@ -180,3 +180,30 @@ def test_another_agent_of_the_file_answers_by_name(agent_file: Path) -> None:
     wrong = chat(folder, "--agent", "three", "-m", "hello")
     assert wrong.returncode == 2
     assert "choose one of one, two" in wrong.stderr
+
+
+TEAM = """
+from antiphon import Agent, Scenario, ScenarioEdge
+from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
+
+passes = ScriptedChatClient(lambda messages, options: Reply(calls=(call("ask_billing", reason="A bill."),)))
+desk = Agent("desk", model=passes)
+billing = Agent("billing", handoff_tool="ask_billing", model=ScriptedChatClient(lambda messages, options: "Paid."))
+day = Scenario("day", handoffs=[ScenarioEdge("desk", "billing", type="discrete")])
+night = Scenario("night", start_agent="billing")
+"""
+
+
+def test_a_scenario_is_chosen_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "team.py"
+    file.write_text(TEAM)
+    run = chat(file, "--scenario", "day", "--json", "-m", "My bill?")
+    assert run.returncode == 0, run.stderr
+    told = [(each["type"], each.get("agent")) for each in events(run)]
+    assert told[0] == ("chat", "desk")
+    assert told[-1] == ("response", "billing")
+    assert "handoff" in {kind for kind, _ in told}
+    assert events(chat(file, "--scenario", "night", "--json", "-m", "My bill?"))[-1]["agent"] == "billing"
+    wrong = chat(file, "--scenario", "nigth", "-m", "My bill?")
+    assert wrong.returncode == 2
+    assert "There is no scenario 'nigth' here; did you mean 'night'?" in wrong.stderr
