@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from antiphon.models.llm.content import (
     TYPES,
+    AgentToolEnded,
+    AgentToolStarted,
     ApprovalRequest,
     ApprovalResponse,
     Audio,
@@ -116,6 +118,8 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "tool_progress": of(ToolProgress, call=CALLS, text=WORDS),
     "tool_finished": of(ToolFinished, call=CALLS, result=RESULTS),
     "filler": of(Filler, text=WORDS, call_id=WORDS),
+    "agent_tool_started": of(AgentToolStarted, call=CALLS, tool_type=WORDS),
+    "agent_tool_ended": of(AgentToolEnded, call=CALLS, result=RESULTS, tool_type=WORDS),
     "handoff": of(
         HandedOff, source=WORDS, target=WORDS, handoff_type=st.sampled_from(["announced", "discrete"]), reason=WORDS
     ),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 RECORD, CONFIRM, DECLINE = "record", "confirm", "decline"
 _MANY_REFUSED = 3
 _TO_BEGIN = "Please go on."
+_COVER = "•••"
 
 
 @dataclass(slots=True)
@@ -172,6 +173,34 @@ def without_interviews(messages: Sequence[Message], done: Collection[str]) -> Se
         else:
             seen.append(message)
     return [*seen, *waiting]
+
+
+def covered(messages: Sequence[Message], interview: Interview) -> list[tuple[int, Message]]:
+    """The messages of an interview that hold what nobody may read, each with its place, without it.
+
+    Whole texts of the caller's leave: nothing tells which words were digits.
+    """
+    name, hidden = interview.call.name, interview.secret
+    place = next((place for place, message in _from_behind(messages) if interview.call in message.calls), len(messages))
+    found: list[tuple[int, Message]] = []
+    for here, message in enumerate(messages[place + 1 :], place + 1):
+        if message.result is not None and message.result.call_id == interview.call.call_id:
+            break
+        if message.role == "user" and message.text:
+            found.append((here, message.with_text(_COVER)))
+        elif message.author_name == name and message.calls:
+            contents = [_masked(each, hidden) if each.type == "function_call" else each for each in message.contents]
+            found.append((here, message.replace(contents=tuple(contents))))
+    return found
+
+
+def _masked(call: FunctionCall, hidden: Collection[str]) -> FunctionCall:
+    try:
+        given = msgspec.json.decode(call.arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        given = {}
+    shown = {name: _COVER if name in hidden else value for name, value in given.items()}
+    return msgspec.structs.replace(call, arguments=msgspec.json.encode(shown).decode())
 
 
 def _is_inner(message: Message, name: str, others: Collection[str]) -> bool:

@@ -90,7 +90,7 @@ class Interviews:
         self._wanted = None
         session = self._session
         session.interview = interview = opened(tool, call, agent, session.clock)
-        record = AgentToolStarted(call=call, kind=tool.form.type)
+        record = AgentToolStarted(call=call, tool_type=tool.form.type)
         return Change(interviewer(agent, tool, interview, session.clock), record, tool.form.opening)
 
     def _end(self, interview: Interview) -> Change:
@@ -101,9 +101,11 @@ class Interviews:
         result, whole = finished(tool, interview)
         session.interview = None
         session.interviewed.append(interview.call.call_id)
+        if interview.secret:
+            session.uncovered.append(interview)
         if not whole.keys() & {"declined", "timed_out"}:
             session.private[tool.name] = whole
-        return Change(agent, AgentToolEnded(call=interview.call, result=result, kind=tool.form.type))
+        return Change(agent, AgentToolEnded(call=interview.call, result=result, tool_type=tool.form.type))
 
 
 def interviewer_of(session: AgentSession, team: Mapping[str, Agent]) -> Agent:

@@ -17,7 +17,7 @@ import msgspec
 
 from antiphon.agents.approval import Approvals
 from antiphon.agents.heard import heard_audio, heard_words
-from antiphon.agents.interview import Interview
+from antiphon.agents.interview import Interview, covered
 from antiphon.agents.passing import laid_over
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.stores import HistoryProvider
@@ -60,6 +60,7 @@ class AgentSession:
         interview: What the user is being asked for by a collector, while the agent waits.
         interviewed: The ids of the calls of earlier ones.
         private: What collectors have found out, for tools alone; never part of the JSON form.
+        uncovered: Interviews that are over, whose messages still hold what nobody may read.
         late: Results that came after the model was told to wait; ``agent.run(None, session=...)`` hands them over.
         dropped: Late results and waiting messages that found no room.
         clock: Its time.
@@ -80,6 +81,7 @@ class AgentSession:
     interview: Interview | None = None
     interviewed: list[str] = field(default_factory=list)
     private: dict[str, Any] = field(default_factory=dict, repr=False)
+    uncovered: list[Interview] = field(default_factory=list, repr=False)
     late: deque[LateResult] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
     dropped: int = 0
     clock: Clock = field(default_factory=WallClock, repr=False)
@@ -175,6 +177,14 @@ class AgentSession:
             f"Session {self.id} has no message {message_id!r}; take the id from an update or a message.",
             code="input_invalid",
         )
+
+    async def cover(self) -> None:
+        """Take what nobody may read out of the messages of interviews that are over."""
+        while self.uncovered:
+            for place, message in covered(self.messages, self.uncovered.pop()):
+                self.messages[place] = message
+                if self.history is not None and message.message_id is not None:
+                    await self.history.replace(self.id, message.message_id, message)
 
     def take_late(self) -> list[Message]:
         """The late results, each as a call and its result, which every model understands."""

@@ -13,6 +13,7 @@ from antiphon.agents.agent import Agent, Input
 from antiphon.agents.approval import Decision
 from antiphon.agents.context import RunContext, tell_after, tell_before
 from antiphon.agents.handoff import team_of
+from antiphon.agents.interviews import interviewer_of
 from antiphon.agents.layers import NO_RESULT, response_of, tell_through
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.memory import learn
@@ -216,7 +217,9 @@ class Turn:
             await self._write(run.produced)
 
     def _active_agent(self) -> Agent:
-        """Who answers: the agent that the last handoff has named, else the one that was asked."""
+        """Who answers: who asks for something just now, or whom the last handoff has named, else who was asked."""
+        if self._session.interview is not None:
+            return interviewer_of(self._session, team_of(self._agent, self._session.agents))
         active = self._session.active_agent
         if active is None or active == self._agent.name:
             return self._agent
@@ -250,6 +253,7 @@ class Turn:
         if context is not None and context.added:
             split = len(conversation) - len(given)
             conversation = [*conversation[:split], *context.added, *conversation[split:]]
+        more_tools = (*self._tools, *context.tools) if context is not None else self._tools
         layers = by_layer(context.middleware) if context is not None and context.middleware else _NO_LAYERS
         self.run = Run(
             agent,
@@ -261,7 +265,7 @@ class Turn:
             variables=self._variables,
             limits=self._limits,
             options=self._options,
-            more_tools=(*self._tools, *context.tools) if context is not None else self._tools,
+            more_tools=() if session.interview is not None else more_tools,
             chat=(*self._layers["chat"], *layers["chat"]),
             function=(*self._layers["function"], *layers["function"]),
             decided=self._decided,
@@ -315,6 +319,7 @@ class Turn:
     async def _write_rest(self, error: BaseException | None = None) -> None:
         if self.run is not None:
             await self._write(self.run.produced)
+            await self._session.cover()
             if error is not None:
                 await self._cut_to_heard(self.run.step)
         context = self._context

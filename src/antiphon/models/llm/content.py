@@ -341,12 +341,12 @@ class AgentToolStarted(Part, frozen=True, tag="agent_tool_started"):
 
     Attributes:
         call: The call, which has its result when that is over.
-        kind: What is asked for, such as ``collect_email``.
+        tool_type: What is asked for, such as ``collect_email``.
     """
 
     type: ClassVar[Literal["agent_tool_started"]] = "agent_tool_started"
     call: FunctionCall
-    kind: str = ""
+    tool_type: str = ""
 
 
 class AgentToolEnded(Part, frozen=True, tag="agent_tool_ended"):
@@ -355,7 +355,7 @@ class AgentToolEnded(Part, frozen=True, tag="agent_tool_ended"):
     type: ClassVar[Literal["agent_tool_ended"]] = "agent_tool_ended"
     call: FunctionCall
     result: FunctionResult
-    kind: str = ""
+    tool_type: str = ""
 
 
 class Unknown(msgspec.Struct, frozen=True):

@@ -285,7 +285,7 @@ def _name(text: str, _: Known) -> str:
     if len(name) > 100 or not _NAME.fullmatch(name):
         raise ValueError(f"{text!r} is no name.")
     if name.islower() or (name.isupper() and len(name) > 2):
-        name = re.sub(r"[^\W\d_]+(?:'[a-z])?", lambda found: found[0].capitalize(), name.lower())
+        name = re.sub(r"[^\W\d_]+", lambda found: found[0].capitalize(), name.lower())
     return name
 
 
