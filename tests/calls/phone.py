@@ -21,6 +21,7 @@ from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.speech import Speech
 from antiphon.calls.transferring import CarrierControl
+from antiphon.calls.voice import Phrases
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.clock import VirtualClock
 from antiphon.models.llm.contract import ChatClient
@@ -184,6 +185,7 @@ def make_call(
     client_for: Callable[[Agent], ChatClient] | None = None,
     watcher: ReplyWatcher | None = None,
     control: CarrierControl | None = None,
+    phrases: Phrases | None = None,
     **line: Any,
 ) -> CallUnderTest:
     """A call that does not run yet."""
@@ -212,6 +214,7 @@ def make_call(
         client_for=client_for,
         watcher=watcher,
         control=control,
+        phrases=phrases,
     )
     phone.call = call
     return CallUnderTest(call, phone, clock, entries, models)

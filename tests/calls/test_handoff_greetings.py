@@ -1,4 +1,4 @@
-"""What an agent says as it takes over: at the first visit, at later ones, when nobody is to notice, when it was asked."""
+"""What an agent says as it takes over: at the first visit, later, when nobody is to notice, when it was asked to."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from providers import NotingTTS
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import Handoff
+from antiphon.audio.formats import PHONE
 from antiphon.calls.events import (
     AgentHandoff,
     AgentSpeechCreated,
@@ -21,6 +22,8 @@ from antiphon.calls.events import (
     ToolExecuted,
     TurnCompleted,
 )
+from antiphon.calls.speech import Speaker
+from antiphon.calls.voice import Phrases
 from antiphon.clock import VirtualClock
 from antiphon.errors import ChatClientContentFilterException
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
@@ -209,3 +212,26 @@ def test_the_agents_of_the_book_are_the_same_afterwards() -> None:
     before = start.version, target.version
     talk(start, [TO_BILLING, ANSWER])
     assert (start.version, target.version) == before
+
+
+def test_a_greeting_whose_sound_was_made_before_needs_no_voice() -> None:
+    clock = VirtualClock()
+    phrases, tts = Phrases(), NotingTTS(clock)
+    target = billing(greeting="Billing, how can I help?")
+
+    async def scenario() -> CallUnderTest:
+        await phrases.prepare(tts, PHONE, ["Billing, how can I help?"], speaker=Speaker.of(target))
+        tts.voices.clear()
+        llm = ScriptedChatClient([TO_BILLING, ANSWER], clock=clock)
+        parts = {"agent": desk(target), "stt": ["My invoice."], "llm": llm, "tts": tts, "phrases": phrases}
+        async with calling(clock, **parts) as call:
+            await call.speak(1)
+            await call.quiet(8)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert [text for text, *_ in tts.voices] == ["I will put you through.", ANSWER]
+    assert [event.kind for event in call.events(AgentSpeechCreated)] == ["reply", "greeting", "reply"]
+    (turn,) = call.events(TurnCompleted)
+    assert turn.agent_text == f"I will put you through. Billing, how can I help? {ANSWER}"

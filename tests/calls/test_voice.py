@@ -146,6 +146,6 @@ async def test_sound_of_another_kind_is_refused(pcm: Any) -> None:
 
 async def test_a_phrase_is_kept_for_each_language() -> None:
     phrases, tts = Phrases(), ScriptedTTS()
-    await phrases.prepare(tts, PHONE, ["Taxi."], voice="eva", language="de")
+    await phrases.prepare(tts, PHONE, ["Taxi."], speaker=Speaker("", "eva", "de"))
     assert phrases.get(tts, Speaker("desk", "eva", "de"), PHONE, "Taxi.")
     assert phrases.get(tts, Speaker("desk", "eva", "en"), PHONE, "Taxi.") is None

@@ -53,6 +53,7 @@ from antiphon.calls.tracing import CallTrace
 from antiphon.calls.transferring import CarrierControl, Transferring
 from antiphon.calls.turn_taking import TurnTaking
 from antiphon.calls.turns import Turns
+from antiphon.calls.vocabulary import vocabulary
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
@@ -324,6 +325,7 @@ class Call:
             clock=self._clock,
             now=self.log.seconds,
             language=self.agent.language,
+            phrases=vocabulary(self.agent, self._session),
         )
 
     # What comes in.
@@ -627,7 +629,7 @@ class Call:
             self.sounds.change_background(agent.background)
         self.agent = agent
         self._voice.speaker = Speaker.of(agent, pace=self._pace)
-        self._listening.listen_for(agent.language)
+        self._listening.listen_for(agent.language, vocabulary(agent, self._session))
         self._take_manners(policy_for(agent, self._policy))
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
 

@@ -7,7 +7,7 @@ came just before it, goes to the recogniser.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -120,6 +120,7 @@ class Listening:
         clock: Clock,
         now: Callable[[], float],
         language: str | None = None,
+        phrases: Sequence[str] = (),
     ) -> None:
         self.speech_s = 0.0
         self.detects = True
@@ -149,6 +150,7 @@ class Listening:
         self._vad = vad.open(audio, self._scored)
         self._recogniser = stt
         self._language = language
+        self._phrases = tuple(phrases)
         self._fed = False  # the recogniser has sound of an utterance that was not finished
         self._closing: set[STTStream] = set()
         self._stt = self._open_stream()
@@ -229,14 +231,16 @@ class Listening:
         self._vad.close()
         await asyncio.gather(self._stt.aclose(), *(stream.aclose() for stream in self._closing))
 
-    def listen_for(self, language: str | None) -> None:
-        """Expect another language from the next utterance on."""
+    def listen_for(self, language: str | None, phrases: Sequence[str] | None = None) -> None:
+        """Expect another language from the next utterance on, and other words where they are given."""
         self._language = language
-        self._use_language()
+        if phrases is not None:
+            self._phrases = tuple(phrases)
+        self._use_expected()
 
-    def _use_language(self) -> None:
-        """Between two utterances a stream for the right language takes the old one's place."""
-        if self._fed or self._language == self._stt_language:
+    def _use_expected(self) -> None:
+        """Between two utterances a stream for the right language and words takes the old one's place."""
+        if self._fed or (self._language, self._phrases) == self._stt_expects:
             return
         old, self._stt = self._stt, self._open_stream()
         self._closing.add(old)
@@ -245,12 +249,13 @@ class Listening:
     def _open_stream(self) -> STTStream:
         """A stream counts its utterances from 0; for the call they go on from here."""
         first = self._utterance
-        self._stt_language = self._language
+        self._stt_expects = self._language, self._phrases
         return self._recogniser.open(
             self._audio.rate_hz,
             lambda transcript: self._transcribed(transcript, first),
             lambda error: self._transcription_failed(error, first),
             language=self._language,
+            phrases=self._phrases,
         )
 
     async def _retire(self, stream: STTStream, below: int) -> None:
@@ -277,7 +282,7 @@ class Listening:
             if not self._watching:
                 self._watching = True
                 self._spawn(self._watch_frames(), "missing frames")
-            self._use_language()
+            self._use_expected()
             self._feed(self._preroll.take())
             self._report(VoiceStarted(now, now - self._gate.voiced_s))
         else:

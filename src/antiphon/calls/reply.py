@@ -161,8 +161,9 @@ class Reply:
             self.speech.generated = ""
 
     def greet(self, text: str, answer: Speech) -> None:
-        """Say a greeting, and the answer behind it in another speech."""
-        self.queue([*self.write(text), *self.flush()])
+        """Say a greeting, unless its sound is there already, and the answer behind it in another speech."""
+        if not self.speech.complete:
+            self.queue([*self.write(text), *self.flush()])
         self.go_on_as(answer, drops_rest=False)
         self.is_greeted = True
 

@@ -387,6 +387,7 @@ class Responding:
         for speech in old if is_silent else ():
             self._dropped(speech)
         if greeting:
+            self._voice.recall(reply.speech, greeting)
             reply.greet(greeting, self._next_speech("reply"))
         await self._speak(reply, [])
 

@@ -50,29 +50,23 @@ class Phrases:
         self._sounds[tts.name, _manner(speaker), audio, text] = sound
 
     async def prepare(
-        self,
-        tts: TTS,
-        audio: AudioFormat,
-        texts: Iterable[str],
-        *,
-        voice: str | None = None,
-        language: str | None = None,
+        self, tts: TTS, audio: AudioFormat, texts: Iterable[str], *, speaker: Speaker | None = None
     ) -> None:
-        """Make the sound of phrases before they are needed.
+        """Make the sound of phrases before they are needed, in the provider's own voice unless a speaker is given.
 
         Raises:
             IntegrationException: The voice failed.
         """
-        speaker = Voice(
+        voice = Voice(
             tts,
             audio,
             self,
-            speaker=Speaker("", voice, language),
+            speaker=speaker or Speaker(),
             timeout_s=_PREPARE_S,
             phrase_timeout_s=_PREPARE_S,
         )
         for text in dict.fromkeys(texts):
-            await speaker.say(Speech(0, "say", turn=0, audio=audio), text)
+            await voice.say(Speech(0, "say", turn=0, audio=audio), text)
 
 
 class Voice:
@@ -157,14 +151,10 @@ class Voice:
         Raises:
             IntegrationException: The voice failed; the chime sounds.
         """
+        if self.recall(speech, text):
+            return
         speech.generated = text
         speaker = speech.speaker or self.speaker
-        sound = self._phrases.get(self._tts, speaker, self._audio, text)
-        if sound is not None:
-            speech.begin_clause(text, text)
-            speech.add_sound(sound)
-            speech.finish()
-            return
         timeout_s = self._timeout_s if speech.kind in _PATIENT else self._phrase_timeout_s
         splitter = ClauseSplitter()
         try:
@@ -177,6 +167,17 @@ class Voice:
                 speech.begin_clause("", "")
                 speech.add_sound(self._chime())
             speech.finish()
+
+    def recall(self, speech: Speech, text: str) -> bool:
+        """Say a phrase whose sound was made before, and finish the speech; whether there is such a sound."""
+        sound = self._phrases.get(self._tts, speech.speaker or self.speaker, self._audio, text)
+        if sound is None:
+            return False
+        speech.generated = text
+        speech.begin_clause(text, text)
+        speech.add_sound(sound)
+        speech.finish()
+        return True
 
     async def _next(self, chunks: AsyncGenerator[SpeechChunk], timeout_s: float) -> SpeechChunk | None:
         try:

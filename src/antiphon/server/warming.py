@@ -11,6 +11,7 @@ from antiphon.agents.templates import render
 from antiphon.audio.formats import PHONE
 from antiphon.calls.manners import policy_for
 from antiphon.calls.policy import CallPolicy
+from antiphon.calls.speech import Speaker
 from antiphon.models import catalog
 from antiphon.models.catalog import Models, Prompt
 from antiphon.models.llm.messages import Message
@@ -82,8 +83,8 @@ async def _voice_phrases(board: Switchboard, models: Models, agents: Iterable[Ag
     for agent in agents:
         texts = [text for text in _phrases(board.policy, agent) if text]
         # Voice and language of an agent that speaks by its model are that model's, not those of our phrases.
-        manner = {"voice": agent.voice, "language": agent.language} if board.speech_model(agent) is None else {}
-        await board.phrases.prepare(models.tts, PHONE, texts, **manner)
+        speaker = Speaker.of(agent) if board.speech_model(agent) is None else None
+        await board.phrases.prepare(models.tts, PHONE, texts, speaker=speaker)
 
 
 def _with_targets(agents: Sequence[Agent]) -> Sequence[Agent]:
