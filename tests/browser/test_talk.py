@@ -13,6 +13,7 @@ from playwright.async_api import expect
 from antiphon.agents.agent import Agent
 from antiphon.audio.wav import read_wav
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
+from antiphon.tools.keypad import pin_gate
 from antiphon.tools.tool import tool
 from tests.browser.conftest import OpenTab
 from tests.browser.harness import AXE, CALLERS, HUMAN, PHONE, WEIGHTS, Tab, address, sideways, site, violations
@@ -130,6 +131,31 @@ async def test_tool_call_is_a_card(open_tab: OpenTab, tmp_path: Path) -> None:
         await expect(card).to_contain_text("opening_hours")
         await expect(card).to_contain_text("Saturday: 9 to 1")
         await expect(tab.page.get_by_test_id("line-agent")).to_contain_text(SHORT)
+
+
+async def test_keypad_opens_a_pin_gate_and_nobody_sees_the_number(open_tab: OpenTab, tmp_path: Path) -> None:
+    agent = Agent("desk", greeting="", tools=[pin_gate("4711", length=4)])
+    llm = ScriptedChatClient([Reply(calls=(call("pin_gate"),)), "Type your PIN, please.", "Thank you, Ms. Okafor."])
+    async with site(tmp_path, llm, agent) as up:
+        tab = await open_tab(address(up), script=AXE)
+        page = tab.page
+        await start_talking(tab)
+        await type_text(tab, "What is my balance?")
+        await expect(page.get_by_test_id("line-agent")).to_contain_text("Type your PIN")
+        await expect(page.get_by_role("status")).to_contain_text("Speaking")
+        await tab.button("Keypad").click()
+        for key in "47":
+            await page.get_by_role("group", name="Keypad").get_by_role("button", name=key).click()
+        await page.keyboard.type("11")
+        await expect(page.get_by_role("status", name="4 pressed")).to_be_visible()
+        assert await violations(tab) == []
+        await tab.shot("keypad")
+        await expect(page.get_by_test_id("line-keys")).to_contain_text("4 keys pressed")
+        await expect(page.get_by_test_id("tool-card")).to_contain_text("The caller has typed the right number.")
+        await expect(page.get_by_test_id("line-agent").last).to_contain_text("Thank you, Ms. Okafor.")
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("group", name="Keypad")).to_be_hidden()
+        assert "4711" not in await page.locator("body").inner_text()
 
 
 async def test_call_goes_on_after_a_reload(open_tab: OpenTab, tmp_path: Path) -> None:

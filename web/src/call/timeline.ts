@@ -41,7 +41,7 @@ export type TurnMark = { turn: number; at: number };
 export type Timeline = { lanes: Lane[]; turns: TurnMark[]; end: number };
 
 const NAMES: Record<LaneId, string> = {
-  answering: "Who answers",
+  answering: "Answers",
   caller: "Caller",
   transcript: "Transcript",
   endpointing: "End of turn",

@@ -8,7 +8,7 @@ import { NoMicrophone, openMicrophone } from "../audio/microphone";
 import { fromBase64, toBase64 } from "../audio/pcm";
 import { Speaker } from "../audio/speaker";
 import { conversation } from "../call/conversation";
-import type { Entry } from "../call/entries";
+import type { Entry, EntryOf } from "../call/entries";
 import { withEntry } from "../call/typed";
 import type { PastMessage, ServerEvent } from "./events";
 import { messageItem } from "./events";
@@ -72,6 +72,8 @@ export class LiveCall {
   /** Items whose sound is coming, and items whose sound is wanted no more. */
   private readonly soundingItems = new Set<string>();
   private readonly cutItems = new Set<string>();
+  /** Speeches that the server has told to be cut. */
+  private readonly cutSpeeches = new Set<number>();
   /** The page's clock minus the call's, in seconds. */
   private offset_s = Number.POSITIVE_INFINITY;
 
@@ -112,6 +114,11 @@ export class LiveCall {
     this.enter({ seq: -this.typed, at: this.now(), type: "user.typed", text });
     this.link?.send(messageItem({ role: "user", text }));
     this.link?.send({ type: "response.create" });
+  }
+
+  /** Press a key of the telephone. Whether it stops the agent is for the server to say. */
+  press(key: string): void {
+    this.link?.send({ type: "input_audio_buffer.dtmf_event", event: key });
   }
 
   mute(isMuted: boolean): void {
@@ -179,7 +186,8 @@ export class LiveCall {
         this.update({ status: "live" });
         return;
       case "antiphon.event":
-        return this.enter(event.entry);
+        this.enter(event.entry);
+        return this.stopWhatWasCut(event.entry);
       case "input_audio_buffer.speech_started":
         void this.cut();
         return;
@@ -198,6 +206,15 @@ export class LiveCall {
       case "error":
         if (!BENIGN.has(event.error.code ?? "")) this.update({ notice: event.error.message });
     }
+  }
+
+  /** A key or a silent handoff cuts a speech without a word of the caller; what is told again later is old. */
+  private stopWhatWasCut(entry: Entry): void {
+    if (entry.type !== "agent.speech_interrupted") return;
+    const { speech } = entry as EntryOf<"agent.speech_interrupted">;
+    if (this.cutSpeeches.has(speech)) return;
+    this.cutSpeeches.add(speech);
+    void this.cut();
   }
 
   private hearAgent(item: string, delta: string): void {
@@ -242,6 +259,7 @@ export class LiveCall {
     this.link = this.microphone = this.speaker = this.responseId = null;
     this.soundingItems.clear();
     this.cutItems.clear();
+    this.cutSpeeches.clear();
     Object.assign(this.meters, { caller: 0, agent: 0, items: [] });
   }
 

@@ -1,15 +1,17 @@
-import { ArrowUp, Mic, MicOff, PhoneCall, PhoneOff, ScrollText } from "lucide-react";
+import { ArrowUp, Grip, Mic, MicOff, PhoneCall, PhoneOff, ScrollText } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
 import type { Entry } from "../../call/entries";
 import { only } from "../../call/entries";
 import { useLiveCall, usePolled } from "../../realtime/hooks";
 import { loudness } from "../../ui/duet";
+import { Keypad } from "./keypad";
 
 /** The controls of the call: mute, type, hang up; after it, what comes next. */
 export function Dock() {
   const { call, state } = useLiveCall();
   const [text, setText] = useState("");
+  const [isKeypadOpen, setKeypadOpen] = useState(false);
   if (state.status === "ended" || state.status === "lost") {
     return (
       <div className="dock over">
@@ -36,7 +38,19 @@ export function Dock() {
         send();
       }}
     >
+      {isKeypadOpen && isLive && <Keypad onPress={(key) => call.press(key)} onClose={() => setKeypadOpen(false)} />}
       <MuteButton />
+      <button
+        type="button"
+        className="round"
+        aria-label="Keypad"
+        title="Keypad"
+        aria-expanded={isKeypadOpen && isLive}
+        disabled={!isLive}
+        onClick={() => setKeypadOpen(!isKeypadOpen)}
+      >
+        <Grip size={18} aria-hidden />
+      </button>
       <div className="dock-input">
         <input
           className="input"
@@ -78,7 +92,7 @@ function MuteButton() {
   return (
     <button
       type="button"
-      className="mute"
+      className="round mute"
       aria-pressed={state.isMuted}
       aria-label={state.hasMicrophone ? name : "No microphone"}
       title={state.hasMicrophone ? name : "No microphone"}
