@@ -12,6 +12,7 @@ from phone import SILENCE, SPEECH
 
 from antiphon.audio.formats import PHONE
 from antiphon.calls.floor import Heard, TurnScored, VoiceStarted, VoiceStopped
+from antiphon.calls.ledger import Ledger
 from antiphon.calls.listening import Listening
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.clock import VirtualClock
@@ -42,6 +43,7 @@ class Ears:
         self.failures: list[Exception] = []
         self.tasks: list[Any] = []
         self.fed: list[int] = []
+        self.ledger = Ledger()
         self.listening = Listening(
             PHONE,
             vad=vad or EnergyVAD(),
@@ -53,6 +55,7 @@ class Ears:
             spawn=self.spawn,
             clock=clock,
             now=clock.now,
+            ledger=self.ledger,
         )
 
     def counting(self, stt: ScriptedSTT) -> Any:
@@ -110,12 +113,13 @@ def test_silence_goes_nowhere_and_speech_comes_with_what_was_before_it() -> None
         assert ears.fed == []
         assert ears.tasks == []
         await ears.hear(FRAME, 1)
+        await ears.listening.aclose()
         return ears
 
     ears = clock.run(scenario())
     assert ears.fed[0] / 8000 == pytest.approx(0.4 + policy.turn.start_s)
     assert sum(ears.fed) / 8000 == pytest.approx(1.4)
-    assert ears.listening.speech_s == pytest.approx(1.4)
+    assert ears.ledger.usage().stt_audio_s == pytest.approx(1.4)
 
 
 def test_a_click_is_no_speech_and_a_gap_in_a_word_no_silence() -> None:

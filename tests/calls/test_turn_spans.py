@@ -23,8 +23,10 @@ from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import Handoff
 from antiphon.agents.observability import disable_instrumentation, enable_instrumentation
 from antiphon.calls import events
-from antiphon.calls.tracing import nanoseconds, trace_turns, turn_figures
+from antiphon.calls.tracing.figures import turn_figures
+from antiphon.calls.tracing.spans import nanoseconds
 from antiphon.clock import VirtualClock
+from antiphon.models.llm.content import Usage
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as tool_call
 from antiphon.models.s2s.scripted import ScriptedS2S
@@ -81,7 +83,6 @@ def traced() -> Iterator[Trace]:
 
         async def live() -> CallUnderTest:
             call = make(clock, **parts)
-            trace_turns(call.call.log)
             async with asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(call.run())
                 await asyncio.sleep(0)
@@ -154,7 +155,56 @@ def test_a_turn_holds_what_was_done_for_it_with_the_times_of_the_log(traced: Tra
     assert {told.parent(span) for span in told.spans if span.name.startswith("chat ")} == {"invoke_agent tester"}
     session = told.only("voice.session")
     assert (session.start_time, session.end_time) == (told.at(0), told.at(told.call.at(events.SessionEnded)))
+    assert _of(session)["antiphon.end_reason"] == "user_hangup"
     assert len({span.context.trace_id for span in told.spans}) == 1
+
+
+def test_every_span_of_a_call_tells_its_session_line_and_agent(traced: Trace) -> None:
+    def look_up() -> str:
+        """Look up."""
+        return "nine"
+
+    async def scenario(call: CallUnderTest) -> None:
+        await call.speak(1)
+        await call.quiet(4)
+
+    agent = Agent("tester", "Answer.", tools=[FunctionTool(look_up)], greeting="Hello.")
+    told = traced(scenario, agent=agent, stt=["When?"], llm=[Reply(calls=(tool_call("look_up"),)), "At nine."])
+    about = {
+        "session.id": "session of call-1",
+        "call.connection.id": "call-1",
+        "carrier": "test",
+        "transport.type": "phone",
+        "agent.name": "tester",
+    }
+    assert {span.name.partition(" ")[0] for span in told.spans} == {
+        "voice.session",
+        "voice.turn",
+        "stt.recognition",
+        "invoke_agent",
+        "chat",
+        "execute_tool",
+        "tts.speak",
+    }
+    for span in told.spans:
+        assert about.items() <= _of(span).items(), span.name
+
+
+def test_a_turn_tells_who_answered_and_what_it_used(traced: Trace) -> None:
+    async def scenario(call: CallUnderTest) -> None:
+        await call.speak(1)
+        await call.quiet(4)
+
+    clock = VirtualClock()
+    llm = ScriptedChatClient([Reply("At nine.", first_token_s=0.3, usage=Usage(12, 3))], clock=clock)
+    told = traced(scenario, clock=clock, stt=["When?"], llm=llm)
+    (metrics,) = told.call.events(events.TurnMetrics)
+    attributes = _of(told.only("voice.turn"))
+    assert attributes["gen_ai.usage.input_tokens"] == metrics.input_tokens == 12
+    assert attributes["gen_ai.usage.output_tokens"] == metrics.output_tokens == 3
+    assert attributes["turn.llm_total_ms"] == metrics.llm_total_ms == 300
+    assert {name: attributes[f"turn.{name}_model"] for name in ("stt", "llm", "tts")} == metrics.models
+    assert metrics.agent == "tester"
 
 
 def test_r31_first_audio_is_stamped_when_sound_is_there_and_not_when_the_voice_gets_its_text(traced: Trace) -> None:

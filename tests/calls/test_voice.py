@@ -11,6 +11,7 @@ from providers import CodedTTS, WrongTTS
 from antiphon.audio.formats import PHONE, AudioFormat
 from antiphon.calls.clauses import Clause
 from antiphon.calls.events import SpeechKind
+from antiphon.calls.ledger import Ledger
 from antiphon.calls.speech import Speaker, Speech
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.clock import VirtualClock
@@ -21,8 +22,12 @@ from antiphon.models.tts.scripted import ScriptedTTS
 HELLO = Clause("**Hello** there. ", "Hello there.")
 
 
-def voice_of(tts: TTS, audio: AudioFormat = PHONE, phrases: Phrases | None = None) -> Voice:
-    return Voice(tts, audio, phrases or Phrases(), speaker=Speaker(), timeout_s=8.0, phrase_timeout_s=0.8)
+def voice_of(
+    tts: TTS, audio: AudioFormat = PHONE, phrases: Phrases | None = None, ledger: Ledger | None = None
+) -> Voice:
+    return Voice(
+        tts, audio, phrases or Phrases(), speaker=Speaker(), timeout_s=8.0, phrase_timeout_s=0.8, ledger=ledger
+    )
 
 
 def silent(kind: SpeechKind = "reply", audio: AudioFormat = PHONE) -> Speech:
@@ -32,14 +37,14 @@ def silent(kind: SpeechKind = "reply", audio: AudioFormat = PHONE) -> Speech:
 @pytest.mark.parametrize("audio", [PHONE, AudioFormat("alaw", 8000), AudioFormat("pcm16", 24_000)], ids=str)
 @pytest.mark.parametrize("rate_hz", [8000, 22_050, 44_100])
 async def test_a_clause_sounds_as_long_as_it_was_made_in_every_format(rate_hz: int, audio: AudioFormat) -> None:
-    speech = silent(audio=audio)
-    voice = voice_of(ScriptedTTS(rate_hz=rate_hz, chunk_s=0.1), audio)
+    speech, ledger = silent(audio=audio), Ledger()
+    voice = voice_of(ScriptedTTS(rate_hz=rate_hz, chunk_s=0.1), audio, ledger=ledger)
     await voice.speak(speech, HELLO)
     await voice.speak(speech, HELLO)
     assert audio.seconds(len(speech.sound)) == pytest.approx(2 * 12 * 0.06, abs=0.002)
     assert [clause.text for clause in speech.clauses] == [HELLO.text] * 2
     assert speech.clauses[0].end == speech.clauses[1].start
-    assert voice.characters == 24
+    assert ledger.usage().tts_characters == 24
     assert not speech.complete
 
 

@@ -10,9 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from antiphon.calls import events
 from antiphon.calls.log import CallLog, Entry
 from antiphon.clock import WallClock
-from antiphon.models.prices import price_table
 from antiphon.server.numbers import MOST_NAMES, CallNumbers
-from antiphon.server.priced import PricedLog
 from tests.server.harness import HEADERS, SILENCE, SPEECH, Serve, phone, start_stream, until
 
 
@@ -88,9 +86,10 @@ def value(numbers: CallNumbers, name: str, **labels: str) -> float | None:
 
 
 async def test_tokens_and_their_cost_are_the_providers() -> None:
-    numbers = CallNumbers(price_table())
+    numbers = CallNumbers()
     log = a_log(numbers, {"llm": "openai/gpt-4o-mini", "stt": "moonshine/tiny-en", "tts": "hibari"})
-    log.append(events.SessionUsage(1_000_000, 500_000, 20, 3.0))
+    part = events.ModelUsage("llm", "openai/gpt-4o-mini", input_tokens=1_000_000, output_tokens=500_000, cost_usd=0.45)
+    log.append(events.SessionUsage(1_000_000, 500_000, 20, 3.0, 0.45, (part,)))
     of = {"provider": "openai", "model": "gpt-4o-mini"}
     assert value(numbers, "antiphon_llm_tokens_total", **of, direction="input") == 1_000_000
     assert value(numbers, "antiphon_llm_tokens_total", **of, direction="output") == 500_000
@@ -99,7 +98,7 @@ async def test_tokens_and_their_cost_are_the_providers() -> None:
 
 
 async def test_handoffs_tools_and_barge_ins_count_for_the_agent_that_has_the_call() -> None:
-    numbers = CallNumbers(price_table())
+    numbers = CallNumbers()
     log = a_log(numbers, {"tts": "hibari"})
     log.append(events.AgentHandoff("billing", "desk", "announced", ""))
     log.append(events.ToolExecuted("1", "pay", "no", True, 3.0))
@@ -112,19 +111,30 @@ async def test_handoffs_tools_and_barge_ins_count_for_the_agent_that_has_the_cal
 
 
 def test_labels_are_bounded() -> None:
-    numbers = CallNumbers(price_table())
+    numbers = CallNumbers()
     names = [numbers.name("agent", f"agent {n}") for n in range(MOST_NAMES + 5)]
     assert names[-5:] == ["other"] * 5
     assert numbers.name("agent", "agent 0") == "agent 0"
 
 
-async def test_a_cost_that_is_known_stands_in_the_calls_log() -> None:
-    log = PricedLog("CA1", WallClock(), price_table())
-    entries: list[Entry] = []
-    log.subscribe(entries.append)
-    models = {"llm": "openai/gpt-4o", "stt": "moonshine/tiny-en", "tts": "hibari"}
-    log.append(events.SessionStarted("ses_1", "CA1", "desk", "twilio", "mulaw/8000", "2026-11-29", models))
-    log.append(events.SessionUsage(1_000_000, 100_000, 1, 1.0))
-    usage = entries[-1].event
-    assert isinstance(usage, events.SessionUsage)
-    assert usage.cost_usd == 3.5
+async def test_a_stage_counts_for_the_model_that_answered() -> None:
+    numbers = CallNumbers()
+    log = a_log(numbers, {"llm": "acme/large|acme/small", "stt": "deepgram/nova-3", "tts": "hibari"})
+    log.append(events.UserTranscription("When", False, 0))
+    log.append(events.UserTranscription("When?", True, 0))
+    answered = {"llm": "acme/small", "stt": "deepgram/nova-3", "tts": "hibari"}
+    log.append(events.TurnMetrics(1, False, False, llm_total_ms=400.0, tts_total_ms=50.0, models=answered))
+    of = {"agent": "desk", "mode": "cascade", "carrier": "twilio"}
+    small = {"provider": "acme", "model": "small"}
+    assert value(numbers, "antiphon_llm_duration_seconds_sum", **of, **small) == 0.4
+    assert value(numbers, "antiphon_tts_synthesis_seconds_sum", **of, provider="hibari", model="hibari") == 0.05
+    assert value(numbers, "antiphon_stt_recognition_seconds_count", **of, provider="deepgram", model="nova-3") == 1
+    assert value(numbers, "antiphon_turn_processing_seconds_count", **of) is None
+
+
+async def test_a_call_that_one_model_holds_has_the_mode_realtime() -> None:
+    numbers = CallNumbers()
+    log = a_log(numbers, {"s2s": "realtime/openai", "tts": "hibari"})
+    log.append(events.TurnMetrics(1, False, False, llm_ttft_ms=400.0))
+    of = {"mode": "realtime", "provider": "realtime", "model": "openai"}
+    assert value(numbers, "antiphon_llm_ttft_seconds_sum", **of) == 0.4

@@ -32,6 +32,7 @@ from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
 from antiphon.calls.keypad import TypedNumbers, keys_in
 from antiphon.calls.keys import Keys
+from antiphon.calls.ledger import Ledger
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
@@ -49,7 +50,7 @@ from antiphon.calls.speech import Speaker, Speech
 from antiphon.calls.stall import StallGuard
 from antiphon.calls.tasks import CallTasks
 from antiphon.calls.timers import Timers
-from antiphon.calls.tracing import CallTrace
+from antiphon.calls.tracing.trace import CallTrace
 from antiphon.calls.transferring import CarrierControl, Transferring
 from antiphon.calls.turn_taking import TurnTaking
 from antiphon.calls.turns import Turns
@@ -150,12 +151,13 @@ class Call:
         self._busy = False
         self._has_begun = False  # the caller, with something that may be a turn
         self._timers = Timers(clock, log.seconds, self._timed_out)
-        self._trace = CallTrace()
+        self._trace = CallTrace(log)
+        self._ledger = Ledger()
         self._tasks = CallTasks(caller.call_id, context=self._trace.context, failed=self._task_failed)
         self._open = False
         self._over = asyncio.Event()
         self._reason: EndReason = "error"
-        self._turns = Turns(self._tell, log.seconds)
+        self._turns = Turns(self._tell, log.seconds, self._ledger)
         self._wording = Wording(own, caller.parameters)
         self._typed = TypedNumbers()
         self._key_at = 0.0
@@ -184,6 +186,7 @@ class Call:
             speaker=Speaker.of(agent),
             timeout_s=policy.tts_timeout_s,
             phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
+            ledger=self._ledger,
         )
         self._errands = Errands(
             self._session, self._tools, log=log, clock=clock, news=self._look_for_news, spawn=self._tasks.spawn
@@ -310,6 +313,7 @@ class Call:
             say_filler=lambda text: self._speaking.say("filler", text, self._turns.count),
             spawn=self._tasks.spawn,
             watcher=self._watcher,
+            ledger=self._ledger,
         )
 
     def _ears(self, policy: CallPolicy) -> Listening:
@@ -324,6 +328,7 @@ class Call:
             spawn=self._tasks.spawn,
             clock=self._clock,
             now=self.log.seconds,
+            ledger=self._ledger,
             language=self.agent.language,
             phrases=vocabulary(self.agent, self._session),
         )
@@ -498,9 +503,6 @@ class Call:
             models=self._models.names(),
             manners=self._floor.policy.to_dict(),
         )
-        self._trace.begin(
-            session_id=caller.session_id, call_id=caller.call_id, carrier=caller.carrier, agent=self.agent.name
-        )
         limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -538,10 +540,9 @@ class Call:
         self._deeds.stop_reply(over=True)
         self._line.hang_up(self._reason)
         await close_all((self._tools, self._session, self._listening), self._caller.call_id)
-        self._tell_usage()
+        self._tell(self._ledger.usage())
         ended = events.SessionEnded(self._reason, round(self.log.seconds(), 3), self._turns.count)
         self._tell(ended)
-        self._trace.end(reason=self._reason, turns=self._turns.count)
         return ended
 
     # Decisions into deeds.
@@ -682,17 +683,6 @@ class Call:
 
     def _tell(self, event: events.CallEvent) -> None:
         self.log.append(event)
-
-    def _tell_usage(self) -> None:
-        usage = self._responding.usage
-        self._tell(
-            events.SessionUsage(
-                llm_input_tokens=usage.input_tokens,
-                llm_output_tokens=usage.output_tokens,
-                tts_characters=self._voice.characters,
-                stt_audio_s=round(self._listening.speech_s, 2),
-            )
-        )
 
     def _fail(self, code: str, error: Exception) -> None:
         """A part failed; the call goes on."""

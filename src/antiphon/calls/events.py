@@ -365,6 +365,26 @@ class LlmAvailabilityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SttAvailabilityChanged:
+    """The same of a recogniser."""
+
+    type: ClassVar[str] = "stt.availability_changed"
+    stt: str
+    available: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TtsAvailabilityChanged:
+    """The same of a voice."""
+
+    type: ClassVar[str] = "tts.availability_changed"
+    tts: str
+    available: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """The end of a turn. ``agent_text`` is what was heard."""
 
@@ -389,6 +409,14 @@ class TurnMetrics:
         first_audio_ms: The first sound was written to the line: the voice-to-voice latency.
         llm_ttft_ms: From the model's request to its first words.
         tts_ttfb_ms: From the first clause to its first sound.
+        llm_total_ms: All requests of the answer together, each from its beginning to its last piece.
+        tts_total_ms: All clauses of the answer together, each from its words to its last sound.
+        processing_ms: From the decision to the last words of the answer.
+        agent: Who answered.
+        models: The models that answered, by role; of several that stand in for each other the one that did.
+        input_tokens: Read by models since the turn before, in tries that came to nothing too.
+        output_tokens: The same of what they wrote.
+        cost_usd: The same, with voice and recogniser, by list prices.
     """
 
     type: ClassVar[str] = "turn.metrics"
@@ -401,11 +429,32 @@ class TurnMetrics:
     first_audio_ms: float | None = None
     llm_ttft_ms: float | None = None
     tts_ttfb_ms: float | None = None
+    llm_total_ms: float | None = None
+    tts_total_ms: float | None = None
+    processing_ms: float | None = None
+    agent: str = ""
+    models: dict[str, str] = field(default_factory=dict)
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """What a call has used of one model; ``cost_usd`` by list prices, None where the price is not known."""
+
+    role: str
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    characters: int = 0
+    audio_s: float = 0.0
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionUsage:
-    """What the call has used so far; ``cost_usd`` by list prices, None where one of them is not known."""
+    """What the call has used, and of whom; ``cost_usd`` by list prices, None where one of them is not known."""
 
     type: ClassVar[str] = "session.usage"
     llm_input_tokens: int
@@ -413,6 +462,7 @@ class SessionUsage:
     tts_characters: int
     stt_audio_s: float
     cost_usd: float | None = None
+    parts: tuple[ModelUsage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,11 +505,6 @@ CallEvent = (
     | ToolExecuted
     | ToolApprovalRequested
     | ToolApprovalDecided
-    | LlmAvailabilityChanged
-    | TurnCompleted
-    | TurnMetrics
-    | FloorDecision
-)
     | PlayCompleted
     | CallTransferring
     | CallTransferred
@@ -469,3 +514,10 @@ CallEvent = (
     | CallResumed
     | RecordingPaused
     | RecordingResumed
+    | LlmAvailabilityChanged
+    | SttAvailabilityChanged
+    | TtsAvailabilityChanged
+    | TurnCompleted
+    | TurnMetrics
+    | FloorDecision
+)

@@ -18,9 +18,11 @@ from antiphon.audio.formats import AudioFormat
 from antiphon.audio.resample import resample
 from antiphon.audio.ring import ByteRing
 from antiphon.calls.floor import Heard, TurnScored, VoiceStarted, VoiceStopped
+from antiphon.calls.ledger import Ledger
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.clock import Clock
 from antiphon.errors import IntegrationException
+from antiphon.models.prices import Used
 from antiphon.models.stt.contract import STT, STTStream, Transcript
 from antiphon.models.turn.contract import TurnModel
 from antiphon.models.vad.contract import VAD
@@ -102,7 +104,6 @@ class Listening:
     """The ears of one call.
 
     Attributes:
-        speech_s: Seconds of speech that the recogniser was given.
         detects: Whether the detector finds the speech; else all sound is taken for it, until somebody ends the turn.
     """
 
@@ -119,11 +120,13 @@ class Listening:
         spawn: Spawn,
         clock: Clock,
         now: Callable[[], float],
+        ledger: Ledger,
         language: str | None = None,
         phrases: Sequence[str] = (),
     ) -> None:
-        self.speech_s = 0.0
         self.detects = True
+        self._ledger = ledger
+        self._fed_s = 0.0  # of speech, since the last final words
         self._audio = audio
         self._sample_bytes = audio.sample_bytes
         self._turn_model = turn
@@ -229,6 +232,8 @@ class Listening:
     async def aclose(self) -> None:
         """Stop listening."""
         self._vad.close()
+        if self._fed_s:
+            self._count(None)
         await asyncio.gather(self._stt.aclose(), *(stream.aclose() for stream in self._closing))
 
     def listen_for(self, language: str | None, phrases: Sequence[str] | None = None) -> None:
@@ -268,7 +273,7 @@ class Listening:
 
     def _feed(self, payload: bytes) -> None:
         self._fed = True
-        self.speech_s += self._audio.seconds(len(payload))
+        self._fed_s += self._audio.seconds(len(payload))
         self._stt.feed(to_pcm(payload, self._audio))
 
     def _scored(self, score: float, seconds: float) -> None:
@@ -301,8 +306,14 @@ class Listening:
         utterance = first + transcript.utterance
         self._partial = "" if transcript.is_final else transcript.text
         if transcript.is_final:
+            self._count(transcript.recogniser)
             self._answered = max(self._answered, utterance + 1)
         self._report(Heard(self._now(), transcript.text.strip(), transcript.is_final, utterance))
+
+    def _count(self, recogniser: str | None) -> None:
+        """Somebody has listened to what was said since the last final words."""
+        fed_s, self._fed_s = self._fed_s, 0.0
+        self._ledger.note("stt", recogniser or self._recogniser.name, Used(audio_s=fed_s))
 
     def _transcription_failed(self, error: Exception, first: int) -> None:
         """A recogniser answers in order: it is the oldest open utterance of this stream that gets no words."""

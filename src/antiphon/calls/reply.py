@@ -12,7 +12,7 @@ from antiphon.agents.run import Run
 from antiphon.calls.clauses import Clause, ClauseSplitter
 from antiphon.calls.speech import Speech
 from antiphon.errors import AntiphonException
-from antiphon.models.llm.content import ToolFinished
+from antiphon.models.llm.content import ToolFinished, Usage
 from antiphon.models.llm.contract import ChatClient, ChatOptions
 from antiphon.models.llm.messages import Message
 from antiphon.tools.tool import FunctionTool
@@ -71,8 +71,12 @@ class Reply:
         failed: Why it broke off.
         begun_at: When the model was asked.
         first_token_at: When its first words came.
+        last_token_at: When its latest words came.
         first_clause_at: When the voice got its first clause.
         first_sound_at: When that clause had its sound.
+        thought_s: Time in which it waited for models, as far as they are done.
+        voiced_s: Time in which it waited for the voice, as far as that is done.
+        usage: What it has used of the agents' models.
         terms: What it goes by beside its agent.
         is_made: Nothing more is written of it.
         is_greeted: An agent that took over has greeted: an answer behind that of less than ten characters is not said.
@@ -89,6 +93,7 @@ class Reply:
         "is_greeted",
         "is_made",
         "kept",
+        "last_token_at",
         "run",
         "speculative",
         "speeches",
@@ -97,7 +102,10 @@ class Reply:
         "task",
         "terms",
         "text",
+        "thought_s",
         "unvoiced",
+        "usage",
+        "voiced_s",
     )
 
     def __init__(
@@ -114,8 +122,12 @@ class Reply:
         self.failed: AntiphonException | None = None
         self.begun_at = begun_at
         self.first_token_at: float | None = None
+        self.last_token_at: float | None = None
         self.first_clause_at: float | None = None
         self.first_sound_at: float | None = None
+        self.thought_s: float | None = None
+        self.voiced_s: float | None = None
+        self.usage = Usage()
         self.is_made = False
         self.is_greeted = False
         self.splitter = ClauseSplitter()

@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import structlog
@@ -29,8 +30,10 @@ from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
 from antiphon.calls import events
 from antiphon.calls.clauses import Clause
+from antiphon.calls.counted import CountedClient
 from antiphon.calls.events import SpeechKind
 from antiphon.calls.history import History, ReplyRecord
+from antiphon.calls.ledger import Ledger
 from antiphon.calls.log import CallLog
 from antiphon.calls.reply import Reply, ReplyTerms
 from antiphon.calls.speech import Speech
@@ -41,10 +44,12 @@ from antiphon.errors import AgentInvalidResponseException, AntiphonException
 from antiphon.models.llm.content import ApprovalRequest, FunctionCall, FunctionResult, HandedOff, Usage
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.messages import Message
+from antiphon.models.prices import Used
 
 _log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_S = 0.5
+_OTHER_MODEL = "other"
 _VOICE_LIMITS = RunLimits.voice()
 
 
@@ -69,9 +74,9 @@ class Responding:
         say_filler: Says words for a caller who waits for a tool.
         spawn: Runs a task of the call.
         watcher: Told how replies come about.
+        ledger: Told what replies use of their models.
 
     Attributes:
-        usage: What all replies have used.
         terms: What replies go by from now on.
     """
 
@@ -95,10 +100,11 @@ class Responding:
         say_filler: Callable[[str], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None] | None],
         watcher: ReplyWatcher,
+        ledger: Ledger,
     ) -> None:
-        self.usage = Usage()
         self.terms = ReplyTerms()
         self._watcher = watcher
+        self._ledger = ledger
         self._agent = agent
         self._client_for = client_for
         self._tools = tools
@@ -257,7 +263,7 @@ class Responding:
             await self._follow(reply, run, messages)
         finally:
             if run is not None:
-                self.usage += run.usage
+                self._note_other_models(reply, run)
             if agent.context_providers:
                 error = sys.exception()
                 response = run.response() if run is not None and error is None else None
@@ -270,6 +276,20 @@ class Responding:
         has_answer = reply.has_sound or reply.terms.is_silent or run.finish in ("tool_calls", "input_required")
         if reply.text and not has_answer:
             raise AgentInvalidResponseException("The model had nothing to say.", code="empty_reply")
+
+    def _worked(self, reply: Reply, client: str, usage: Usage, waited_s: float) -> None:
+        """A model was asked for a reply, and this is what it took."""
+        reply.thought_s = (reply.thought_s or 0.0) + waited_s
+        reply.usage += usage
+        self._ledger.note("llm", client, _used(usage))
+
+    def _note_other_models(self, reply: Reply, run: Run) -> None:
+        """What the run has used of models that middleware has put in the place of the agent's own."""
+        other = Usage(
+            run.usage.input_tokens - reply.usage.input_tokens, run.usage.output_tokens - reply.usage.output_tokens
+        )
+        if other.total_tokens > 0:
+            self._ledger.note("llm", _OTHER_MODEL, _used(other))
 
     def _note_written(self, reply: Reply, *, interrupted: bool) -> None:
         """What is written counts as heard."""
@@ -290,7 +310,7 @@ class Responding:
             session=self._session,
             tools=self._tools,
             clock=self._clock,
-            client_for=self._client_for,
+            client_for=lambda agent: CountedClient(self._client_for(agent), self._clock, partial(self._worked, reply)),
             instructions=await self._instructed(reply.terms),
             more_instructions=context.instructions,
             more_tools=[*context.tools, *reply.terms.tools],
@@ -329,8 +349,9 @@ class Responding:
     async def _text(self, reply: Reply, update: AgentResponseUpdate) -> None:
         if update.structured:
             return  # data, not words
+        reply.last_token_at = self._clock.now()
         if reply.first_token_at is None:
-            reply.first_token_at = self._clock.now()
+            reply.first_token_at = reply.last_token_at
         if reply.terms.is_silent:
             reply.speech.generated += update.text
             if reply.sure.is_set():
@@ -410,11 +431,17 @@ class Responding:
             if clause is None:
                 speech.finish()
                 continue
+            begun_at = self._clock.now()
             if reply.first_clause_at is None:
-                reply.first_clause_at = self._clock.now()
+                reply.first_clause_at = begun_at
             await self._voice.speak(speech, clause)
+            reply.voiced_s = (reply.voiced_s or 0.0) + self._clock.now() - begun_at
             if reply.first_sound_at is None:
                 reply.first_sound_at = self._clock.now()
+
+
+def _used(usage: Usage) -> Used:
+    return Used(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
 
 
 def _names(terms: ReplyTerms) -> set[str]:

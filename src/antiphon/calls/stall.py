@@ -20,6 +20,7 @@ class StallGuard:
         self.prefill = getattr(client, "prefill", None)
         self.supports = getattr(client, "supports", BASIC_FEATURES)
         self.context_window: int | None = getattr(client, "context_window", None)
+        self.base_url: str | None = getattr(client, "base_url", None)
         self._client = client
         self._stall_s = stall_s
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from antiphon.calls.events import CallEvent, TurnCompleted, TurnMetrics
+from antiphon.calls.ledger import Ledger, Spent
 from antiphon.calls.reply import Reply
 from antiphon.calls.speech import Speech
 
@@ -36,14 +37,15 @@ class TurnRecord:
     heard: str = ""
     reply: Reply | None = None
 
-    def metrics(self, seconds: Callable[[float], float], *, interrupted: bool) -> TurnMetrics:
-        """Where the time went; ``seconds`` turns the clock's time into the call's."""
+    def metrics(self, seconds: Callable[[float], float], spent: Spent, *, interrupted: bool) -> TurnMetrics:
+        """Where the time went, and what the turn has ``spent``; ``seconds`` turns the clock's time into the call's."""
 
         def after_speech(at: float | None) -> float | None:
             return None if at is None else round((at - self.silence_at) * 1000, 1)
 
         reply = self.reply
         token_at = reply.first_token_at if reply is not None else None
+        last_at = None if reply is None or reply.last_token_at is None else seconds(reply.last_token_at)
         return TurnMetrics(
             turn=self.number,
             interrupted=interrupted,
@@ -54,6 +56,14 @@ class TurnRecord:
             first_audio_ms=after_speech(self.first_audio_at),
             llm_ttft_ms=None if reply is None else _span_ms(reply.begun_at, token_at),
             tts_ttfb_ms=None if reply is None else _span_ms(reply.first_clause_at, reply.first_sound_at),
+            llm_total_ms=None if reply is None else _ms(reply.thought_s),
+            tts_total_ms=None if reply is None else _ms(reply.voiced_s),
+            processing_ms=_span_ms(self.committed_at, last_at),
+            agent="" if reply is None or reply.speech.speaker is None else reply.speech.speaker.agent,
+            models=spent.models,
+            input_tokens=spent.input_tokens,
+            output_tokens=spent.output_tokens,
+            cost_usd=spent.cost_usd,
         )
 
 
@@ -63,17 +73,19 @@ class Turns:
     Args:
         tell: Gets what there is to say of a turn that is over.
         seconds: The clock's time as the call's.
+        ledger: Knows what a turn has used.
 
     Attributes:
         count: How many there were.
         current: The one that goes on.
     """
 
-    def __init__(self, tell: Callable[[CallEvent], None], seconds: Callable[[float], float]) -> None:
+    def __init__(self, tell: Callable[[CallEvent], None], seconds: Callable[[float], float], ledger: Ledger) -> None:
         self.count = 0
         self.current: TurnRecord | None = None
         self._tell = tell
         self._seconds = seconds
+        self._ledger = ledger
 
     def begin(self, *, agent_first: bool = False) -> TurnRecord:
         """A new turn; the one before is over."""
@@ -100,7 +112,11 @@ class Turns:
             return
         self._tell(TurnCompleted(turn.number, turn.user_text, turn.heard, turn.agent_first, interrupted))
         if not turn.agent_first:
-            self._tell(turn.metrics(self._seconds, interrupted=interrupted))
+            self._tell(turn.metrics(self._seconds, self._ledger.spend(), interrupted=interrupted))
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def _span_ms(start: float | None, end: float | None) -> float | None:

@@ -13,8 +13,10 @@ from antiphon.audio.resample import Resampler
 from antiphon.audio.tones import sine
 from antiphon.calls.clauses import Clause, ClauseSplitter
 from antiphon.calls.events import SpeechKind
+from antiphon.calls.ledger import Ledger
 from antiphon.calls.speech import Speaker, Speech
 from antiphon.errors import IntegrationInvalidResponseException, IntegrationUnavailableException
+from antiphon.models.prices import Used
 from antiphon.models.tts.contract import TTS, SpeechChunk
 
 _MAX_CLAUSE_S = 60.0
@@ -82,6 +84,7 @@ class Voice:
         speaker: As the attribute.
         timeout_s: A voice that is silent this long has failed.
         phrase_timeout_s: The same for phrases that end a silence, such as fillers.
+        ledger: Told how much was voiced, and by whom; nobody unless given.
     """
 
     def __init__(
@@ -93,9 +96,10 @@ class Voice:
         speaker: Speaker,
         timeout_s: float,
         phrase_timeout_s: float,
+        ledger: Ledger | None = None,
     ) -> None:
         self.speaker = speaker
-        self.characters = 0
+        self._ledger = ledger or Ledger()
         self._tts = tts
         self._audio = audio
         self._phrases = phrases
@@ -116,11 +120,10 @@ class Voice:
         if not clause.speech:
             return
         speech.begin_clause(clause.text, clause.speech)
-        self.characters += len(clause.speech)
         resampler = Resampler(self._tts.rate_hz, self._audio.rate_hz)
         limit = self._tts.rate_hz * _MAX_CLAUSE_S
         piece = max(1, int(self._tts.rate_hz * _PIECE_S))
-        samples = 0
+        samples, name = 0, ""
         speaker = speech.speaker or self.speaker
         chunks = self._tts.synthesize(
             clause.speech, voice=speaker.voice, language=speaker.language, speed=speaker.speed
@@ -130,6 +133,9 @@ class Voice:
             while (chunk := await self._next(chunks, timeout_s)) is not None:
                 pcm = _checked(chunk, self._tts.name)
                 samples += len(pcm)
+                if not name:
+                    name = chunk.voice or self._tts.name
+                    self._ledger.note("tts", name, Used(characters=len(clause.speech)))
                 if samples > limit:
                     raise IntegrationInvalidResponseException(f"The voice {self._tts.name} does not stop.")
                 words = chunk.words

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import ConfigurationError, IntegrationException, IntegrationUnavailableException
@@ -413,3 +413,12 @@ class Pool(Generic[K, R]):
             await work()
         except Exception:
             _log.exception("pool.task_failed", pool=self.name)
+
+
+AnyPool = Pool[Any, Any]
+
+
+def pools_of(provider: object) -> list[AnyPool]:
+    """The pools of a provider, or of all that stand in for each other; most have none."""
+    members: tuple[object, ...] = getattr(provider, "providers", (provider,))
+    return [pool for member in members if isinstance(pool := getattr(member, "pool", None), Pool)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from functools import cache
 from importlib.resources import files
 
@@ -45,32 +45,23 @@ class PriceTable(msgspec.Struct, frozen=True):
     models: dict[str, Price]
     local: tuple[str, ...]
 
-    def cost(self, models: Mapping[str, str], used: Used) -> dict[str, float | None]:
-        """What a call cost, by role; None where something was used whose price is not known.
+    def cost(self, model: str, used: Used) -> float | None:
+        """What the use of a model cost; None where something was used whose price is not known.
 
         Args:
-            models: The call's models by role. Of several that stand in for each other nobody knows which one worked.
-            used: What the call has used.
+            model: As ``provider/model``.
+            used: What was used of it.
         """
-        thinker = "s2s" if "s2s" in models else "llm"
-        amounts = {
-            thinker: (
-                (used.input_tokens / _MILLION, "input_per_million"),
-                (used.output_tokens / _MILLION, "output_per_million"),
-            ),
-            "tts": ((used.characters / _MILLION, "characters_per_million"),),
-            "stt": ((used.audio_s / 60, "per_minute"),),
-        }
-        if "s2s" in models:
-            del amounts["stt"]  # the model listens itself, and counts its sound as tokens
-        return {role: self._sum(models.get(role, ""), parts) for role, parts in amounts.items()}
-
-    def _sum(self, name: str, parts: tuple[tuple[float, str], ...]) -> float | None:
-        if name.partition("/")[0] in self.local:
+        if model.partition("/")[0] in self.local:
             return 0.0
-        price = self.models.get(name)
+        price = self.models.get(model)
         total = 0.0
-        for amount, unit in parts:
+        for amount, unit in (
+            (used.input_tokens / _MILLION, "input_per_million"),
+            (used.output_tokens / _MILLION, "output_per_million"),
+            (used.characters / _MILLION, "characters_per_million"),
+            (used.audio_s / 60, "per_minute"),
+        ):
             if not amount:
                 continue
             each: float | None = getattr(price, unit, None)
@@ -81,12 +72,12 @@ class PriceTable(msgspec.Struct, frozen=True):
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call has used.
+    """What was used of a model; ``+`` adds.
 
     Attributes:
-        input_tokens, output_tokens: Of the language model.
+        input_tokens, output_tokens: Of a model that writes or speaks.
         characters: That were voiced.
-        audio_s: Seconds of the caller's speech.
+        audio_s: Seconds of speech that were listened to.
     """
 
     input_tokens: int = 0
@@ -94,10 +85,18 @@ class Used(msgspec.Struct, frozen=True, kw_only=True):
     characters: int = 0
     audio_s: float = 0.0
 
+    def __add__(self, more: Used) -> Used:
+        return Used(
+            input_tokens=self.input_tokens + more.input_tokens,
+            output_tokens=self.output_tokens + more.output_tokens,
+            characters=self.characters + more.characters,
+            audio_s=self.audio_s + more.audio_s,
+        )
 
-def total(costs: Mapping[str, float | None]) -> float | None:
+
+def total(costs: Collection[float | None]) -> float | None:
     """The whole cost; None when a part of it is not known."""
-    known = [cost for cost in costs.values() if cost is not None]
+    known = [cost for cost in costs if cost is not None]
     return round(sum(known), 6) if len(known) == len(costs) else None
 
 

@@ -13,36 +13,34 @@ from prometheus_client.registry import Collector
 
 from antiphon.calls import events
 from antiphon.calls.log import CallLog, Entry
-from antiphon.calls.tracing import BargeIns
-from antiphon.models.prices import PriceTable, Used
+from antiphon.calls.tracing.barge_ins import BargeIns
 
 STAGE_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0)
 LENGTH_S = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0, 60.0, 120.0)
 MOST_NAMES = 200
 """Values of one label; what comes later is ``other``."""
 
-_CALL = ("agent", "carrier")
+_CALL = ("agent", "mode", "carrier")
 _MODEL = (*_CALL, "provider", "model")
 _USE = ("provider", "model")
 
 
 class CallNumbers:
-    """Counts all calls of a process.
+    """Counts all calls of a process."""
 
-    Args:
-        prices: What models cost.
-    """
-
-    def __init__(self, prices: PriceTable) -> None:
-        self.prices = prices
+    def __init__(self) -> None:
         self.collectors: list[Collector] = []
         """For a registry."""
         self._names: dict[str, set[str]] = {}
         stage, length, count = self._histogram(STAGE_S), self._histogram(LENGTH_S), self._counter
         self.stt = stage("stt_latency_seconds", "From the caller's last sound to the final words", _MODEL)
         self.decision = stage("turn_decision_seconds", "From the caller's last sound to the turn's end", _CALL)
+        self.recognition = stage("stt_recognition_seconds", "From an utterance's first words to its final ones", _MODEL)
         self.llm = stage("llm_ttft_seconds", "From a request to the model to its first words", _MODEL)
         self.tts = stage("tts_ttfb_seconds", "From a reply's first clause to its first sound", _MODEL)
+        self.llm_total = stage("llm_duration_seconds", "That an answer waited for its model", _MODEL)
+        self.tts_total = stage("tts_synthesis_seconds", "That an answer waited for its voice", _MODEL)
+        self.processing = stage("turn_processing_seconds", "From the turn's end to the last words of the answer", _CALL)
         self.first_audio = stage("agent_first_audio_seconds", "From the caller's last sound to the answer's", _CALL)
         self.barge_in = stage("barge_in_stop_seconds", "From the caller's sound to the agent's silence", _CALL)
         self.playout = length("tts_playout_seconds", "From the first sound of a speech to its end or cut", _MODEL)
@@ -90,7 +88,11 @@ class _CallReader:
     def __init__(self, numbers: CallNumbers) -> None:
         self._numbers = numbers
         self._agent = self._carrier = ""
+        self._mode = "cascade"
         self._models: dict[str, str] = {}
+        self._answered: dict[str, str] = {}  # who did, in the turn that is told now
+        self._first_words_at: float | None = None
+        self._recognised_s: list[float] = []  # of utterances whose turn is not told yet
         self._barge_ins = BargeIns()
         self._spoke_at: float | None = None  # first sound of what may become a turn
         self._has_words = False
@@ -109,6 +111,7 @@ class _CallReader:
 
     def _started(self, _at: float, event: events.SessionStarted) -> None:
         self._agent, self._carrier, self._models = event.agent, event.carrier, event.models
+        self._mode = "realtime" if "s2s" in event.models else "cascade"
         self._numbers.calls.labels(*self._call()).inc()
 
     def _handed_over(self, _at: float, event: events.AgentHandoff) -> None:
@@ -118,8 +121,13 @@ class _CallReader:
         if self._spoke_at is None or not self._has_words:
             self._spoke_at = event.speech_at
 
-    def _words(self, _at: float, _event: events.UserTranscription) -> None:
+    def _words(self, at: float, event: events.UserTranscription) -> None:
         self._has_words = True
+        if self._first_words_at is None:
+            self._first_words_at = at
+        if event.is_final:
+            self._recognised_s.append(at - self._first_words_at)
+            self._first_words_at = None
 
     def _committed(self, _at: float, _event: events.UserTurnCompleted) -> None:
         if self._turn_at is None:
@@ -146,8 +154,11 @@ class _CallReader:
         self._numbers.tools.labels(self._numbers.name("agent", self._agent), status).inc()
 
     def _measured(self, at: float, event: events.TurnMetrics) -> None:
-        numbers, call = self._numbers, self._call()
+        numbers, call, self._answered = self._numbers, self._call(), event.models
         numbers.turns.labels(*call).inc()
+        recognised_s, self._recognised_s = self._recognised_s, []
+        for seconds in recognised_s:
+            numbers.recognition.labels(*call, *self._stage("stt")).observe(seconds)
         turn_at, self._turn_at = self._turn_at, None
         if turn_at is not None:
             numbers.turn.labels(*call).observe(at - turn_at)
@@ -155,7 +166,10 @@ class _CallReader:
             (numbers.stt, (*call, *self._stage("stt")), event.transcript_ms),
             (numbers.decision, call, event.end_of_turn_ms),
             (numbers.llm, (*call, *self._stage("llm")), event.llm_ttft_ms),
+            (numbers.llm_total, (*call, *self._stage("llm")), event.llm_total_ms),
             (numbers.tts, (*call, *self._stage("tts")), event.tts_ttfb_ms),
+            (numbers.tts_total, (*call, *self._stage("tts")), event.tts_total_ms),
+            (numbers.processing, call, event.processing_ms),
             (numbers.first_audio, call, event.first_audio_ms),
         ):
             if value_ms is not None:
@@ -163,30 +177,32 @@ class _CallReader:
 
     def _used(self, _at: float, event: events.SessionUsage) -> None:
         numbers = self._numbers
-        thinker = self._stage("llm")
-        numbers.tokens.labels(*thinker, "input").inc(event.llm_input_tokens)
-        numbers.tokens.labels(*thinker, "output").inc(event.llm_output_tokens)
-        numbers.characters.labels(*self._model("tts")).inc(event.tts_characters)
-        if "stt" in self._models:
-            numbers.audio.labels(*self._model("stt")).inc(event.stt_audio_s)
-        costs = numbers.prices.cost(self._models, used_by(event))
-        for role, cost in costs.items():
-            if cost is not None:
-                numbers.cost.labels(role, *self._model(role)).inc(cost)
-        if None in costs.values():
+        for part in event.parts:
+            of = self._named(part.model)
+            for counter, labels, amount in (
+                (numbers.tokens, (*of, "input"), part.input_tokens),
+                (numbers.tokens, (*of, "output"), part.output_tokens),
+                (numbers.characters, of, part.characters),
+                (numbers.audio, of, part.audio_s),
+                (numbers.cost, (part.role, *of), part.cost_usd),
+            ):
+                if amount:
+                    counter.labels(*labels).inc(amount)
+        if event.cost_usd is None:
             numbers.unpriced.inc()
 
-    def _call(self) -> tuple[str, str]:
-        return self._numbers.name("agent", self._agent), self._numbers.name("carrier", self._carrier)
+    def _call(self) -> tuple[str, str, str]:
+        return self._numbers.name("agent", self._agent), self._mode, self._numbers.name("carrier", self._carrier)
 
     def _stage(self, role: str) -> tuple[str, str]:
         """Who did this part of a turn: one model all of them, where it holds the call."""
-        return self._model("s2s" if "s2s" in self._models else role)
+        role = "s2s" if "s2s" in self._models else role
+        return self._named(self._answered.get(role) or self._models.get(role, ""))
 
-    def _model(self, role: str) -> tuple[str, str]:
-        """Provider and model; of several that stand in for each other the first."""
-        provider, _, model = self._models.get(role, "").partition("|")[0].partition("/")
-        return self._numbers.name("provider", provider), self._numbers.name("model", model or provider)
+    def _named(self, model: str) -> tuple[str, str]:
+        """Provider and model; of several of which nobody knows which one worked, the first."""
+        provider, _, name = model.partition("|")[0].partition("/")
+        return self._numbers.name("provider", provider), self._numbers.name("model", name or provider)
 
 
 _READERS: dict[type, Callable[[_CallReader, float, Any], None]] = {
@@ -204,13 +220,3 @@ _READERS: dict[type, Callable[[_CallReader, float, Any], None]] = {
     events.ToolExecuted: _CallReader._executed,
     events.TurnMetrics: _CallReader._measured,
 }
-
-
-def used_by(event: events.SessionUsage) -> Used:
-    """What a call's last usage has a price for."""
-    return Used(
-        input_tokens=event.llm_input_tokens,
-        output_tokens=event.llm_output_tokens,
-        characters=event.tts_characters,
-        audio_s=event.stt_audio_s,
-    )

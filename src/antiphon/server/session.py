@@ -15,14 +15,22 @@ import structlog
 from antiphon.calls.call import Call
 from antiphon.calls.caller import Caller
 from antiphon.calls.contract import AnyCall
-from antiphon.calls.events import LlmAvailabilityChanged, SessionEnded, SessionError, TurnMetrics
+from antiphon.calls.events import (
+    LlmAvailabilityChanged,
+    SessionEnded,
+    SessionError,
+    SttAvailabilityChanged,
+    TtsAvailabilityChanged,
+    TurnMetrics,
+)
 from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.s2s.call import S2SCall
 from antiphon.calls.transferring import CarrierControl
 from antiphon.errors import IntegrationException
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.failover import FailoverChatClient
-from antiphon.server.priced import PricedLog
+from antiphon.models.stt.failover import FailoverSTT
+from antiphon.models.tts.failover import FailoverTTS
 from antiphon.store.calllog import call_folder, keep_log
 from antiphon.store.recording import Recording
 from antiphon.telemetry import Metrics
@@ -41,6 +49,14 @@ if TYPE_CHECKING:
 CLOSE_FILES_S = 5.0
 _SPARE_S = 0.15
 """How long before it must sound a message is sent, where messages are long."""
+
+Change = type[LlmAvailabilityChanged | SttAvailabilityChanged | TtsAvailabilityChanged]
+_CHANGES: Mapping[type, Change] = {
+    FailoverChatClient: LlmAvailabilityChanged,
+    FailoverSTT: SttAvailabilityChanged,
+    FailoverTTS: TtsAvailabilityChanged,
+}
+"""What is told when one of several models that stand in for each other fails, or is well again."""
 
 _YES = frozenset({"yes", "true", "1"})
 
@@ -66,7 +82,7 @@ class Session:
         self.control: CarrierControl | None = None
         self.folder: Path | None = None
         self.team: tuple[Agent, ...] = ()
-        self._watched: dict[FailoverChatClient, Callable[[], None]] = {}
+        self._watched: dict[object, Callable[[], None]] = {}
         self._board = board
         self.carrier = carrier
         self._agent_name = agent_name
@@ -98,7 +114,7 @@ class Session:
         """
         board = self._board
         log, tap = self._begin(agent, line, call_id, parameters=parameters)
-        self._watch(models.llm)
+        self._watch(models.llm, models.stt, models.tts)
         call = self.call = Call(
             agent,
             line,
@@ -132,6 +148,7 @@ class Session:
         """The same for a call that one model holds; of ``models`` it uses the detector and the voice for phrases."""
         board = self._board
         log, tap = self._begin(agent, line, call_id, parameters=parameters)
+        self._watch(models.tts)
         call = self.call = S2SCall(
             agent,
             line,
@@ -156,7 +173,7 @@ class Session:
     ) -> tuple[CallLog, Recording | None]:
         """The log of a call, read by whoever watches, and its recording."""
         board = self._board
-        log = PricedLog(call_id, board.clock, board.numbers.prices)
+        log = CallLog(call_id, board.clock)
         tap = self._keep_files(log, line, agrees=parameters.get("record_consent", "").lower() in _YES)
         self.team = (agent, *board.agents.team(self._scenario))
         log.subscribe(_counter(board.metrics))
@@ -214,14 +231,17 @@ class Session:
         self._watch(client)
         return client
 
-    def _watch(self, client: ChatClient) -> None:
+    def _watch(self, *models: object) -> None:
         """What happens to the models that stand in for each other belongs into the log of the calls that use them."""
-        if isinstance(client, FailoverChatClient) and client not in self._watched:
-            self._watched[client] = client.watch(self._availability_changed)
+        for model in models:
+            changed = _CHANGES.get(type(model))
+            if changed is not None and model not in self._watched:
+                assert isinstance(model, (FailoverChatClient, FailoverSTT, FailoverTTS))
+                self._watched[model] = model.watch(partial(self._availability_changed, changed))
 
-    def _availability_changed(self, name: str, available: bool, reason: str) -> None:
+    def _availability_changed(self, changed: Change, name: str, available: bool, reason: str) -> None:
         if self.call is not None:
-            self.call.tell(LlmAvailabilityChanged(name, available, reason))
+            self.call.tell(changed(name, available, reason))
 
     def _keep_files(self, log: CallLog, line: Line, *, agrees: bool) -> Recording | None:
         board = self._board

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,22 +18,24 @@ from antiphon.calls.events import EndReason
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
-from antiphon.calls.tracing import trace_turns
 from antiphon.calls.voice import Phrases
 from antiphon.clock import Clock
 from antiphon.models.catalog import Models, chat_client, close_clients
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.failover import FailoverChatClient
-from antiphon.models.prices import price_table
+from antiphon.models.pool import AnyPool, pools_of
 from antiphon.models.s2s.connect import speech_model
 from antiphon.models.s2s.contract import S2S
 from antiphon.models.s2s.names import parts_of
+from antiphon.models.stt.failover import FailoverSTT
+from antiphon.models.tts.failover import FailoverTTS
 from antiphon.server.admission import Admission
 from antiphon.server.agents import AgentBook
 from antiphon.server.auth import ApiKeys, StreamTokens, UsedSignatures
 from antiphon.server.carriers import Carriers
 from antiphon.server.keyset import KeySet
 from antiphon.server.lag import LoopLag
+from antiphon.server.levels import Levels
 from antiphon.server.live import LiveCalls
 from antiphon.server.numbers import CallNumbers
 from antiphon.server.realtime.book import CallBook
@@ -98,10 +101,10 @@ class Switchboard:
         self.started = clock.utc()
         self.live = LiveCalls(self._folder_of, recorded=settings.record and not settings.record_consent)
         self.past = PastCalls(settings.data_dir)
-        self.watchers: list[Callable[[CallLog], None]] = [self.live.watch, trace_turns]
+        self.watchers: list[Callable[[CallLog], None]] = [self.live.watch]
         self.metrics = Metrics()
-        self.numbers = CallNumbers(price_table())
-        self.metrics.collectors += self.numbers.collectors
+        self.numbers = CallNumbers()
+        self.metrics.collectors += (*self.numbers.collectors, Levels(self))
         self.watchers.append(self.numbers.watch)
         self.lag = LoopLag()
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
@@ -122,6 +125,26 @@ class Switchboard:
         self._idle = asyncio.Event()
         self._idle.set()
         self._measure()
+
+    def connections(self) -> dict[str, int]:
+        """How many sessions are live, by protocol."""
+        return dict(Counter(session.carrier for session in self._sessions))
+
+    def availability(self) -> list[tuple[str, str, bool]]:
+        """Of models that stand in for each other: role, name, and whether it can be had."""
+        chains: list[tuple[str, object]] = [("llm", llm) for llm in self._failovers.values()]
+        if self.models is not None:
+            chains += [("stt", self.models.stt), ("tts", self.models.tts)]
+        return [
+            (role, name, is_well)
+            for role, chain in chains
+            if isinstance(chain, (FailoverChatClient, FailoverSTT, FailoverTTS))
+            for name, is_well in chain.available().items()
+        ]
+
+    def pools(self) -> list[AnyPool]:
+        """The connections to providers that are kept open."""
+        return [] if self.models is None else [*pools_of(self.models.stt), *pools_of(self.models.tts)]
 
     def live_sessions(self, carrier: str) -> int:
         """How many sessions of a protocol are live."""
@@ -276,10 +299,6 @@ class Switchboard:
     def _folder_of(self, session_id: str) -> Path | None:
         return next((session.folder for session in self._sessions if session.id == session_id), None)
 
-    def _llms_unavailable(self) -> float:
-        """Of the models that stand in for each other, those that rest."""
-        return float(sum(not well for llm in self._failovers.values() for well in llm.available().values()))
-
     def _measure(self) -> None:
         self.metrics.gauges |= {
             "calls_live": lambda: self.admission.live,
@@ -290,7 +309,6 @@ class Switchboard:
             "loop_lag_p99_ms": lambda: self.lag.p99_ms,
             "loop_lag_max_ms": lambda: self.lag.max_ms,
             "pacer_late_max_ms": lambda: self.pacer.late_max_s * 1000,
-            "llms_unavailable": self._llms_unavailable,
             "streams_open": lambda: self.live.streams,
         }
         self.metrics.counters["file_items_dropped"] = lambda: self.writer.dropped

@@ -28,6 +28,7 @@ from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
 from antiphon.calls.keypad import keys_in
 from antiphon.calls.keys import Keys
+from antiphon.calls.ledger import Ledger
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
@@ -40,7 +41,7 @@ from antiphon.calls.s2s.persona import Persona
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker
 from antiphon.calls.tasks import CallTasks
-from antiphon.calls.tracing import CallTrace
+from antiphon.calls.tracing.trace import CallTrace
 from antiphon.calls.transferring import CarrierControl, Transferring
 from antiphon.calls.voice import Phrases, Voice
 from antiphon.calls.watcher import ReplyWatcher
@@ -114,7 +115,8 @@ class S2SCall:
         self._tap = tap
         self._names = {"s2s": model.name, "vad": vad.name, "tts": tts.name}
         self._is_on = False
-        self._trace = CallTrace()
+        self._trace = CallTrace(log)
+        self._ledger = Ledger()
         self._tasks = CallTasks(caller.call_id, context=self._trace.context, failed=self._task_failed)
         self._wording = Wording(policy, caller.parameters)
         self._session = AgentSession(caller.session_id, agents=team, variables=caller.parameters, clock=clock)
@@ -136,6 +138,7 @@ class S2SCall:
             speaker=Speaker(agent.name),  # its voice and language are the model's, not those of our phrases
             timeout_s=policy.tts_timeout_s,
             phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
+            ledger=self._ledger,
         )
         self._dialogue = Dialogue(
             self._persona,
@@ -146,6 +149,8 @@ class S2SCall:
             policy=policy,
             log=log,
             clock=clock,
+            name=model.name,
+            ledger=self._ledger,
             failed=self._fail,
             mouth=lambda dialogue: self._mouth(dialogue, pacer),
             hands=self._hands,
@@ -344,17 +349,13 @@ class S2SCall:
 
     async def run(self) -> events.SessionEnded:
         """Be the call, until it is over. Raises nothing but ``CancelledError``."""
-        caller = self._caller
         announce(
-            caller,
+            self._caller,
             self.log,
             agent=self.agent.name,
             audio=self._line.audio,
             models=self._names,
             manners=self._policy.turn.to_dict(),
-        )
-        self._trace.begin(
-            session_id=caller.session_id, call_id=caller.call_id, carrier=caller.carrier, agent=self.agent.name
         )
         limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
         try:
@@ -365,7 +366,7 @@ class S2SCall:
                 await self._dialogue.over.wait()
                 self._dialogue.stop_answer()
                 self._line.hang_up(self._dialogue.reason)
-                await finish_tools(self._tools, self._clock, caller.call_id)
+                await finish_tools(self._tools, self._clock, self._caller.call_id)
                 self._tasks.close()
         finally:
             limit.cancel()
@@ -394,11 +395,9 @@ class S2SCall:
         self._ears.close()
         model = () if dialogue.model is None else (dialogue.model,)
         await close_all((self._tools, self._session, *model), self._caller.call_id)
-        usage = (dialogue.tokens_in, dialogue.tokens_out, self._voice.characters, round(dialogue.speech_s, 2))
-        self._tell(events.SessionUsage(*usage))
+        self._tell(self._ledger.usage())
         ended = events.SessionEnded(dialogue.reason, round(self.log.seconds(), 3), dialogue.turns.count)
         self._tell(ended)
-        self._trace.end(reason=dialogue.reason, turns=dialogue.turns.count)
         return ended
 
     # What its parts ask for and tell.

@@ -12,6 +12,7 @@ from antiphon.calls import events, floor
 from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
+from antiphon.calls.ledger import Ledger
 from antiphon.calls.log import CallLog
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.reply import Reply
@@ -27,6 +28,7 @@ from antiphon.calls.turns import TurnRecord, Turns
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
 from antiphon.errors import AntiphonException
+from antiphon.models.prices import Used
 from antiphon.models.s2s.contract import (
     AnswerAudio,
     AnswerDone,
@@ -65,6 +67,8 @@ class Dialogue:
         policy: Limits and phrases.
         log: Where everything is told.
         clock: The call's time.
+        name: The model's.
+        ledger: Told what it uses.
         failed: Told of faults.
         mouth: Makes what speaks, and reports to ``on_speech``.
         hands: Makes what runs functions.
@@ -77,9 +81,6 @@ class Dialogue:
         over: Set when nothing is said or heard any more, for the ``reason``.
         functions: Runs what the model calls.
         turns: The turns.
-        speech_s: Seconds that the caller spoke.
-        tokens_in: What the model has counted of what it heard.
-        tokens_out: The same of what it said.
     """
 
     def __init__(
@@ -93,6 +94,8 @@ class Dialogue:
         policy: CallPolicy,
         log: CallLog,
         clock: Clock,
+        name: str,
+        ledger: Ledger,
         failed: Callable[[str, Exception], None],
         mouth: Callable[[Dialogue], Speaking],
         hands: Callable[[Dialogue], Functions],
@@ -103,9 +106,9 @@ class Dialogue:
         self.ending: EndReason | None = None
         self.over = asyncio.Event()
         self.reason: EndReason = "error"
-        self.turns = Turns(self._tell_turn, log.seconds)
-        self.speech_s = 0.0
-        self.tokens_in = self.tokens_out = 0
+        self.turns = Turns(self._tell_turn, log.seconds, ledger)
+        self._name = name
+        self._ledger = ledger
         self._persona = persona
         self._ears = ears
         self._history = history
@@ -201,7 +204,7 @@ class Dialogue:
         self._caller_speaks = False
         silence_at = self._ears.silence_at(self._speech_at)
         duration_s = max(0.0, silence_at - self._speech_at)
-        self.speech_s += duration_s
+        self._ledger.note("s2s", self._name, Used(audio_s=duration_s))
         self._tell(events.UserSpeechStopped(round(silence_at, 3), round(duration_s * 1000)))
         self._tell(events.UserStateChanged("speaking", "listening"))
         return silence_at
@@ -236,8 +239,8 @@ class Dialogue:
             reply.first_token_at = self._clock.now()
 
     def _answer_done(self, event: AnswerDone) -> None:
-        self.tokens_in += event.input_tokens
-        self.tokens_out += event.output_tokens
+        used = Used(input_tokens=event.input_tokens, output_tokens=event.output_tokens)
+        self._ledger.note("s2s", self._name, used)
         if event.status != "completed" or self.phase is Phase.HEARING:
             self.functions.let_go()  # of an answer that nobody waits for
         elif self.functions.run():

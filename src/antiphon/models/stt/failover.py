@@ -76,6 +76,11 @@ class FailoverSTT:
         """Close all."""
         await asyncio.gather(*[member.provider.aclose() for member in self.ranking.members])
 
+    @property
+    def providers(self) -> tuple[STT, ...]:
+        """Those that stand in for each other."""
+        return tuple(member.provider for member in self.ranking.members)
+
     def watch(self, told: OnAvailabilityChanged) -> Callable[[], None]:
         """Have somebody told when one begins or ends to be unavailable; what is given back ends that."""
         self.ranking.watchers.append(told)

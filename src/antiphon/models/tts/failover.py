@@ -106,6 +106,11 @@ class FailoverTTS:
         """Close all."""
         await asyncio.gather(*[member.provider.aclose() for member in self._ranking.members])
 
+    @property
+    def providers(self) -> tuple[TTS, ...]:
+        """Those that stand in for each other."""
+        return tuple(member.provider for member in self._ranking.members)
+
     def watch(self, told: OnAvailabilityChanged) -> Callable[[], None]:
         """Have somebody told when a voice begins or ends to be unavailable; what is given back ends that."""
         self._ranking.watchers.append(told)
