@@ -72,6 +72,7 @@ def test_busy_port(tmp_path: Path) -> None:
         (["call", "ws://127.0.0.1:9/telephony/twilio", "--say", "a.wav"], "antiphon serve"),
         (["call", "ws://127.0.0.1:9/telephony/twilio", "--say", "missing.wav"], "missing.wav"),
         (["call", "ws://127.0.0.1:9/telephony/twilio", "--say", "notes.txt"], "notes.txt.*WAV"),
+        (["call", "ws://127.0.0.1:9/telephony/twilio", "--say", "keys:12E"], "keys:12E.*cannot be pressed"),
         (["call", "http://127.0.0.1:9/", "--say", "a.wav"], "no phone socket"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -18,7 +18,7 @@ from antiphon.audio.tones import sine
 from antiphon.errors import ConfigurationError, IntegrationInvalidAuthException, IntegrationUnavailableException
 from antiphon.store.recording import TimeLine
 from antiphon.transports.client import Earpiece, phone_call
-from antiphon.wire.contract import Connected, Started
+from antiphon.wire.contract import Connected, Digit, Started
 from antiphon.wire.twilio import TwilioCodec
 
 TONE = sine(440, 300, rate_hz=16_000, amplitude=0.3)
@@ -163,3 +163,22 @@ def test_earpiece_forgets_what_is_cleared() -> None:
     assert np.abs(sound[:4_000]).max() > 5_000
     assert np.abs(sound[4_000:4_800]).max() == 0
     assert len(sound) == 4_960
+
+
+async def test_keys_are_pressed_in_order_and_their_answer_is_timed() -> None:
+    async def answers(socket: ServerConnection) -> None:
+        codec = await opened(socket)
+        keys = ""
+        async for message in socket:
+            event = codec.receive(message)
+            keys += event.digit if isinstance(event, Digit) else ""
+            if keys == "12#":
+                for _ in range(10):
+                    await socket.send(codec.media(REPLY))
+                keys = ""
+
+    async with server(answers) as url, phone_call(url) as phone:
+        pressed = await phone.press("12#")
+        assert await phone.answer_over(pressed, 5.0, quiet_s=0.1)
+        assert pressed.voice_to_voice_ms is not None
+        assert 0 <= pressed.voice_to_voice_ms < 1000

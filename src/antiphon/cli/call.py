@@ -1,9 +1,10 @@
-"""``antiphon call``: a phone with recorded lines."""
+"""``antiphon call``: a phone with recorded lines and a keypad."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,41 @@ from antiphon.settings import load_settings
 from antiphon.transports.client import PhoneClient, Utterance, phone_call
 
 GREETING_S = 3.0
-Line = tuple[Path, NDArray[np.int16], int]
-"""File, samples, rate."""
+KEYS = "keys:"
+_PRESSABLE = frozenset("0123456789*#ABCD")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the caller does next.
+
+    Attributes:
+        name: The file, or ``keys:`` with the keys.
+        pcm: What is said, mono.
+        rate_hz: Its rate.
+        keys: What is pressed, where nothing is said.
+    """
+
+    name: str
+    pcm: NDArray[np.int16] = field(repr=False, default_factory=lambda: np.zeros(0, np.int16))
+    rate_hz: int = 8_000
+    keys: str = ""
 
 
 def make_call(
-    url: str, say: Sequence[Path], *, key: str | None, timeout_s: float, out: Path | None, as_json: bool
+    url: str, say: Sequence[str], *, key: str | None, timeout_s: float, out: Path | None, as_json: bool
 ) -> None:
-    """Phone ``url``, say the lines one after the other, and print how long each answer took.
+    """Phone ``url``, say or press one line after the other, and print how long each answer took.
 
     Raises:
         AntiphonException: A file cannot be read, or the server does not take the call.
     """
-    lines = [_read(path) for path in say]
+    lines = [read_line(each) for each in say]
     if key is None:
         keys = load_settings().api_keys
         key = keys[0].get_secret_value() if keys else None
     console = Console(stderr=as_json)
-    turns, ended = asyncio.run(_talk(url, lines, key=key, timeout_s=timeout_s, out=out, console=console))
+    turns, ended = asyncio.run(talk(url, lines, key=key, timeout_s=timeout_s, out=out, console=console))
     if as_json:
         body = {"url": url, "turns": turns, "ended_by_server": ended, "recording": str(out) if out else None}
         typer.echo(msgspec.json.encode(body).decode())
@@ -51,21 +69,37 @@ def make_call(
         raise typer.Exit(1)
 
 
-async def _talk(
+async def talk(
     url: str, lines: Sequence[Line], *, key: str | None, timeout_s: float, out: Path | None, console: Console
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Phone ``url`` with a script.
+
+    Args:
+        url: The media socket.
+        lines: What the caller does, each when the answer to the one before has been heard.
+        key: API key of the server.
+        timeout_s: Longest wait for an answer.
+        out: Where the WAV of both sides goes.
+        console: Where it is shown how far the call is.
+
+    Returns:
+        What came of each line, and how the server ended the call, if it did.
+
+    Raises:
+        AntiphonException: The server does not take the call.
+    """
     turns: list[dict[str, Any]] = []
     async with phone_call(url, key=key) as phone:
         with console.status("connected, waiting for a greeting"):
             if await phone.greeted(GREETING_S):
                 await phone.agent_quiet(timeout_s)
-        for path, pcm, rate_hz in lines:
+        for line in lines:
             if phone.over.is_set():
                 break
-            with console.status(f"saying {path.name}"):
-                utterance = await phone.say(pcm, rate_hz)
-                await phone.answer_over(utterance, timeout_s)
-            turns.append(_told(path, utterance))
+            with console.status(f"pressing {line.keys}" if line.keys else f"saying {Path(line.name).name}"):
+                done = await (phone.press(line.keys) if line.keys else phone.say(line.pcm, line.rate_hz))
+                await phone.answer_over(done, timeout_s)
+            turns.append(_told(line, done))
         ended = _end(phone)
         if out is not None:
             # The socket is still open, but nobody speaks any more.
@@ -73,23 +107,33 @@ async def _talk(
     return turns, ended
 
 
-def _read(path: Path) -> Line:
+def read_line(text: str) -> Line:
+    """A line of the script: the path of a WAV, or ``keys:`` with keys.
+
+    Raises:
+        AntiphonException: There is no such file, it is no WAV, or a key is none.
+    """
+    if text.startswith(KEYS):
+        keys = text.removeprefix(KEYS).upper()
+        if not keys or not _PRESSABLE.issuperset(keys):
+            raise ConfigurationError(f"{text!r} cannot be pressed: write {KEYS} and some of 0 to 9, *, # and A to D.")
+        return Line(text, keys=keys)
     try:
-        pcm, rate_hz = read_wav(path)
+        pcm, rate_hz = read_wav(Path(text))
     except OSError as exc:
-        raise ConfigurationError(f"{path} cannot be read ({exc.strerror}): give the path of a WAV.") from exc
+        raise ConfigurationError(f"{text} cannot be read ({exc.strerror}): give the path of a WAV.") from exc
     except AntiphonException as exc:
-        raise ConfigurationError(f"{path}: {exc}") from exc
-    return path, mono(pcm), rate_hz
+        raise ConfigurationError(f"{text}: {exc}") from exc
+    return Line(text, mono(pcm), rate_hz)
 
 
-def _told(path: Path, utterance: Utterance) -> dict[str, Any]:
+def _told(line: Line, utterance: Utterance) -> dict[str, Any]:
     reply_s = None
     if utterance.first_audio_s is not None and utterance.answer_end_s is not None:
         reply_s = round(utterance.answer_end_s - utterance.first_audio_s, 2)
     latency = utterance.voice_to_voice_ms
     return {
-        "said": str(path),
+        "said": line.name,
         "speech_s": round(0.02 * len(utterance.frames), 2),
         "voice_to_voice_ms": round(latency, 1) if latency is not None else None,
         "reply_s": reply_s,

@@ -102,13 +102,18 @@ def serve(
 @app.command()
 def call(
     url: Annotated[str, typer.Argument(help="Such as ws://127.0.0.1:8000/telephony/twilio.")],
-    say: Annotated[list[Path], typer.Option("--say", help="A WAV that the caller says; again for the next line.")],
+    say: Annotated[
+        list[str],
+        typer.Option(
+            "--say", help="A WAV that the caller says, or keys:123# that it presses; again for the next line."
+        ),
+    ],
     key: Annotated[str | None, typer.Option(help="API key; the first of ANTIPHON_API_KEYS unless given.")] = None,
     timeout: Annotated[float, typer.Option(help="Longest wait for an answer, in seconds.")] = 30.0,
     out: Annotated[Path | None, typer.Option(help="Where the WAV of both sides goes.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Phone an agent with recorded lines, and tell how fast it answers."""
+    """Phone an agent with recorded lines and keys, and tell how fast it answers."""
     from antiphon.cli.call import make_call
 
     make_call(url, say, key=key, timeout_s=timeout, out=out, as_json=as_json)

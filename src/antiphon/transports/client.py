@@ -29,6 +29,8 @@ from antiphon.wire.table import CALLERS
 
 FRAME_S = 0.02
 CONNECT_S = 10.0
+KEY_S = 0.15
+"""From one key to the next."""
 LAST_WORD_S = 2.0
 """A server that is to answer the end of the call has this long."""
 VOICED_SHARE = 0.05
@@ -39,10 +41,10 @@ NEW_STRETCH_S = 0.3
 
 @dataclass(slots=True, eq=False)
 class Utterance:
-    """A line that the caller says. Times are seconds since the call's start, as the caller's side measures them.
+    """A line that the caller says, or keys that it presses. Times are seconds since the call's start at its side.
 
     Attributes:
-        frames: The line's audio.
+        frames: The line's audio; none of keys.
         voiced: Frames up to the last voiced sound.
         sent: Frames sent so far.
         begun_s: When the first frame left.
@@ -147,6 +149,7 @@ class PhoneClient:
         self._clock = clock
         self._start = clock.now()
         self._reason = ""
+        self._open = asyncio.Event()
         self._gone = asyncio.Event()
         self._waiting: deque[Utterance] = deque()
         self._recording = TimeLine(caller.audio.rate_hz)
@@ -170,9 +173,17 @@ class PhoneClient:
         await self._first_of(utterance.done, self.over)
         return utterance
 
-    async def press(self, digit: str) -> None:
-        """Press a key."""
-        await self._send(self._caller.dtmf(digit))
+    async def press(self, keys: str) -> Utterance:
+        """Press keys, one after the other; returns behind the last, which is what the answer comes to."""
+        await self._first_of(self._open, self.over)
+        pressed = Utterance([], 0, begun_s=self.seconds())
+        for key in keys:
+            await self._send(self._caller.dtmf(key))
+            await self._clock.sleep(KEY_S)
+        pressed.speech_end_s = self.seconds()
+        pressed.done.set()
+        self.utterances.append(pressed)
+        return pressed
 
     async def answer_begun(self, utterance: Utterance, timeout_s: float) -> bool:
         """Wait for the first sound of the answer; False: none came in time."""
@@ -227,6 +238,7 @@ class PhoneClient:
         async with asyncio.TaskGroup() as tasks:
             for opening in self._caller.opening():
                 await self._send(opening)
+            self._open.set()
             sending = tasks.create_task(self._send_frames())
             try:
                 async for message in self._socket:
