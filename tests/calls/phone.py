@@ -74,11 +74,14 @@ class Phone:
     _heard: list[tuple[float, float, bytes]] = field(default_factory=list)
 
     def play(self, payload: bytes, speech: Speech) -> None:
+        self.frames.append((self.clock.now(), payload))
+        self.play_background(payload)
+
+    def play_background(self, payload: bytes) -> None:
         self.frames_after_end += self.hung_up is not None
         now = self.clock.now()
         start = self._play_until if self._play_until > now else now + self.delay_s
         self._play_until = start + self.audio.seconds(len(payload))
-        self.frames.append((now, payload))
         self._heard.append((start, self._play_until, payload))
 
     def mark(self, name: str) -> None:

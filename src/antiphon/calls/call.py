@@ -626,8 +626,7 @@ class Call:
 
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
         """Whatever is said and heard from here on is the new agent's."""
-        if agent.background != self.agent.background:
-            self.sounds.change_background(agent.background)
+        self.sounds.adopt(agent.background)
         self.agent = agent
         self._voice.speaker = Speaker.of(agent, pace=self._pace)
         self._listening.listen_for(agent.language, vocabulary(agent, self._session))

@@ -9,6 +9,8 @@ from antiphon.agents.session import AgentSession
 from antiphon.calls.events import CallEvent, EndReason, SessionEnded
 from antiphon.calls.history import History
 from antiphon.calls.log import CallLog
+from antiphon.calls.recording import CallRecording
+from antiphon.calls.sounds import CallSounds
 from antiphon.models.llm.content import ApprovalResponse
 from antiphon.tools.transfer import Transfer
 
@@ -18,6 +20,10 @@ class AnyCall(Protocol):
 
     log: CallLog
     history: History
+    sounds: CallSounds
+    """Files that are played, what is heard behind the agent, and music on hold."""
+    recording: CallRecording
+    """What is kept of the sound, and pauses of that."""
 
     @property
     def agent(self) -> Agent:

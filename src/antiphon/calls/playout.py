@@ -98,6 +98,11 @@ class Playout:
         """Whether something is being heard, or is on its way."""
         return bool(self._sent)
 
+    @property
+    def speech(self) -> Speech | None:
+        """What is being heard."""
+        return self._sent[0][2] if self._sent else None
+
     def attach(self, speech: Speech, *, ahead: bool = False) -> None:
         """Say this after what is in the queue, or ``ahead`` of what has not begun."""
         self._queue.insert(0, speech) if ahead else self._queue.append(speech)

@@ -70,6 +70,7 @@ class CallSounds:
         self._spawn = spawn
         self._plays = 0
         self._waiting: list[int] = []  # plays that have not begun, in order
+        self._agents = background
         self._bed = background  # what sounds behind the agent, unless the caller is on hold
         self._loading: asyncio.Task[None] | None = None
         self._is_on = False
@@ -95,7 +96,7 @@ class CallSounds:
     def open(self) -> None:
         """The call is up."""
         self._is_on = True
-        self.change_background(self._bed)
+        self._change(self._bed)
 
     def hears(self, payload: bytes) -> bytes:
         """What is listened to of a frame of the caller: of one on hold nothing, while time goes on."""
@@ -171,14 +172,19 @@ class CallSounds:
             ValueError: The volume is not 0 to 1.
         """
         check_sound(sound)
-        self.change_background(BackgroundSound(sound, volume, loop))
+        self._change(BackgroundSound(sound, volume, loop))
 
     def stop_background(self) -> None:
         """Have nothing sound behind the agent."""
-        self.change_background(None)
+        self._change(None)
 
-    def change_background(self, bed: BackgroundSound | None) -> None:
-        """Have what an agent wants behind it, or nothing. What cannot be played is told in the log."""
+    def adopt(self, bed: BackgroundSound | None) -> None:
+        """Another agent answers: what it wants behind it is heard from now on, where that is another sound."""
+        if bed != self._agents:
+            self._agents = bed
+            self._change(bed)
+
+    def _change(self, bed: BackgroundSound | None) -> None:
         self._bed = bed
         if not self.on_hold:
             self._lay(bed)

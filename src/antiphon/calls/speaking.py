@@ -83,6 +83,12 @@ class Speaking:
         """What lies under all that is said; None where the line carries none. Call ``fill`` when it begins."""
         return self._playout.background
 
+    @property
+    def is_announcing(self) -> bool:
+        """Whether a file is heard that nobody interrupts."""
+        speech = self._playout.speech
+        return speech is not None and speech.kind == "announcement"
+
     def new(self, kind: SpeechKind, turn: int) -> Speech:
         """A speech that is still silent."""
         self._count += 1

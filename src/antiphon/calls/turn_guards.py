@@ -36,6 +36,8 @@ _EARLY_ANSWER_S = 1.0
 """A "yes" this shortly before the end of a question answers it."""
 _GUESSED_WORDS = 2
 """A first guess at a short sound holds no more words than this."""
+_WHOLE: frozenset[SpeechKind] = frozenset({"tones", "announcement"})
+"""What is heard to its end: keys that were cut would be others."""
 _SLACK_S = 0.001
 """Detectors add up windows; a sum of floats may fall short of the time that it stands for."""
 
@@ -187,8 +189,8 @@ def interruptible(floor: Floor, event: Any) -> bool:
         return False
     if floor.speech == "greeting" and not policy.greeting_interruptible:
         return False
-    if floor.speech == "tones" and sounds(floor):
-        return False  # keys that were cut would be others
+    if floor.speech in _WHOLE and sounds(floor):
+        return False
     if not sounds(floor) and floor.committed and not policy.keeps_turns:
         return True  # nothing of the answer was heard: the caller only goes on
     if policy.interruption == "off":
@@ -203,6 +205,8 @@ def interruptible(floor: Floor, event: Any) -> bool:
 def keys_take_floor(floor: Floor, event: KeyPressed | KeysTyped) -> bool:
     """Whether the keypad takes the floor from the agent now."""
     if floor.ending is not None or (floor.speech == "greeting" and not floor.policy.greeting_interruptible):
+        return False
+    if floor.speech == "announcement" and sounds(floor):
         return False
     return event.interrupts or (not sounds(floor) and bool(floor.committed))
 

@@ -34,10 +34,12 @@ from antiphon.calls.log import CallLog
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy
+from antiphon.calls.recording import CallRecording
 from antiphon.calls.s2s.dialogue import Dialogue
 from antiphon.calls.s2s.ears import Ears
 from antiphon.calls.s2s.functions import Functions
 from antiphon.calls.s2s.persona import Persona
+from antiphon.calls.sounds import CallSounds
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker
 from antiphon.calls.tasks import CallTasks
@@ -54,6 +56,7 @@ from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
 from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
 from antiphon.tools.prebuilt import HANG_UP
+from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
 
 _log = structlog.get_logger(__name__)
@@ -112,7 +115,8 @@ class S2SCall:
         self._clock = clock
         self._policy = policy
         self._caller = caller
-        self._tap = tap
+        self.recording = CallRecording(tap, line.audio, log)
+        self._tap = self.recording.tap
         self._names = {"s2s": model.name, "vad": vad.name, "tts": tts.name}
         self._is_on = False
         self._trace = CallTrace(log)
@@ -185,6 +189,9 @@ class S2SCall:
             EXPECT: lambda _: None,  # the model listens as it does
             ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
             TRANSFER: self._transferring.asked_by_tool,
+            PAUSE_RECORDING: lambda details: self.recording.pause(str(details.get("by", "tool"))),
+            RESUME_RECORDING: lambda details: self.recording.resume(str(details.get("by", "tool"))),
+            **self.sounds.requests,
         }
 
     def _tool_runner(self, data_dir: Path | None) -> ToolRunner:
@@ -221,7 +228,21 @@ class S2SCall:
             ),
         )
         self.mark_played = speaking.mark_played
+        self.sounds = self._sound_desk(dialogue, speaking)
         return speaking
+
+    def _sound_desk(self, dialogue: Dialogue, speaking: Speaking) -> CallSounds:
+        return CallSounds(
+            speaking,
+            self._line.audio,
+            background=self.agent.background,
+            log=self.log,
+            turn=lambda: dialogue.turns.count,
+            aside=dialogue.follow,
+            held=lambda on_hold: dialogue.hold() if on_hold else dialogue.resume(),
+            failed=self._fail,
+            spawn=self._tasks.spawn,
+        )
 
     def _hands(self, dialogue: Dialogue) -> Functions:
         return Functions(
@@ -245,6 +266,7 @@ class S2SCall:
             return
         if self._tap is not None:
             self._tap.caller(self.log.seconds(), payload)
+        payload = self.sounds.hears(payload)
         self._ears.feed(payload)
         model = self._dialogue.model
         if model is not None and not self._transferring.is_dialling:
@@ -362,9 +384,12 @@ class S2SCall:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks.open(tasks)
                 self._is_on = True
+                if not self.is_over:
+                    self.sounds.open()
                 await self._begin()
                 await self._dialogue.over.wait()
                 self._dialogue.stop_answer()
+                self.sounds.close()
                 self._line.hang_up(self._dialogue.reason)
                 await finish_tools(self._tools, self._clock, self._caller.call_id)
                 self._tasks.close()
@@ -391,6 +416,7 @@ class S2SCall:
         dialogue.hang_up("error")
         dialogue.stop_answer()
         self._keys.close()
+        self.sounds.close()
         self._line.hang_up(dialogue.reason)
         self._ears.close()
         model = () if dialogue.model is None else (dialogue.model,)
@@ -417,6 +443,7 @@ class S2SCall:
 
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
         """Whatever is said from here on is the new agent's."""
+        self.sounds.adopt(agent.background)
         self._voice.speaker = Speaker(agent.name)
         if record.handoff_type == "discrete":
             self._dialogue.drop_unheard()

@@ -148,10 +148,14 @@ class Dialogue:
 
     def press(self, keys: str) -> None:
         """Press keys of the telephone: their tones sound on the line, behind what is being said."""
-        if self.phase in _AGENTS:
-            self._speaking.press(keys, self.turns.count)
+        self.follow(lambda: self._speaking.press(keys, self.turns.count))
+
+    def follow(self, deed: Callable[[], None]) -> None:
+        """Have something sound behind what is being said, and what waits to be."""
+        if self.phase in _AGENTS and not self._asides:
+            deed()
         else:
-            self._put_aside(lambda: self._speaking.press(keys, self.turns.count))
+            self._put_aside(deed)
 
     def _put_aside(self, deed: Callable[[], None]) -> None:
         self._asides = [*self._asides, deed][-_MOST_ASIDES:]
@@ -173,7 +177,7 @@ class Dialogue:
         self._utterances.begin(event.item_id)
         self._tell(events.UserSpeechStarted(round(self._speech_at, 3)))
         self._tell(events.UserStateChanged("listening", "speaking"))
-        if self.ending is None:
+        if self.ending is None and not self._speaking.is_announcing:
             self.take_floor()
 
     def take_floor(self) -> None:
@@ -358,6 +362,8 @@ class Dialogue:
         """Nobody speaks, and nothing is owed."""
         self._enter(Phase.IDLE)
         self._vigil.await_caller()
+        if self._holds:
+            self._vigil.leave_alone()
         self._speak_if_free()
 
     def _speak_if_free(self) -> None:
