@@ -177,12 +177,13 @@ class PhoneClient:
         """Press keys, one after the other; returns behind the last, which is what the answer comes to."""
         await self._first_of(self._open, self.over)
         pressed = Utterance([], 0, begun_s=self.seconds())
-        for key in keys:
+        for key in keys[:-1]:
             await self._send(self._caller.dtmf(key))
             await self._clock.sleep(KEY_S)
         pressed.speech_end_s = self.seconds()
         pressed.done.set()
         self.utterances.append(pressed)
+        await self._send(self._caller.dtmf(keys[-1]))
         return pressed
 
     async def answer_begun(self, utterance: Utterance, timeout_s: float) -> bool:
