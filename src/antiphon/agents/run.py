@@ -112,7 +112,7 @@ class Run:
         self.keep_tools = keep_tools
         self.tells_words = True
         """Whether the words of the answer are told as they come; else only what else happens."""
-        self.produced: list[Message] = []
+        self.produced = produced = list[Message]()
         self.told: list[str] = []
         self.usage = _NO_USAGE
         self.finish: RunFinish = "stop"
@@ -132,7 +132,8 @@ class Run:
         self._more_instructions = more_instructions
         self._given = variables or {}
         self._variables: dict[str, Any] = {**session.values, **self._given}
-        self._handovers = Handovers(session, lambda: [*self._messages, *self.produced], greets=greets)
+        # It holds the lists and not the run: that would be a cycle.
+        self._handovers = Handovers(session, lambda: [*messages, *produced], greets=greets)
         self.handoffs = self._handovers.done
         self._interviews = Interviews(session, heard=bool(messages) and messages[-1].role == "user")
         self._message_ids = new_id()[:-2]
