@@ -6,19 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import BaseModel, Field
 
+from antiphon.calls.contract import AnyCall
 from antiphon.calls.log import Entry
+from antiphon.errors import IntegrationInvalidRequestException
 from antiphon.server import sse
 from antiphon.server.access import require_key
 from antiphon.server.live import LiveCall
 from antiphon.server.switchboard import Switchboard
 from antiphon.store.calls import PastCalls, StoredEntry, Wanted
 from antiphon.store.summary import CallSummary
+from antiphon.tools.transfer import Transfer, TransferKind, checked_destination
 
 READ_TIMEOUT_S = 20.0
 CHUNK = 1 << 18
@@ -29,6 +33,25 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 router = APIRouter(prefix="/v1/calls", dependencies=[Depends(require_key)])
+
+
+class Wish(BaseModel, extra="forbid"):
+    """To whom a caller is to be brought; ``type`` may also be ``cold``, which is ``blind``."""
+
+    destination: str = Field(max_length=256)
+    type: Literal["blind", "warm", "cold"] = "blind"
+    reason: str = Field(default="", max_length=1000)
+    context_summary: str = Field(default="", max_length=1000)
+
+    def transfer(self) -> Transfer:
+        """As the call takes it.
+
+        Raises:
+            ValueError: The destination cannot be dialled.
+        """
+        kind: TransferKind = "warm" if self.type == "warm" else "blind"
+        return Transfer(checked_destination(self.destination), kind, "", self.reason, self.context_summary)
+
 
 # As the log's files are written, so that an entry reads the same live and later.
 _encoder = msgspec.json.Encoder(enc_hook=str)
@@ -69,6 +92,35 @@ async def stream(request: Request) -> StreamingResponse:
                 yield chunk
 
     return sse.response(chunks())
+
+
+@router.get("/providers")
+async def providers(request: Request) -> Response:
+    """The carriers that take commands about calls, and the settings that each still needs for that."""
+    carriers = request.app.state.board.carriers
+    missing = {name: carriers.missing(name) for name in carriers.names}
+    told = [{"carrier": name, "configured": not lacks, "missing": lacks} for name, lacks in missing.items()]
+    return _json({"providers": told})
+
+
+@router.post("/{call}/transfer", status_code=202)
+async def transfer(request: Request, call: str, wish: Wish) -> Response:
+    """Bring the caller to somebody else, behind what is being said; the call's events tell what comes of it."""
+    current = _on_now(request.app.state.board, call)
+    try:
+        current.transfer(wish.transfer())
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from None
+    except IntegrationInvalidRequestException as error:
+        raise HTTPException(409, str(error)) from None
+    return _json({"call": call, "status": "transferring"}, 202)
+
+
+@router.post("/{call}/terminate", status_code=202)
+async def terminate(request: Request, call: str) -> Response:
+    """End the call as soon as what is being said is said."""
+    _on_now(request.app.state.board, call).end("agent_hangup")
+    return _json({"call": call, "status": "disconnecting"}, 202)
 
 
 @router.get("/{call}")
@@ -178,6 +230,15 @@ def _check_room(board: Switchboard) -> None:
         raise HTTPException(503, "Too many streams are open, or the server ends: try again.", {"Retry-After": "5"})
 
 
+def _on_now(board: Switchboard, call: str) -> AnyCall:
+    """The call, which goes on."""
+    current = board.live.get(call)
+    live = board.call_of(current.log) if current is not None else None
+    if live is None or live.log.ended:
+        raise HTTPException(404, "There is no such call, or it is over.")
+    return live
+
+
 def _no_such_call() -> HTTPException:
     return HTTPException(404, "There is no such call.")
 
@@ -190,5 +251,5 @@ def _entry_frame(entry: Entry) -> bytes:
     return sse.frame("entry", _encoder.encode(entry.to_dict()), entry.seq)
 
 
-def _json(body: dict[str, Any]) -> Response:
-    return Response(_encoder.encode(body), media_type="application/json", headers={"Cache-Control": "no-store"})
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    return Response(_encoder.encode(body), status, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -197,13 +197,13 @@ async def serving(app: Starlette, *, port: int = 0) -> AsyncIterator[str]:
     """Serve an API on the loopback address; gives what its paths begin with."""
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off", access_log=False)
     server = _Server(config)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve())
+    served = asyncio.create_task(server.serve(), name="loopback carrier")
+    try:
         async with asyncio.timeout(_START_S):
             while not server.started:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.005)
         bound = server.servers[0].sockets[0].getsockname()[1]
-        try:
-            yield f"http://127.0.0.1:{bound}"
-        finally:
-            server.should_exit = True
+        yield f"http://127.0.0.1:{bound}"
+    finally:
+        server.should_exit = True
+        await served
