@@ -40,7 +40,7 @@ class Persona:
             TimeoutError: A source takes too long.
         """
         session = self._session
-        text = await instructions_for(agent, session_id=session.id, session=session, variables=session.variables)
+        text = await instructions_for(agent, session_id=session.id, session=session, variables=session.values)
         notes = [route.when for route in agent.routes if route.when]
         box = Toolbox(overlay=None)
         box.belong_to(agent)
