@@ -36,7 +36,7 @@ from antiphon.calls.ledger import Ledger
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
-from antiphon.calls.manners import policy_for
+from antiphon.calls.manners import for_machine, policy_for
 from antiphon.calls.models import CallModels
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
@@ -56,6 +56,7 @@ from antiphon.calls.turn_taking import TurnTaking
 from antiphon.calls.turns import Turns
 from antiphon.calls.vocabulary import vocabulary
 from antiphon.calls.voice import Phrases, Voice
+from antiphon.calls.voicemail import VoicemailWatch, voicemail_for
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
@@ -66,6 +67,7 @@ from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
 from antiphon.tools.prebuilt import HANG_UP
 from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
+from antiphon.tools.voicemail import MACHINE_ANSWERED
 
 _log = structlog.get_logger(__name__)
 
@@ -211,11 +213,20 @@ class Call:
             agent=lambda: self.agent,
             hang_up=self._hang_up,
         )
+        self._voicemail = VoicemailWatch(
+            voicemail_for(agent.manners.voicemail, caller.parameters),
+            line.audio,
+            log=log,
+            clock=clock,
+            found=self._machine_found,
+            recording=self._machine_records,
+        )
         self._requests: dict[str, Callable[[Mapping[str, Any]], None]] = {
             HANG_UP: lambda _: self._hang_up_asked(),
             SEND_KEYS: lambda details: self.press(str(details["keys"])),
             EXPECT: self._expect,
             ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
+            MACHINE_ANSWERED: self._machine_told,
             TRANSFER: self._transferring.asked_by_tool,
             PAUSE_RECORDING: lambda details: self.recording.pause(str(details.get("by", "tool"))),
             RESUME_RECORDING: lambda details: self.recording.resume(str(details.get("by", "tool"))),
@@ -341,6 +352,8 @@ class Call:
             return
         if self._tap is not None:
             self._tap.caller(self.log.seconds(), payload)
+        if self._voicemail.listens:
+            self._voicemail.hear(payload)
         if not self._transferring.is_dialling:
             self._listening.hear(self.sounds.hears(payload))
 
@@ -535,6 +548,7 @@ class Call:
         self._timers.close()
         self._keys.close()
         self.sounds.close()
+        self._voicemail.close()
         self._open = False
         self._over.set()
         self._deeds.stop_reply(over=True)
@@ -614,6 +628,7 @@ class Call:
         self._reason = reason
         self._open = False
         self.sounds.close()
+        self._voicemail.close()
         self._over.set()
 
     def _reply_failed(self, reply: Reply, error: AntiphonException) -> None:
@@ -641,6 +656,23 @@ class Call:
         self._floor.policy = own.turn
         self._listening.adopt(own.turn, threshold=own.vad_threshold, preroll_s=own.preroll_s)
         self._tell(events.SessionManners(own.turn.to_dict(), True, own.vad_threshold))
+
+    def _machine_found(self) -> None:
+        """A machine has answered: it gets no reply. A message for it waits for its beep."""
+        self.adopt(for_machine(self._own.turn), threshold=self._own.vad_threshold)
+        self.cancel()
+        if self._voicemail.hangs_up and not self._wording.goodbye("voicemail"):
+            self.end("voicemail")
+
+    def _machine_records(self) -> None:
+        if self._wording.goodbye("voicemail"):
+            self.end("voicemail")
+
+    def _machine_told(self, details: Mapping[str, Any]) -> None:
+        self._voicemail.suspect(str(details["transcript"]))
+        if details["at_once"]:
+            self.cancel()
+            self._on(floor.EndRequested(self.log.seconds(), "voicemail", goodbye=False))
 
     def _next_speech(self, kind: SpeechKind) -> Speech:
         speech = self._speaking.new(kind, self._turns.count)

@@ -365,6 +365,25 @@ class LlmAvailabilityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class VoicemailDetected:
+    """It is known who has answered; once in a call. ``method`` says by what, ``transcript`` is what was said."""
+
+    type: ClassVar[str] = "voicemail.detected"
+    result: Literal["machine", "human"]
+    method: Literal["audio", "llm"]
+    transcript: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoicemailBeep:
+    """A machine records from here on; both are 0 where silence took the place of its beep."""
+
+    type: ClassVar[str] = "voicemail.beep"
+    frequency_hz: float
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SttAvailabilityChanged:
     """The same of a recogniser."""
 
@@ -517,6 +536,8 @@ CallEvent = (
     | LlmAvailabilityChanged
     | SttAvailabilityChanged
     | TtsAvailabilityChanged
+    | VoicemailDetected
+    | VoicemailBeep
     | TurnCompleted
     | TurnMetrics
     | FloorDecision

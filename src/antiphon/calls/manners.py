@@ -11,6 +11,8 @@ from antiphon.agents.manners import Hearing, Idle, Interruption
 from antiphon.calls.phrases import goodbye, stop_words
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 
+_MESSAGE_S = 120.0
+"""A message on a machine is cut after this."""
 _MODES: Mapping[str, Literal["vad", "words", "off"]] = {"vad": "vad", "adaptive": "words", "off": "off"}
 
 
@@ -40,6 +42,12 @@ def policy_for(agent: Agent, base: CallPolicy) -> CallPolicy:
         "voicemail_message": manners.voicemail.message or None,
     }
     return replace(base, turn=turn, **_given(given))
+
+
+def for_machine(turn: TurnPolicy) -> TurnPolicy:
+    """The manners towards a machine: nothing is answered or asked, and a message is not cut."""
+    silent = replace(turn, answers=False, speculate=False, stop_words=frozenset())
+    return replace(silent, idle_s=0.0, interruption="off", ending_s=_MESSAGE_S)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

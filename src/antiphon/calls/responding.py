@@ -246,7 +246,8 @@ class Responding:
     async def _break_off(self, reply: Reply, error: AntiphonException) -> None:
         reply.failed = error
         await reply.committed()
-        self._failed(reply, error)
+        if reply is self._reply:  # else it was dropped, by what a tool of its own has asked for
+            self._failed(reply, error)
 
     async def _stream(self, reply: Reply, messages: Sequence[Message]) -> None:
         agent, session = self._agent, self._session

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from antiphon.calls.keys import Keys
 from antiphon.calls.ledger import Ledger
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.log import CallLog
+from antiphon.calls.manners import for_machine, policy_for
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy
@@ -46,6 +48,7 @@ from antiphon.calls.tasks import CallTasks
 from antiphon.calls.tracing.trace import CallTrace
 from antiphon.calls.transferring import CarrierControl, Transferring
 from antiphon.calls.voice import Phrases, Voice
+from antiphon.calls.voicemail import VoicemailWatch, voicemail_for
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
@@ -58,6 +61,7 @@ from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
 from antiphon.tools.prebuilt import HANG_UP
 from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
+from antiphon.tools.voicemail import MACHINE_ANSWERED
 
 _log = structlog.get_logger(__name__)
 
@@ -122,7 +126,8 @@ class S2SCall:
         self._trace = CallTrace(log)
         self._ledger = Ledger()
         self._tasks = CallTasks(caller.call_id, context=self._trace.context, failed=self._task_failed)
-        self._wording = Wording(policy, caller.parameters)
+        own = policy_for(agent, policy)
+        self._wording = Wording(own, caller.parameters)
         self._session = AgentSession(caller.session_id, agents=team, variables=caller.parameters, clock=clock)
         self._persona = Persona(agent, self._session)
         self._ears = Ears(vad, line.audio, log.seconds)
@@ -150,7 +155,7 @@ class S2SCall:
             history=self.history,
             session=self._session,
             wording=self._wording,
-            policy=policy,
+            policy=own,
             log=log,
             clock=clock,
             name=model.name,
@@ -183,11 +188,20 @@ class S2SCall:
             lost=lambda: self.end("error"),
             spawn=self._tasks.spawn,
         )
+        self._voicemail = VoicemailWatch(
+            voicemail_for(agent.manners.voicemail, caller.parameters),
+            line.audio,
+            log=log,
+            clock=clock,
+            found=self._machine_found,
+            recording=self._machine_records,
+        )
         self._requests: dict[str, Callable[[Mapping[str, Any]], None]] = {
             HANG_UP: lambda _: self._hang_up_asked(),
             SEND_KEYS: lambda details: self.press(str(details["keys"])),
             EXPECT: lambda _: None,  # the model listens as it does
             ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
+            MACHINE_ANSWERED: self._machine_told,
             TRANSFER: self._transferring.asked_by_tool,
             PAUSE_RECORDING: lambda details: self.recording.pause(str(details.get("by", "tool"))),
             RESUME_RECORDING: lambda details: self.recording.resume(str(details.get("by", "tool"))),
@@ -266,6 +280,8 @@ class S2SCall:
             return
         if self._tap is not None:
             self._tap.caller(self.log.seconds(), payload)
+        if self._voicemail.listens:
+            self._voicemail.hear(payload)
         payload = self.sounds.hears(payload)
         self._ears.feed(payload)
         model = self._dialogue.model
@@ -417,6 +433,7 @@ class S2SCall:
         dialogue.stop_answer()
         self._keys.close()
         self.sounds.close()
+        self._voicemail.close()
         self._line.hang_up(dialogue.reason)
         self._ears.close()
         model = () if dialogue.model is None else (dialogue.model,)
@@ -441,12 +458,29 @@ class S2SCall:
         elif self._dialogue.ending is None:
             self._dialogue.end("agent_hangup", "")
 
+    def _machine_found(self) -> None:
+        """A machine has answered: it gets no reply. A message for it waits for its beep."""
+        policy = self._wording.policy
+        self._dialogue.fall_silent(replace(policy, turn=for_machine(policy.turn)))
+        if self._voicemail.hangs_up and not self._wording.goodbye("voicemail"):
+            self.end("voicemail")
+
+    def _machine_records(self) -> None:
+        if self._wording.goodbye("voicemail"):
+            self.end("voicemail")
+
+    def _machine_told(self, details: Mapping[str, Any]) -> None:
+        self._voicemail.suspect(str(details["transcript"]))
+        if details["at_once"]:
+            self._dialogue.end("voicemail", "")
+
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
         """Whatever is said from here on is the new agent's."""
         self.sounds.adopt(agent.background)
         self._voice.speaker = Speaker(agent.name)
         if record.handoff_type == "discrete":
             self._dialogue.drop_unheard()
+        self._dialogue.adopt(policy_for(agent, self._policy))
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
 
     def _tell(self, event: events.CallEvent) -> None:

@@ -14,6 +14,7 @@ from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
 from antiphon.calls.ledger import Ledger
 from antiphon.calls.log import CallLog
+from antiphon.calls.phrases import is_one_of
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.reply import Reply
 from antiphon.calls.s2s.answers import Answers
@@ -122,6 +123,7 @@ class Dialogue:
         self._holds = False  # the caller, for somebody else
         self._utterances = Utterances(history)
         self._caller_speaks = False
+        self._is_silent = False  # for good, towards a machine
         self._speech_at = 0.0
         self._agent_state: events.AgentState = "initializing"
         self._asides: list[Callable[[], None]] = []  # what waits until it may sound
@@ -132,6 +134,19 @@ class Dialogue:
             self._speaking, unasked=self._unasked, next_speech=self._next_speech, overlong=self._overlong
         )
         self.functions = hands(self)
+
+    def adopt(self, policy: CallPolicy) -> None:
+        """Go on by the manners of another agent."""
+        self._policy = self._wording.policy = policy
+        self._vigil.adopt(policy.turn)
+
+    def fall_silent(self, policy: CallPolicy) -> None:
+        """A machine has answered: from here on it gets no reply, and is not asked to speak."""
+        self._is_silent = True
+        self.adopt(policy)
+        self.stop_answer()
+        if not self._caller_speaks:
+            self._rest()
 
     def begin(self, model: S2SSession) -> None:
         """The model's session is open: have the greeting said, or wait for the caller."""
@@ -198,6 +213,9 @@ class Dialogue:
         silence_at = self._note_silence()
         if self.ending is not None:
             return
+        if self._is_silent:
+            self._rest()
+            return
         turn = self.turns.begin()
         turn.silence_at, turn.committed_at = silence_at, self._log.seconds()
         self._owe(turn)
@@ -222,7 +240,12 @@ class Dialogue:
     def _note_words(self, utterance: Utterance) -> None:
         """The words of a turn are known. Where there are none, no answer is waited for; one may come all the same."""
         turn = utterance.turn
-        if turn is None or not utterance.is_final or turn is not self.turns.current:
+        if turn is None or not utterance.is_final:
+            return
+        is_last = turn.number == self.turns.count
+        if is_last and self.ending is None and is_one_of(utterance.text, self._policy.turn.stop_words):
+            self.end("agent_hangup", "")  # behind the model's own goodbye
+        if turn is not self.turns.current:
             return
         turn.final_at = self._log.seconds()
         self._tell_user_turn(turn.number, utterance.text)
@@ -268,7 +291,7 @@ class Dialogue:
 
     def _unasked(self, item_id: str) -> bool:
         """The model speaks by itself: it may, unless the caller speaks or the call ends."""
-        if self.phase is not Phase.IDLE:
+        if self.phase is not Phase.IDLE or self._is_silent:
             if self.model is not None:
                 self.model.interrupt(item_id, 0.0)
             return False

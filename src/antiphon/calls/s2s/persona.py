@@ -6,6 +6,7 @@ import asyncio
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.instructions import instructions_for
+from antiphon.agents.manners import REALTIME_SILENCE_MS, Hearing
 from antiphon.agents.session import AgentSession
 from antiphon.agents.toolbox import Toolbox
 from antiphon.models.s2s.contract import Brief, FunctionTool
@@ -54,4 +55,15 @@ class Persona:
     def brief(self) -> Brief:
         """What the model is told."""
         tools = tuple(FunctionTool(spec.name, spec.description, spec.parameters) for spec in self.box.options.tools)
-        return Brief(self._instructions, tools, voice=self.agent.voice, language=self.agent.language)
+        agent = self.agent
+        detection = _detection(agent.manners.hearing)
+        return Brief(self._instructions, tools, voice=agent.voice, language=agent.language, detection=detection)
+
+
+def _detection(hearing: Hearing) -> dict[str, float]:
+    asked = {
+        "threshold": hearing.threshold,
+        "prefix_padding_ms": hearing.prefix_padding_ms,
+        "silence_duration_ms": REALTIME_SILENCE_MS if hearing.silence_ms is None else hearing.silence_ms,
+    }
+    return {name: value for name, value in asked.items() if value is not None}

@@ -93,6 +93,10 @@ class Vigil:
         self._stop("idle", "turn_limit")
         self._start("ending", self._seconds() + self._policy.ending_s)
 
+    def adopt(self, policy: TurnPolicy) -> None:
+        """Go by these limits from the next silence on."""
+        self._policy = policy
+
     def close(self) -> None:
         """The call is over."""
         self._timers.close()

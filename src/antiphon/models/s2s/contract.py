@@ -7,7 +7,7 @@ loop, in order, so that no task has to wait for it; what is wanted is said by pl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -34,12 +34,15 @@ class Brief:
         tools: What it may call.
         voice: The provider's name of a voice; its default unless given.
         language: BCP 47 tag of the language to expect; found out by the model unless given.
+        detection: How the end of a turn is found, where it is found by silence: some of ``threshold``,
+            ``prefix_padding_ms`` and ``silence_duration_ms``.
     """
 
     instructions: str = ""
     tools: tuple[FunctionTool, ...] = ()
     voice: str | None = None
     language: str | None = None
+    detection: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

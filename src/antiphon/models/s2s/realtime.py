@@ -107,6 +107,7 @@ class RealtimeSession:
 
     def __init__(self, s2s: RealtimeS2S, brief: Brief, rate_hz: int, on_event: EventSink) -> None:
         # G.711 is what the telephone's sound was before: it crosses unchanged, in a sixth of the bytes.
+        self._finds_turns = s2s.turn_detection
         self._wire = PHONE if rate_hz == PHONE.rate_hz else WIDE
         self._on_event = on_event
         self._provider = s2s.endpoint.provider
@@ -163,7 +164,8 @@ class RealtimeSession:
 
     def rebrief(self, brief: Brief) -> None:
         """Be someone else."""
-        self._order(lambda: self.client.update_session(_persona(brief)))
+        heard = {"audio": {"input": {"turn_detection": self._detection(brief)}}} if brief.detection else {}
+        self._order(lambda: self.client.update_session({**_persona(brief), **heard}))
 
     async def aclose(self) -> None:
         """End the session."""
@@ -284,13 +286,18 @@ class RealtimeSession:
         if status == "failed":
             self._lose_answer(reason)
 
+    def _detection(self, brief: Brief) -> dict[str, Any]:
+        """How turns are found; what the brief says is for a service that finds them by silence."""
+        by_silence = brief.detection if self._finds_turns["type"] == "server_vad" else {}
+        return {"create_response": True, "interrupt_response": True, **by_silence, **self._finds_turns}
+
     def _configuration(self, s2s: RealtimeS2S, brief: Brief) -> dict[str, Any]:
         """The session as the protocol says it."""
         wire_format = {"type": "audio/pcmu"} if self._wire is PHONE else {"type": "audio/pcm", "rate": WIDE.rate_hz}
         hints = {"language": brief.language.partition("-")[0]} if brief.language else {}
         heard: dict[str, Any] = {
             "format": wire_format,
-            "turn_detection": {"create_response": True, "interrupt_response": True, **s2s.turn_detection},
+            "turn_detection": self._detection(brief),
             "transcription": {"model": s2s.transcribe, **hints} if s2s.transcribe else None,
         }
         spoken: dict[str, Any] = {"format": wire_format, **({"voice": brief.voice} if brief.voice else {})}
