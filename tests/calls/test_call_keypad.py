@@ -19,6 +19,8 @@ from antiphon.calls.events import (
     AgentSpeechCreated,
     AgentSpeechInterrupted,
     SessionEnded,
+    SessionError,
+    TurnCompleted,
     UserDtmf,
     UserTurnCompleted,
 )
@@ -354,6 +356,31 @@ def test_keys_sound_on_the_line_whole_and_are_in_no_log() -> None:
     assert "tones" in kinds
     assert "40#" not in told(call)
     assert "4 0#" not in told(call)
+
+
+def test_keys_without_a_word_are_an_answer() -> None:
+    clock = VirtualClock()
+    agent = Agent("dialler", "Press keys.", tools=[send_dtmf])
+
+    async def scenario() -> CallUnderTest:
+        script: list[str | Reply] = [Reply(calls=(asks("send_dtmf", keys="40#"),)), "", "It is pressed."]
+        llm = ScriptedChatClient(script, clock=clock)
+        async with calling(clock, agent=agent, llm=llm, stt=["For sales press four.", "Hello?"]) as call:
+            await call.speak(1.0)
+            await call.quiet(6)
+            await call.speak(1.0)
+            await call.quiet(4)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert TONES in call.phone.sound
+    assert not call.events(SessionError)
+    assert [event.kind for event in call.events(AgentSpeechCreated)] == ["reply", "tones", "reply"]
+    assert [(turn.user_text, turn.agent_text) for turn in call.events(TurnCompleted)] == [
+        ("For sales press four.", ""),
+        ("Hello?", "It is pressed."),
+    ]
 
 
 def test_keys_are_not_cut_by_who_speaks_over_them() -> None:

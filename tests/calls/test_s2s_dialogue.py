@@ -394,6 +394,25 @@ def test_agent_presses_keys_behind_its_words() -> None:
     assert said(call).count("Pressed.") == 1
 
 
+def test_keys_without_a_word_are_an_answer() -> None:
+    clock, model = VirtualClock(), Puppet()
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, model, agent=Agent("desk", tools=[send_dtmf])) as call:
+            await call.quiet(0.1)
+            model.turn()
+            model.tell(FunctionCalled("c1", "send_dtmf", '{"keys": "12"}'))
+            model.tell(AnswerDone("completed"))
+            await call.quiet(1)
+            model.tell(AnswerDone("completed"))
+            await call.quiet(6)
+        return call
+
+    call = run(clock, scenario)
+    assert [event.kind for event in call.events(AgentSpeechCreated)] == ["reply", "tones"]
+    assert not call.events(SessionError)
+
+
 def test_number_that_the_model_repeats_is_hidden_in_the_log() -> None:
     clock, model = VirtualClock(), Puppet()
 

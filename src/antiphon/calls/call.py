@@ -86,6 +86,7 @@ _AGENT_STATES: dict[Phase, events.AgentState] = {
 _FREE_TO_SPEAK = frozenset({Phase.IDLE, Phase.THINKING, Phase.SPEAKING})
 _THE_CALLERS = frozenset({Phase.HEARING, Phase.PAUSING})
 _BEGINNINGS = frozenset({floor.VoiceStarted, floor.CommitRequested})
+_DEEDS = frozenset({HANG_UP, SEND_KEYS, TRANSFER})
 _PHRASE_SHARE = 0.2
 """Part of ``max_dead_air_s`` that the voice has for the phrase that ends a silence; then a chime ends it."""
 
@@ -688,8 +689,10 @@ class Call:
         request = self._requests.get(name)
         if request is None:
             _log.warning("unknown_tool_request", call_id=self._caller.call_id, request=name, keys=sorted(details))
-        else:
-            request(details)
+            return
+        if name in _DEEDS:
+            self._responding.note_deed()
+        request(details)
 
     def _hang_up_asked(self) -> None:
         if self._floor.phase in _THE_CALLERS:

@@ -78,6 +78,7 @@ class Reply:
         voiced_s: Time in which it waited for the voice, as far as that is done.
         usage: What it has used of the agents' models.
         terms: What it goes by beside its agent.
+        is_deed: It does something on the line, such as pressing keys, and needs no words.
         is_made: Nothing more is written of it.
         is_greeted: An agent that took over has greeted: an answer behind that of less than ten characters is not said.
     """
@@ -91,6 +92,7 @@ class Reply:
         "first_token_at",
         "held",
         "is_greeted",
+        "is_deed",
         "is_made",
         "kept",
         "last_token_at",
@@ -128,6 +130,7 @@ class Reply:
         self.thought_s: float | None = None
         self.voiced_s: float | None = None
         self.usage = Usage()
+        self.is_deed = False
         self.is_made = False
         self.is_greeted = False
         self.splitter = ClauseSplitter()

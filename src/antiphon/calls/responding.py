@@ -209,6 +209,11 @@ class Responding:
         if run is not None and run.agent is not self._agent:  # cut on the way to another agent, who goes on from here
             self._become(reply, run.handoffs[-1], run.agent)
 
+    def note_deed(self) -> None:
+        """A tool does something on the line: the reply is that, with or without words."""
+        if self._reply is not None:
+            self._reply.is_deed = True
+
     def note_result(self, call: FunctionCall, result: FunctionResult) -> None:
         """A call has its result, in its turn or after it."""
         self._history.add_result(result)
@@ -274,7 +279,8 @@ class Responding:
         while reply.unvoiced:
             await self._clock.sleep(_LOOK_AGAIN_S)
             await self._speak(reply, [])
-        has_answer = reply.has_sound or reply.terms.is_silent or run.finish in ("tool_calls", "input_required")
+        has_answer = reply.has_sound or reply.is_deed or reply.terms.is_silent
+        has_answer = has_answer or run.finish in ("tool_calls", "input_required")
         if reply.text and not has_answer:
             raise AgentInvalidResponseException("The model had nothing to say.", code="empty_reply")
 
