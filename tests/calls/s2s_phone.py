@@ -14,6 +14,7 @@ from phone import CallUnderTest, Phone
 from antiphon.agents.agent import Agent
 from antiphon.audio.tones import sine
 from antiphon.calls.caller import Caller
+from antiphon.calls.line import AudioTap
 from antiphon.calls.log import CallLog, Entry
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy
@@ -46,6 +47,7 @@ def make_call(
     policy: CallPolicy | None = None,
     team: Sequence[Agent] = (),
     tts: TTS | None = None,
+    tap: AudioTap | None = None,
     control: CarrierControl | None = None,
     **line: Any,
 ) -> CallUnderTest:
@@ -65,6 +67,7 @@ def make_call(
         policy=policy or CallPolicy(),
         log=log,
         caller=Caller("session-1", "call-1", "test", {}),
+        tap=tap,
         team=team,
         control=control,
     )

@@ -300,7 +300,7 @@ class S2SCall:
         if self._transferring.is_dialling:
             return
         self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
-        if self.agent.keypad.interrupts or dialogue.phase is Phase.IDLE:
+        if (self.agent.keypad.interrupts and not dialogue.is_announcing) or dialogue.phase is Phase.IDLE:
             dialogue.take_floor()
         self._keys.press(keys)
         if self._keys.is_empty:

@@ -192,8 +192,13 @@ class Dialogue:
         self._utterances.begin(event.item_id)
         self._tell(events.UserSpeechStarted(round(self._speech_at, 3)))
         self._tell(events.UserStateChanged("listening", "speaking"))
-        if self.ending is None and not self._speaking.is_announcing:
+        if self.ending is None and not self.is_announcing:
             self.take_floor()
+
+    @property
+    def is_announcing(self) -> bool:
+        """Whether a file is heard that nobody interrupts."""
+        return self._speaking.is_announcing
 
     def take_floor(self) -> None:
         """The caller has the floor from here on."""
@@ -421,7 +426,7 @@ class Dialogue:
         """Have the keys answered, unless somebody speaks whom they must not interrupt."""
         if self.ending is not None:
             return True
-        waits = self.phase in _AGENTS and not self._persona.agent.keypad.interrupts
+        waits = self.phase in _AGENTS and (self.is_announcing or not self._persona.agent.keypad.interrupts)
         if waits or self._caller_speaks or self.model is None:
             return False
         self.stop_answer()
