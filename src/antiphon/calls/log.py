@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import structlog
 
 from antiphon.calls.events import CallEvent, SessionEnded
@@ -42,6 +43,19 @@ class Entry:
         body = {f.name: getattr(event, f.name) for f in fields(event)}
         return {"seq": self.seq, "at": round(self.at, 4), "type": event.type, **body}
 
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> Entry | None:
+        """What ``to_dict`` has written; None where another version wrote something that is not known here."""
+        kind = _KINDS.get(str(body.get("type")))
+        if kind is None:
+            return None
+        try:
+            return cls(int(body["seq"]), float(body["at"]), msgspec.convert(body, kind))
+        except (msgspec.ValidationError, KeyError, TypeError, ValueError):
+            return None
+
+
+_KINDS: Mapping[str, type[CallEvent]] = {kind.type: kind for kind in get_args(CallEvent)}
 
 Reader = Callable[[Entry], None]
 

@@ -197,6 +197,17 @@ def replay(
 
 
 @app.command()
+def report(
+    call: Annotated[str, typer.Argument(help="A call's folder, its log.jsonl, or its id as /v1/calls lists it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell how long each stage of a call took, what it used, and what deserves a look."""
+    from antiphon.cli.report import tell
+
+    tell(call, as_json=as_json)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from antiphon import __version__

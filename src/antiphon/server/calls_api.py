@@ -21,6 +21,7 @@ from antiphon.server.access import require_key
 from antiphon.server.live import LiveCall
 from antiphon.server.switchboard import Switchboard
 from antiphon.store.calls import PastCalls, StoredEntry, Wanted
+from antiphon.store.report import Report, report_of
 from antiphon.store.summary import CallSummary
 from antiphon.tools.transfer import Transfer, TransferKind, checked_destination
 
@@ -141,6 +142,22 @@ async def call(request: Request, call: str) -> Response:
         summary = replace(summary, has_recording=await _has_recording(board.past, call))
     raw = [msgspec.Raw(entry.json) for entry in entries]
     return _json({"call": summary, "models": models, "entries": raw})
+
+
+@router.get("/{call}/report")
+async def report(request: Request, call: str) -> Response:
+    """How long each stage of a call took, what it used, and what deserves a look; of a live call, so far."""
+    board: Switchboard = request.app.state.board
+    current = board.live.get(call)
+    stored = await (_current_entries(board, current) if current is not None else _read(board.past.entries, call))
+    if not stored:
+        raise _no_such_call()
+    return _json({"call": call, "report": await _read(_report, stored)})
+
+
+def _report(stored: Sequence[StoredEntry]) -> Report:
+    lines = (msgspec.json.decode(entry.json) for entry in stored)
+    return report_of(entry for line in lines if (entry := Entry.from_dict(line)) is not None)
 
 
 @router.get("/{call}/recording")

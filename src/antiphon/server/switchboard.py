@@ -40,6 +40,7 @@ from antiphon.server.live import LiveCalls
 from antiphon.server.numbers import CallNumbers
 from antiphon.server.realtime.book import CallBook
 from antiphon.server.realtime.secrets import ClientSecrets
+from antiphon.server.recent import RecentCalls
 from antiphon.server.session import Session
 from antiphon.server.signatures import AUDIOHOOK_MAX_AGE_S
 from antiphon.settings import Settings
@@ -74,6 +75,7 @@ class Switchboard:
         started: When the process began to serve, UTC.
         live: The calls that go on, for people who look on.
         numbers: What Prometheus is told of calls.
+        recent: What happened in them lately.
         past: The calls whose files are there.
         carriers: Those that take commands about calls.
     """
@@ -105,7 +107,8 @@ class Switchboard:
         self.metrics = Metrics()
         self.numbers = CallNumbers()
         self.metrics.collectors += (*self.numbers.collectors, Levels(self))
-        self.watchers.append(self.numbers.watch)
+        self.recent = RecentCalls(clock)
+        self.watchers += (self.numbers.watch, self.recent.watch)
         self.lag = LoopLag()
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
         self.tokens = StreamTokens(clock)
