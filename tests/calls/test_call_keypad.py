@@ -96,8 +96,8 @@ def test_numbers_end_by_the_sharp_sign_or_by_silence_and_the_star_forgets() -> N
 
 def test_masked_numbers_are_put_back_in_order() -> None:
     typed = TypedNumbers()
-    assert typed.mask("12") == "••"
-    assert typed.mask("345") == "•••"
+    assert typed.mask("12", "12") == "••"
+    assert typed.mask("345", "345") == "•••"
     assert typed.reveal("•• and •••") == "[keypad: 12] and [keypad: 345]"
     assert typed.reveal("It is •••.") == "It is [keypad: 345]."
     assert typed.reveal("No key.") == "No key."
@@ -310,6 +310,52 @@ def test_who_types_nothing_has_so_many_attempts_as_the_agent_gives() -> None:
     assert call.ended is not None
     assert call.ended.reason == "error"
     assert told(call).count("That was not right.") >= 1
+
+
+EARLY: list[tuple[str, str, str | None]] = [
+    ("471147#", "[keypad: ••••••, kept for pin_gate]", "The caller has typed the right number."),
+    ("222229#", "[keypad: ••••••, kept for pin_gate]", None),
+    ("47#", "[keypad: 47]", None),  # a choice, and no secret
+    ("4711478#", "[keypad: 4711478]", None),  # longer than the secret is
+]
+
+
+@pytest.mark.parametrize(("keys", "shown", "result"), EARLY)
+def test_digits_before_the_gate_asks_go_to_the_gate_and_not_to_the_model(
+    keys: str, shown: str, result: str | None
+) -> None:
+    clock = VirtualClock()
+    agent = Agent("bank", "Check the caller.", tools=[pin_gate("471147", length=6, attempts=1)])
+    script: list[str | Reply] = [Reply(calls=(asks("pin_gate"),)), "Please type your number.", "Thank you."]
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, agent=agent, llm=ScriptedChatClient(script, clock=clock)) as call:
+            await type_keys(call, keys)
+            await call.quiet(8)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    asked = [message.text for message in call.call.history.messages if message.role == "user"]
+    assert asked == [shown]
+    assert results(call) == ([result] if result else [])  # a wrong one is no attempt
+    if "•" in shown:
+        assert keys[:-1] not in str(call.models.llm.requests) + told(call)
+
+
+def test_digits_behind_an_open_gate_are_the_models() -> None:
+    clock = VirtualClock()
+    agent = Agent("bank", "Check the caller.", tools=[pin_gate("471147")])
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, agent=agent, llm=["Thank you."]) as call:
+            call.call.session.state["open:pin_gate"] = True
+            await type_keys(call, "80417#")
+            await call.quiet(4)
+        return call
+
+    call = clock.run(scenario())
+    assert call.call.history.messages[0].text == "[keypad: 80417]"
 
 
 def test_an_open_gate_is_not_asked_again() -> None:

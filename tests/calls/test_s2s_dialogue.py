@@ -394,6 +394,27 @@ def test_agent_presses_keys_behind_its_words() -> None:
     assert said(call).count("Pressed.") == 1
 
 
+def test_digits_before_the_gate_asks_go_to_the_gate_and_not_to_the_model() -> None:
+    clock, model = VirtualClock(), Puppet()
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, model, agent=Agent("desk", tools=[pin_gate("471147")])) as call:
+            await call.quiet(0.1)
+            call.call.digit("471147#")
+            await call.quiet(0.5)
+            model.tell(FunctionCalled("c1", "pin_gate", "{}"))
+            model.tell(AnswerDone("completed"))
+            await call.quiet(1)
+            model.answer("a1", "You are known.", 1.0)
+            await call.quiet(2)
+        return call
+
+    call = run(clock, scenario)
+    assert ("write", "[keypad: ••••••, kept for pin_gate]") in model.did
+    assert "471147" not in str(model.did)
+    assert call.call.session.state == {"open:pin_gate": True}
+
+
 def test_keys_without_a_word_are_an_answer() -> None:
     clock, model = VirtualClock(), Puppet()
 

@@ -63,7 +63,7 @@ from antiphon.clock import Clock
 from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
 from antiphon.models.llm.content import ApprovalRequest, ApprovalResponse, HandedOff
 from antiphon.models.llm.contract import ChatClient
-from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
+from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
 from antiphon.tools.prebuilt import HANG_UP
 from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
@@ -278,6 +278,7 @@ class Call:
             log=self.log,
             report=self._on,
             over=self._turns.heard,
+            gate_of=lambda digits: gate_of(digits, self.agent.toolset.values(), self._session.state),
             failed=self._fail,
             spawn=self._tasks.spawn,
             watcher=self._watcher,
@@ -707,9 +708,9 @@ class Call:
         else:
             _log.warning("unknown_expectation", call_id=self._caller.call_id, what=what)
 
-    def _number_typed(self, keys: str) -> bool:
+    def _number_typed(self, keys: str, shown: str) -> bool:
         """A number is whole, and no gate waits for it: it is a turn."""
-        masked = self._typed.mask(keys)
+        masked = self._typed.mask(keys, shown)
         self._on(floor.KeysTyped(self.log.seconds(), masked, self._key_at, interrupts=self.agent.keypad.interrupts))
         return True
 

@@ -28,6 +28,7 @@ class Gate:
         say: Says something to the caller.
         lost: Told when the last attempt has failed.
         spawn: Runs a task of the call.
+        early: A number that was typed before it asked: tried first, and no attempt.
 
     Attributes:
         length: As in ``SecretNumber``.
@@ -43,6 +44,7 @@ class Gate:
         say: Callable[[str], None],
         lost: Callable[[], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], object],
+        early: str = "",
     ) -> None:
         self.length = secret.length
         self._secret = secret
@@ -56,6 +58,8 @@ class Gate:
         self._checks = False
         self._timer: asyncio.TimerHandle | None = None
         self._wait()
+        if early:
+            self._begin(early, is_attempt=False)
 
     @property
     def is_waiting(self) -> bool:
@@ -71,10 +75,13 @@ class Gate:
         """Check a number; False while another one is being checked."""
         if self._checks:
             return False
+        self._begin(digits, is_attempt=True)
+        return True
+
+    def _begin(self, digits: str, *, is_attempt: bool) -> None:
         self._checks = True
         self._stop()
-        self._spawn(self._check(digits), "gate")
-        return True
+        self._spawn(self._check(digits, is_attempt=is_attempt), "gate")
 
     def close(self) -> None:
         """Nobody waits any more; a gate that was not opened stays closed."""
@@ -82,7 +89,7 @@ class Gate:
         if self.is_waiting:
             self._secret.opened.set_result(False)
 
-    async def _check(self, digits: str) -> None:
+    async def _check(self, digits: str, *, is_attempt: bool) -> None:
         is_right = False
         try:
             async with asyncio.timeout(_CHECK_S):
@@ -92,8 +99,10 @@ class Gate:
         self._checks = False
         if is_right and self.is_waiting:
             self._secret.opened.set_result(True)
-        elif self.is_waiting:
+        elif self.is_waiting and is_attempt:
             self._miss()
+        elif self.is_waiting:
+            self._wait()
 
     def _miss(self) -> None:
         self._left -= 1

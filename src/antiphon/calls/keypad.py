@@ -108,9 +108,9 @@ class TypedNumbers:
     def __init__(self) -> None:
         self._numbers: deque[str] = deque(maxlen=_MOST_NUMBERS)
 
-    def mask(self, keys: str) -> str:
-        """Keep a number; how it is shown."""
-        self._numbers.append(keys)
+    def mask(self, keys: str, shown: str) -> str:
+        """Keep what the model reads of a number; how it is written down."""
+        self._numbers.append(shown)
         return KEY_MARK * len(keys)
 
     def reveal(self, text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from antiphon.agents.keypad import KeypadManner
+from antiphon.calls.floor import KEY_MARK
 from antiphon.calls.gate import Gate
 from antiphon.calls.keypad import Keypad
 from antiphon.calls.log import CallLog
@@ -21,7 +22,9 @@ class Keys:
         log: Hides what was typed.
         clock: Time.
         is_quiet: Whether nobody speaks: only then the time of a gate runs.
-        number: Gets a number that no gate waits for; False where it cannot take one now.
+        gate_of: The gate whose secret a number may be that is typed before it asks.
+        number: Gets a number that no gate waits for, and what the model reads of it; False where it cannot take one
+            now.
         elsewhere: Told that what was typed becomes no turn: a gate has it, or it was too long.
         say: Says something to the caller.
         too_many: Said when a number is too long.
@@ -36,7 +39,8 @@ class Keys:
         log: CallLog,
         clock: Clock,
         is_quiet: Callable[[], bool],
-        number: Callable[[str], bool],
+        gate_of: Callable[[str], str | None],
+        number: Callable[[str, str], bool],
         elsewhere: Callable[[], None],
         say: Callable[[str], None],
         too_many: str,
@@ -47,6 +51,7 @@ class Keys:
         self._log = log
         self._clock = clock
         self._is_quiet = is_quiet
+        self._gate_of = gate_of
         self._number = number
         self._elsewhere = elsewhere
         self._say = say
@@ -55,6 +60,7 @@ class Keys:
         self._spawn = spawn
         self._keypad = Keypad(clock, self._typed, refused=self._refused)
         self._gate: Gate | None = None
+        self._early = ""  # the last number that may be a secret, typed before a gate has asked
 
     @property
     def is_empty(self) -> bool:
@@ -71,6 +77,7 @@ class Keys:
     def ask_secret(self, secret: SecretNumber) -> None:
         """What is typed from here on goes to this gate, until it is open."""
         self._close_gate()
+        early, self._early = self._early, ""
         self._gate = Gate(
             secret,
             self._manner(),
@@ -79,6 +86,7 @@ class Keys:
             say=self._say,
             lost=self._lost,
             spawn=self._spawn,
+            early=early,
         )
 
     def close(self) -> None:
@@ -98,7 +106,11 @@ class Keys:
         self._log.hide(keys)
         gate = self._open_gate
         if gate is None:
-            return self._number(keys)
+            name = self._gate_of(keys)
+            if name is None:
+                return self._number(keys, keys)
+            self._early = keys
+            return self._number(keys, f"{KEY_MARK * len(keys)}, kept for {name}")
         is_taken = gate.take(keys)
         if is_taken:
             self._elsewhere()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from antiphon.tools.context import ToolContext
 from antiphon.tools.tool import FunctionTool, tool
@@ -23,6 +24,9 @@ KEYS = frozenset("0123456789*#ABCD")
 MOST_KEYS = 64
 AGAIN = "That was not right. Please type it again."
 _LONGEST_S = 300.0
+_GATE = "gate"
+_MENU_DIGITS = 2
+"""A number this short is a choice and no secret."""
 
 Expected = str | Callable[[ToolContext], str | Awaitable[str | None] | None] | None
 Check = Callable[[str, ToolContext], bool | Awaitable[bool]]
@@ -78,7 +82,9 @@ def pin_gate(
 ) -> FunctionTool:
     """A tool that lets a caller prove by the keypad who it is. Other tools ask ``is_open`` before they tell anything.
 
-    It opens when the right number was typed, and by nothing else. After the last attempt the call ends.
+    It opens when the right number was typed, and by nothing else. After the last attempt the call ends. A number that
+    may be the secret is kept from the model too when it is typed before the gate asks: three digits or more, up to
+    ``length``. The gate tries the last of these first; a wrong one is no attempt.
 
     Args:
         expected: The right number, or a function of the context that finds it; None from that keeps the gate closed.
@@ -117,12 +123,24 @@ def pin_gate(
         "the telephone's keypad. Never ask for it to be spoken. The result tells whether it was right.",
         wait="later",
         timeout_s=_LONGEST_S,
+        tags=(_GATE,),
+        metadata={"length": length},
     )
 
 
 def is_open(context: ToolContext, name: str = "pin_gate") -> bool:
     """Whether the caller of this conversation has opened the gate."""
     return context.state.get(_key(name)) is True
+
+
+def gate_of(digits: str, tools: Iterable[FunctionTool], state: Mapping[str, Any]) -> str | None:
+    """The name of the gate whose secret these digits may be, although it has not asked; None where there is none."""
+    for each in tools:
+        if _GATE in each.tags and state.get(_key(each.name)) is not True:
+            length = each.metadata.get("length")
+            if _MENU_DIGITS < len(digits) <= (len(digits) if length is None else length):
+                return each.name
+    return None
 
 
 async def _is_right(digits: str, context: ToolContext, expected: Expected, check: Check | None) -> bool:

@@ -57,7 +57,7 @@ from antiphon.models.llm.content import ApprovalResponse, HandedOff
 from antiphon.models.s2s.contract import S2S
 from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
-from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS
+from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
 from antiphon.tools.prebuilt import HANG_UP
 from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
@@ -193,6 +193,7 @@ class S2SCall:
             line.audio,
             log=log,
             clock=clock,
+            gate_of=lambda digits: gate_of(digits, self._persona.box.tools.values(), self._session.state),
             found=self._machine_found,
             recording=self._machine_records,
         )

@@ -422,8 +422,8 @@ class Dialogue:
         told = "\n".join(f"[Result of {name}, which took longer: {text}]" for name, text in results)
         self.model.write(f"{told}\nTell the caller.")
 
-    def take_keys(self, keys: str) -> bool:
-        """Have the keys answered, unless somebody speaks whom they must not interrupt."""
+    def take_keys(self, keys: str, shown: str) -> bool:
+        """Have keys answered, read by the model as ``shown``, unless somebody speaks whom they must not interrupt."""
         if self.ending is not None:
             return True
         waits = self.phase in _AGENTS and (self.is_announcing or not self._persona.agent.keypad.interrupts)
@@ -437,7 +437,7 @@ class Dialogue:
         self._history.hear_user(turn.user_text, turn.user_text)
         self._tell_user_turn(turn.number, turn.user_text, trigger="dtmf")
         self._owe(turn)
-        self.model.write(typed_text(keys))
+        self.model.write(typed_text(shown))
         return True
 
     def _timed_out(self, deed: Deed) -> None:
