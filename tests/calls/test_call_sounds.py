@@ -36,6 +36,7 @@ from antiphon.calls.events import (
     RecordingResumed,
     SessionEnded,
     SessionError,
+    UserDtmf,
     UserIdle,
     UserTurnCompleted,
 )
@@ -48,6 +49,7 @@ from antiphon.models.s2s.scripted import Calls, ScriptedS2S
 from antiphon.store.files import FileWriter
 from antiphon.store.recording import RECORDING_NAME, Recording
 from antiphon.tools.context import ToolContext
+from antiphon.tools.keypad import pin_gate
 from antiphon.tools.sounds import (
     HOLD,
     PAUSE_RECORDING,
@@ -526,6 +528,55 @@ def test_a_paused_recording_is_silence_on_both_sides_and_its_times_stay(kind: Ki
     assert rms(after[:, 0]) > 0.1
     assert rms(after[:, 1]) > 0.1
     assert abs(pitch(after[:, 1], 8_000) - TONE_HZ) < 2
+
+
+class Tape:
+    """A tap that keeps which side was heard when."""
+
+    def __init__(self) -> None:
+        self.loud: list[float] = []
+
+    def caller(self, at_s: float, payload: bytes) -> None:
+        if rms(to_pcm(payload, PHONE)) > 0.01:
+            self.loud.append(at_s)
+
+    def agent(self, at_s: float, payload: bytes) -> None: ...
+
+    def cut(self, at_s: float) -> None: ...
+
+
+@both
+@pytest.mark.parametrize("typed", ["4711#", "1234#"])
+def test_nothing_is_recorded_while_a_secret_number_is_typed(kind: Kind, typed: str) -> None:
+    clock = VirtualClock()
+    tape = Tape()
+
+    async def scenario() -> CallUnderTest:
+        async with kind(
+            clock,
+            tap=tape,
+            agent=Agent("bank", tools=[pin_gate("4711", attempts=1)]),
+            stt=["My balance."],
+            llm=[
+                Reply(calls=(asks("pin_gate"),)) if kind is cascade else Calls("pin_gate"),
+                "Please type it.",
+                "Thank you.",
+            ],
+        ) as call:
+            await call.speak(1.0)
+            await call.quiet(4.0)
+            for key in typed:
+                call.call.digit(key)
+                await call.speak(0.2)  # the tones of the keys, on the caller's channel
+            await call.quiet(6.0)
+        return call
+
+    call = clock.run(scenario())
+    assert [event.by for event in call.events(RecordingPaused, RecordingResumed)] == ["secret", "secret"]
+    paused, resumed = call.at(RecordingPaused), call.at(RecordingResumed)
+    assert paused < call.at(UserDtmf) < resumed
+    assert tape.loud
+    assert not [at for at in tape.loud if paused <= at <= resumed]
 
 
 def test_the_recording_has_the_background_in_the_agents_channel(wav: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ from antiphon.clock import Clock
 from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
 from antiphon.models.llm.content import ApprovalRequest, ApprovalResponse, HandedOff
 from antiphon.models.llm.contract import ChatClient
-from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
+from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, SecretNumber, gate_of
 from antiphon.tools.prebuilt import HANG_UP
 from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
@@ -226,7 +226,7 @@ class Call:
             HANG_UP: lambda _: self._hang_up_asked(),
             SEND_KEYS: lambda details: self.press(str(details["keys"])),
             EXPECT: self._expect,
-            ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
+            ASK_SECRET: lambda details: self._ask_secret(details["secret"]),
             MACHINE_ANSWERED: self._machine_told,
             TRANSFER: self._transferring.asked_by_tool,
             PAUSE_RECORDING: lambda details: self.recording.pause(str(details.get("by", "tool"))),
@@ -700,6 +700,10 @@ class Call:
             _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
         else:
             self._on(floor.EndRequested(self.log.seconds(), "agent_hangup", goodbye=False))
+
+    def _ask_secret(self, secret: SecretNumber) -> None:
+        self.recording.pause_until(secret.opened, "secret")
+        self._keys.ask_secret(secret)
 
     def _expect(self, details: Mapping[str, Any]) -> None:
         what = details.get("what")

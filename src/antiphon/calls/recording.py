@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from antiphon.audio.formats import AudioFormat
 from antiphon.calls.events import RecordingPaused, RecordingResumed
 from antiphon.calls.line import AudioTap
@@ -23,7 +26,7 @@ class CallRecording:
         self._tap = tap
         self._audio = audio
         self._log = log
-        self._holders: set[str] = set()
+        self._holders: dict[object, str] = {}
 
     @property
     def tap(self) -> AudioTap | None:
@@ -37,17 +40,27 @@ class CallRecording:
 
     def pause(self, by: str = "application") -> None:
         """Keep nothing from now on; ``by`` says who wants it so. Idempotent."""
-        if self._tap is not None and not self._holders:
-            self._tap.cut(self._log.seconds())  # what the agent says was told ahead of time
-            self._log.append(RecordingPaused(by))
-        self._holders.add(by)
+        self._hold(by, by)
+
+    def pause_until(self, done: asyncio.Future[Any], by: str) -> None:
+        """Keep nothing until this is done, such as a number that is typed."""
+        self._hold(done, by)
+        done.add_done_callback(self._let_go)
 
     def resume(self, by: str = "application") -> None:
         """This one wants no pause any more. Idempotent."""
-        if by in self._holders:
-            self._holders.remove(by)
-            if self._tap is not None and not self._holders:
-                self._log.append(RecordingResumed(by))
+        self._let_go(by)
+
+    def _hold(self, holder: object, by: str) -> None:
+        if self._tap is not None and not self._holders:
+            self._tap.cut(self._log.seconds())  # what the agent says was told ahead of time
+            self._log.append(RecordingPaused(by))
+        self._holders[holder] = by
+
+    def _let_go(self, holder: object) -> None:
+        by = self._holders.pop(holder, None)
+        if by is not None and self._tap is not None and not self._holders:
+            self._log.append(RecordingResumed(by))
 
     def caller(self, at_s: float, payload: bytes) -> None:
         """The caller's audio; its last sample arrived at ``at_s``."""

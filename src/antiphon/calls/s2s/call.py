@@ -57,7 +57,7 @@ from antiphon.models.llm.content import ApprovalResponse, HandedOff
 from antiphon.models.s2s.contract import S2S
 from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
-from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
+from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, SecretNumber, gate_of
 from antiphon.tools.prebuilt import HANG_UP
 from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
@@ -201,7 +201,7 @@ class S2SCall:
             HANG_UP: lambda _: self._hang_up_asked(),
             SEND_KEYS: lambda details: self.press(str(details["keys"])),
             EXPECT: lambda _: None,  # the model listens as it does
-            ASK_SECRET: lambda details: self._keys.ask_secret(details["secret"]),
+            ASK_SECRET: lambda details: self._ask_secret(details["secret"]),
             MACHINE_ANSWERED: self._machine_told,
             TRANSFER: self._transferring.asked_by_tool,
             PAUSE_RECORDING: lambda details: self.recording.pause(str(details.get("by", "tool"))),
@@ -474,6 +474,10 @@ class S2SCall:
         self._voicemail.suspect(str(details["transcript"]))
         if details["at_once"]:
             self._dialogue.end("voicemail", "")
+
+    def _ask_secret(self, secret: SecretNumber) -> None:
+        self.recording.pause_until(secret.opened, "secret")
+        self._keys.ask_secret(secret)
 
     def _handed_over(self, record: HandedOff, agent: Agent) -> None:
         """Whatever is said from here on is the new agent's."""
