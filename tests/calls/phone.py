@@ -150,6 +150,12 @@ class CallUnderTest:
         """The caller is silent."""
         await self._frames(SILENCE, seconds)
 
+    async def tone(self, hz: float, seconds: float) -> None:
+        """The caller's end of the line sounds a tone."""
+        sound = from_pcm(sine(hz, seconds * 1000), PHONE)
+        for start in range(0, len(sound), len(SILENCE)):
+            await self._frames(sound[start : start + len(SILENCE)], 0.02)
+
     async def _frames(self, frame: bytes, seconds: float) -> None:
         for _ in range(round(seconds / 0.02)):
             await self.clock.sleep(0.02)

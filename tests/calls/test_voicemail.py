@@ -14,9 +14,6 @@ from s2s_phone import calling as calling_s2s
 
 from antiphon import Agent
 from antiphon.agents.manners import Manners, Voicemail
-from antiphon.audio.convert import from_pcm
-from antiphon.audio.formats import PHONE
-from antiphon.audio.tones import sine
 from antiphon.calls.events import (
     AgentSpeechStarted,
     AgentTextSpoken,
@@ -32,20 +29,15 @@ from antiphon.models.llm.scripted import Reply
 from antiphon.models.llm.scripted import call as tool_call
 from antiphon.models.s2s.contract import SpeechStarted, SpeechStopped, UserTranscript
 from antiphon.models.stt.scripted import ScriptedSTT
+from antiphon.tools.voicemail import confirm_voicemail_and_end_call
 
 GREETING = "Hi, you have reached Bob. Please leave a message after the tone."
 MESSAGE = "Please call the clinic back."
-BEEP = from_pcm(sine(1000, 400), PHONE)
 
 
 def agent(detect: str = "audio", message: str = MESSAGE, *, hang_up: bool = True, **more: Any) -> Agent:
     voicemail = Voicemail(detect, message, hang_up)  # type: ignore[arg-type]
     return Agent("caller", "Remind people of their appointments.", manners=Manners(voicemail=voicemail), **more)
-
-
-async def beep(call: CallUnderTest) -> None:
-    for start in range(0, len(BEEP), 160):
-        await call._frames(BEEP[start : start + 160], 0.02)
 
 
 def run(script: Callable[[CallUnderTest], Any], **parts: Any) -> CallUnderTest:
@@ -149,7 +141,7 @@ def test_a_machine_gets_its_message_behind_the_beep() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(3)
         await call.quiet(1)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(8)
 
     call = run(script, agent=agent(), stt=[GREETING])
@@ -168,7 +160,7 @@ def test_a_machine_is_known_by_words_that_may_still_change() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(6)
         await call.quiet(1)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(8)
 
     call = run(script, agent=agent(), stt=ScriptedSTT([GREETING], words_per_partial=1))
@@ -184,7 +176,7 @@ def test_the_answer_to_a_machine_is_cut() -> None:
         await call.quiet(1.6)
         await call.speak(2)
         await call.quiet(1)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(8)
 
     stt = ["Hi, you have reached Bob.", "Please leave a message after the tone."]
@@ -225,7 +217,7 @@ def test_an_application_may_decide_what_becomes_of_a_machine() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(3)
         await call.quiet(1)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(90)
         call.call.say("It is about your tooth.")
         await call.quiet(4)
@@ -262,7 +254,7 @@ def test_two_seconds_of_silence_are_waited_for() -> None:
 def test_a_beep_before_the_last_words_are_known_counts() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(2)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(8)
 
     call = run(script, agent=agent(), stt=ScriptedSTT([GREETING], delay_s=1.0))
@@ -275,7 +267,7 @@ def test_a_beep_behind_speech_that_nobody_understood_is_a_machine_s() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(2)
         await call.quiet(0.2)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(8)
 
     call = run(script, agent=agent(), stt=["", ""])
@@ -287,7 +279,7 @@ def test_nothing_is_detected_unless_it_is_asked_for() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(3)
         await call.quiet(1)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(3)
 
     call = run(script, agent=agent("off"), stt=[GREETING, ""], llm=["Hello."], hang_up=True)
@@ -299,7 +291,7 @@ def test_a_call_may_ask_for_it_by_its_parameter() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(3)
         await call.quiet(1)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(8)
 
     call = run(script, agent=agent("off"), stt=[GREETING], parameters={"voicemail_detect": "true"})
@@ -310,7 +302,7 @@ def test_a_model_may_find_the_machine_by_its_tool() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(3)
         await call.quiet(2)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(8)
 
     llm = [Reply(calls=(tool_call("detect_voicemail_and_end_call", heard="after the tone"),))]
@@ -326,8 +318,6 @@ def test_a_model_may_confirm_that_no_message_is_to_be_left() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(3)
         await call.quiet(4)
-
-    from antiphon.tools.voicemail import confirm_voicemail_and_end_call
 
     llm = [Reply(calls=(tool_call("confirm_voicemail_and_end_call"),))]
     call = run(script, agent=agent("off", tools=[confirm_voicemail_and_end_call]), stt=[GREETING], llm=llm)
@@ -345,7 +335,7 @@ def test_a_model_may_know_better_than_the_ears() -> None:
         await call.quiet(6)
         await call.speak(2)
         await call.quiet(1)
-        await beep(call)
+        await call.tone(1000, 0.4)
         await call.quiet(8)
 
     call = run(
@@ -388,7 +378,7 @@ def test_a_machine_gets_its_message_from_a_call_that_one_model_holds() -> None:
         puppet.answer("a1", "Hello Bob.", 1.0)
         puppet.tell(UserTranscript("u1", GREETING, is_final=True))
         await call.quiet(0.5)
-        await beep(call)
+        await call.tone(1000, 0.4)
         puppet.answer("a2", "Are you there?", 1.0)
         await call.quiet(8)
 
