@@ -271,6 +271,32 @@ def test_the_gate_of_a_known_length_needs_no_sharp_sign() -> None:
     assert "The caller has typed the right number." in results(call)
 
 
+def test_a_sharp_sign_out_of_habit_stops_nothing() -> None:
+    call = gate_call(VirtualClock(), [(0, "2222#"), (6, "4711#")], pin_gate("4711", length=4))
+    check(call)
+    assert call.events(AgentSpeechInterrupted) == []
+    assert "The caller has typed the right number." in results(call)
+    assert len(call.events(UserDtmf)) == 10
+
+
+def test_only_the_first_sharp_sign_right_behind_a_whole_number_is_spare() -> None:
+    clock = VirtualClock()
+
+    async def scenario() -> None:
+        keypad, manner = Keypad(clock, lambda keys: True, refused=lambda: None), KeypadManner()
+        keypad.press("4711", manner, length=4)
+        assert [keypad.is_spare(key) for key in ("#", "5", "*")] == [True, False, False]
+        await clock.sleep(manner.submit_after_s + 0.1)
+        assert not keypad.is_spare("#")
+        keypad.press("4711", manner, length=4)
+        keypad.press("5", manner)
+        assert not keypad.is_spare("#")
+        keypad.press("#", manner)
+        assert not keypad.is_spare("#")
+
+    clock.run(scenario())
+
+
 @pytest.mark.parametrize(
     "gate",
     [

@@ -372,6 +372,8 @@ class Call:
         if not self._open or not keys or self._transferring.is_dialling:
             return
         self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
+        if self._keys.is_spare(keys):
+            return
         manner = self.agent.keypad
         self._key_at = self.log.seconds()
         self._on(floor.KeyPressed(self._key_at, manner.interrupts, manner.submit_after_s))

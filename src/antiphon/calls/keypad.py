@@ -43,12 +43,17 @@ class Keypad:
         self._keys = ""
         self._overflows = False
         self._after_s = 0.0
+        self._whole_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether no number has been begun."""
         return not self._keys and not self._overflows
+
+    def is_spare(self, keys: str) -> bool:
+        """Whether keys mean nothing: a ``#`` out of habit, right behind a number that was whole without it."""
+        return keys == "#" and self.is_empty and self._clock.now() < self._whole_until
 
     def press(self, keys: str, manner: KeypadManner, *, length: int | None = None) -> None:
         """Take keys: ``#`` hands over what was typed, ``*`` forgets it.
@@ -59,6 +64,7 @@ class Keypad:
             length: A number of this length is whole, without ``#`` or silence.
         """
         self._after_s = manner.submit_after_s
+        self._whole_until = 0.0
         for key in keys:
             self._stop()
             if key == "#":
@@ -78,6 +84,7 @@ class Keypad:
         self._overflows = self._overflows or len(self._keys) >= most
         self._keys = "" if self._overflows else self._keys + key
         if len(self._keys) == length:
+            self._whole_until = self._clock.now() + self._after_s
             self._hand_over()
         else:
             self._wait()

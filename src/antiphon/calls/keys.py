@@ -67,6 +67,10 @@ class Keys:
         """Whether no number has been begun."""
         return self._keypad.is_empty
 
+    def is_spare(self, keys: str) -> bool:
+        """Whether keys mean nothing; see ``Keypad``."""
+        return self._keypad.is_spare(keys)
+
     def press(self, keys: str) -> None:
         """Take keys."""
         gate = self._open_gate

@@ -301,6 +301,8 @@ class S2SCall:
         if self._transferring.is_dialling:
             return
         self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
+        if self._keys.is_spare(keys):
+            return
         if (self.agent.keypad.interrupts and not dialogue.is_announcing) or dialogue.phase is Phase.IDLE:
             dialogue.take_floor()
         self._keys.press(keys)
