@@ -329,7 +329,7 @@ def test_what_lies_between_a_call_and_its_result_stays_unless_it_was_an_intervie
         tool_message(FunctionResult("c1", "collect_email", text="{}")),
     ]
     seen = list(without_interviews(messages, ["c1"]))
-    assert [message.text for message in seen] == ["Hello.", "", "seen", "Gladly.", "{}", "What time is it?"]
+    assert [message.text for message in seen] == ["Hello.", "Gladly.", "", "seen", "{}", "What time is it?"]
     assert without_interviews(messages, []) is messages
 
 

@@ -114,11 +114,12 @@ def interviewer(agent: Agent, tool: CollectTool, interview: Interview, clock: Cl
     )
 
 
-def finished(tool: CollectTool, interview: Interview) -> tuple[FunctionResult, dict[str, Any]]:
+def finished(tool: CollectTool, interview: Interview, clock: Clock) -> tuple[FunctionResult, dict[str, Any]]:
     """The result of the call as everybody may read it, and the whole of it."""
     whole = dict(interview.outcome or {})
     text = msgspec.json.encode(tool.form.shown(whole)).decode()
-    return FunctionResult(interview.call.call_id, interview.call.name, "ok", text), whole
+    took_s = tool.timeout_s - (interview.ends_at - clock.utc()).total_seconds()
+    return FunctionResult(interview.call.call_id, interview.call.name, "ok", text, took_s * 1000), whole
 
 
 # Who sees what.
@@ -135,10 +136,10 @@ def interviewers_part(messages: Sequence[Message], interview: Interview) -> list
     """What the interviewer sees: what the caller said last, and the interview itself."""
     call = interview.call
     place = next((place for place, message in _from_behind(messages) if call in message.calls), -1)
-    others = {each.call_id for each in messages[place].calls} if place >= 0 else set()
+    inner = _calls_by(call.name, messages)
     before = next((message for message in reversed(messages[: max(place, 0)]) if message.role == "user"), None)
     part = [
-        message for message in messages[place + 1 :] if message.role == "user" or _is_inner(message, call.name, others)
+        message for message in messages[place + 1 :] if message.role == "user" or _is_inner(message, call.name, inner)
     ]
     return [before or Message("user", _TO_BEGIN), *part]
 
@@ -154,22 +155,24 @@ def without_interviews(messages: Sequence[Message], done: Collection[str]) -> Se
         return messages
     seen: list[Message] = []
     waiting: list[Message] = []
-    name, others = "", frozenset[str]()
+    name, inner, place = "", frozenset[str](), 0
     for message in messages:
         result = message.result
         opening = next((each for each in message.calls if each.call_id in done), None)
         if opening is not None:
-            seen += [*waiting, message]
-            waiting, name, others = [], opening.name, frozenset(each.call_id for each in message.calls)
-        elif not name or (result is not None and result.call_id in others and result.call_id not in done):
+            seen += waiting
+            place, waiting, name = len(seen), [], opening.name
             seen.append(message)
-        elif result is not None and result.call_id in others:
+            inner = _calls_by(name, messages)
+        elif name and result is not None and result.call_id in done:
             seen += [message, *waiting]
             waiting, name = [], ""
-        elif message.role == "user":
+        elif name and message.role == "user":
             waiting.append(message)
-        elif _is_inner(message, name, others):
+        elif name and _is_inner(message, name, inner):
             waiting.clear()
+        elif name and message.role == "assistant" and not message.calls:
+            seen.insert(place, message)  # said beside the call, and known when it was heard
         else:
             seen.append(message)
     return [*seen, *waiting]
@@ -203,10 +206,21 @@ def _masked(call: FunctionCall, hidden: Collection[str]) -> FunctionCall:
     return msgspec.structs.replace(call, arguments=msgspec.json.encode(shown).decode())
 
 
-def _is_inner(message: Message, name: str, others: Collection[str]) -> bool:
-    """Whether a message between a collector's call and its result is of the interview itself."""
+def _calls_by(name: str, messages: Sequence[Message]) -> frozenset[str]:
+    """The ids of the calls of an interviewer."""
+    return frozenset(call.call_id for message in messages if message.author_name == name for call in message.calls)
+
+
+def _is_inner(message: Message, name: str, calls: Collection[str]) -> bool:
+    """Whether a message between a collector's call and its result is of the interview itself.
+
+    Args:
+        message: The message.
+        name: Of the interviewer.
+        calls: The ids of its calls.
+    """
     result = message.result
-    return result.call_id not in others if result is not None else message.author_name == name
+    return result.call_id in calls if result is not None else message.author_name == name
 
 
 def _from_behind(messages: Sequence[Message]) -> list[tuple[int, Message]]:

@@ -42,12 +42,16 @@ class Interviews:
     Args:
         session: The conversation.
         heard: Whether this turn is the caller's, who can have confirmed what was read back.
+
+    Attributes:
+        last: The last change; who has read of it may set it to None.
     """
 
     def __init__(self, session: AgentSession, *, heard: bool = False) -> None:
         self._session = session
         if session.interview is not None and heard:
             session.interview.is_read_back = True
+        self.last: AgentToolStarted | AgentToolEnded | None = None
         self._wanted: tuple[CollectTool, FunctionCall] | None = None
 
     def settle(
@@ -90,7 +94,7 @@ class Interviews:
         self._wanted = None
         session = self._session
         session.interview = interview = opened(tool, call, agent, session.clock)
-        record = AgentToolStarted(call=call, tool_type=tool.form.type)
+        record = self.last = AgentToolStarted(call=call, tool_type=tool.form.type)
         return Change(interviewer(agent, tool, interview, session.clock), record, tool.form.opening)
 
     def _end(self, interview: Interview) -> Change:
@@ -98,14 +102,15 @@ class Interviews:
         agent, tool = interview.parent, interview.tool
         assert agent is not None
         assert tool is not None
-        result, whole = finished(tool, interview)
+        result, whole = finished(tool, interview, session.clock)
         session.interview = None
         session.interviewed.append(interview.call.call_id)
         if interview.secret:
             session.uncovered.append(interview)
         if not whole.keys() & {"declined", "timed_out"}:
             session.private[tool.name] = whole
-        return Change(agent, AgentToolEnded(call=interview.call, result=result, tool_type=tool.form.type))
+        record = self.last = AgentToolEnded(call=interview.call, result=result, tool_type=tool.form.type)
+        return Change(agent, record)
 
 
 def interviewer_of(session: AgentSession, team: Mapping[str, Agent]) -> Agent:

@@ -135,7 +135,7 @@ class Run:
         # It holds the lists and not the run: that would be a cycle.
         self._handovers = Handovers(session, lambda: [*messages, *produced], greets=greets)
         self.handoffs = self._handovers.done
-        self._interviews = Interviews(session, heard=bool(messages) and messages[-1].role == "user")
+        self.interviews = Interviews(session, heard=bool(messages) and messages[-1].role == "user")
         self._message_ids = new_id()[:-2]
         self._fence = fence
         self.limits = limits or agent.limits or _LIMITS
@@ -184,7 +184,7 @@ class Run:
                 acts = await self._decided_acts() if self._decided else None
                 while True:
                     if acts is None:
-                        change = self._interviews.change(self.agent)
+                        change = self.interviews.change(self.agent)
                         if change is not None:
                             yield await self._go_on(change)
                             if change.words:
@@ -358,7 +358,7 @@ class Run:
         settled = self._handovers.settle(self.agent, calls, team=team, at_most=self.limits.max_handoffs)
         open_ids = left_to_caller(calls, tools)
         self._is_left_to_caller = self._is_left_to_caller or bool(open_ids)
-        open_ids |= self._interviews.settle(calls, tools, settled)
+        open_ids |= self.interviews.settle(calls, tools, settled)
         with self._deadline:
             requests = await ask_for_approval(
                 calls, tools, approvals=self.session.approvals, runner=self._tools, agent=self.agent.name
@@ -386,7 +386,7 @@ class Run:
 
     async def _hand_over(self) -> HandedOff:
         """From the next request on the target answers."""
-        accepted, self._handovers.accepted = self._handovers.accepted, None
+        accepted = self._handovers.accepted
         assert accepted is not None
         self._handovers.carried_out(accepted)
         self.greeting = accepted.greeting

@@ -24,6 +24,7 @@ from antiphon.calls import events, floor
 from antiphon.calls.asides import Asides
 from antiphon.calls.caller import Caller, announce
 from antiphon.calls.closing import close_all, finish_tools
+from antiphon.calls.collecting import Collecting
 from antiphon.calls.deeds import Deeds
 from antiphon.calls.errands import Errands
 from antiphon.calls.events import EndReason, SpeechKind
@@ -160,7 +161,7 @@ class Call:
         self._open = False
         self._over = asyncio.Event()
         self._reason: EndReason = "error"
-        self._turns = Turns(self._tell, log.seconds, self._ledger)
+        self._turns = Turns(lambda event: self._tell(self._collecting.tagged(event)), log.seconds, self._ledger)
         self._wording = Wording(own, caller.parameters)
         self._typed = TypedNumbers()
         self._key_at = 0.0
@@ -177,6 +178,7 @@ class Call:
             session_id=caller.session_id,
             values={**caller.parameters, "data_dir": data_dir},
             state=self._session.state,
+            private=self._session.private,
             on_result=lambda call, result: self._responding.note_result(call, result),
             on_late=lambda call, result: self._errands.late(call, result),
             on_request=self._tool_request,
@@ -193,6 +195,14 @@ class Call:
         )
         self._errands = Errands(
             self._session, self._tools, log=log, clock=clock, news=self._look_for_news, spawn=self._tasks.spawn
+        )
+        self._collecting = Collecting(
+            self._session,
+            log,
+            clock,
+            request=self._tool_request,
+            is_free=lambda: self._floor.phase is Phase.IDLE,
+            give_up=self.respond,
         )
         self._transferring = self._exchange(control)
         self._speaking = self._mouth(pacer)
@@ -553,6 +563,7 @@ class Call:
         self._keys.close()
         self.sounds.close()
         self._voicemail.close()
+        self._collecting.close()
         self._open = False
         self._over.set()
         self._deeds.stop_reply(over=True)
@@ -643,14 +654,17 @@ class Call:
         if not (reply.terms.is_silent or reply.is_only_greeting):
             self._on(floor.ReplyFailed(self.log.seconds()))
 
-    def _handed_over(self, record: HandedOff, agent: Agent) -> None:
+    def _handed_over(self, record: HandedOff | AgentToolStarted | AgentToolEnded, agent: Agent) -> None:
         """Whatever is said and heard from here on is the new agent's."""
         self.sounds.adopt(agent.background)
         self.agent = agent
         self._voice.speaker = Speaker.of(agent, pace=self._pace)
         self._listening.listen_for(agent.language, vocabulary(agent, self._session))
         self._take_manners(policy_for(agent, self._policy))
-        self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
+        if record.type == "handoff":
+            self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
+        else:
+            self._collecting.note(record)
 
     def _take_manners(self, own: CallPolicy) -> None:
         """Go on by the manners of the agent that answers now."""

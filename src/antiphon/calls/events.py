@@ -355,6 +355,39 @@ class CallTransferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentToolStarted:
+    """A collector asks the caller for something, and the agent waits. ``agent_tool_id`` is the id of its call."""
+
+    type: ClassVar[str] = "agent_tool.started"
+    agent_tool_type: str
+    agent_tool_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentToolCompleted:
+    """The collector is done, and the agent goes on.
+
+    ``result`` has the values, those masked that nobody may read; or ``timed_out``; or ``declined`` and
+    ``decline_reason``.
+    """
+
+    type: ClassVar[str] = "agent_tool.completed"
+    agent_tool_type: str
+    agent_tool_id: str
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentToolFailed:
+    """The collector came to no end."""
+
+    type: ClassVar[str] = "agent_tool.failed"
+    agent_tool_type: str
+    agent_tool_id: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class LlmAvailabilityChanged:
     """One of the language models that stand in for each other fails, or is well again; ``reason`` says why it fails."""
 
@@ -405,7 +438,7 @@ class TtsAvailabilityChanged:
 
 @dataclass(frozen=True, slots=True)
 class TurnCompleted:
-    """The end of a turn. ``agent_text`` is what was heard."""
+    """The end of a turn. ``agent_text`` is what was heard; ``agent_tool_id`` the collector's call that it was for."""
 
     type: ClassVar[str] = "turn.completed"
     turn: int
@@ -413,6 +446,7 @@ class TurnCompleted:
     agent_text: str
     agent_first: bool
     interrupted: bool
+    agent_tool_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

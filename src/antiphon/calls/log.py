@@ -100,6 +100,14 @@ class CallLog:
         """Tell nobody these digits, which the caller has typed, in whatever event they come back."""
         self._hidden.add(digits)
 
+    def veil(self) -> None:
+        """From now on tell nobody what the caller says, nor any number: it is said in confidence."""
+        self._hidden.veil()
+
+    def unveil(self) -> None:
+        """What is said from the caller's next words on may be told."""
+        self._hidden.unveil()
+
     def subscribe(self, reader: Reader) -> Callable[[], None]:
         """Call ``reader`` with every later entry; the returned function ends that."""
         self._readers.append(reader)

@@ -41,7 +41,15 @@ from antiphon.calls.voice import Voice
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.clock import Clock
 from antiphon.errors import AgentInvalidResponseException, AntiphonException
-from antiphon.models.llm.content import ApprovalRequest, FunctionCall, FunctionResult, HandedOff, Usage
+from antiphon.models.llm.content import (
+    AgentToolEnded,
+    AgentToolStarted,
+    ApprovalRequest,
+    FunctionCall,
+    FunctionResult,
+    HandedOff,
+    Usage,
+)
 from antiphon.models.llm.contract import ChatClient
 from antiphon.models.llm.messages import Message
 from antiphon.models.prices import Used
@@ -65,7 +73,7 @@ class Responding:
         log: Gets the events of tools.
         clock: The call's time.
         session: What the conversation's tools, providers and approvals keep, and its variables.
-        handed_over: Told when another agent goes on.
+        handed_over: Told when another agent goes on, for good or for a collector.
         next_speech: Makes a speech that stands behind what is said already.
         dropped: Told of a speech of which nothing more is to be heard.
         asked: Told of a call that a person has to approve.
@@ -91,7 +99,7 @@ class Responding:
         log: CallLog,
         clock: Clock,
         session: AgentSession,
-        handed_over: Callable[[HandedOff, Agent], None],
+        handed_over: Callable[[HandedOff | AgentToolStarted | AgentToolEnded, Agent], None],
         next_speech: Callable[[SpeechKind], Speech],
         dropped: Callable[[Speech], None],
         asked: Callable[[ApprovalRequest], None],
@@ -133,6 +141,8 @@ class Responding:
             "filler": self._filler,
             "approval_request": self._approval,
             "handoff": self._handed_off,
+            "agent_tool_started": self._passed_on,
+            "agent_tool_ended": self._passed_on,
         }
 
     def prefill(self) -> None:
@@ -153,9 +163,10 @@ class Responding:
             self._prefilling = None
 
     async def _instructed(self, terms: ReplyTerms) -> str:
-        if terms.instructions is not None:
+        is_agents = self._session.interview is None  # a collector has instructions of its own
+        if terms.instructions is not None and is_agents:
             return terms.instructions
-        if terms.variables:
+        if terms.variables and is_agents:
             return await self._render(terms.variables)
         if self._instructions is None:
             self._instructions = await self._render({})
@@ -169,7 +180,9 @@ class Responding:
     def speculate(self, text: str, fresh: str) -> None:
         """Try an answer to words that may be the whole turn."""
         self.drop()
-        if not self._session.late:  # a turn that has more to tell than this begins when it is sure
+        interview = self._session.interview
+        is_over = interview is not None and interview.overdue(self._clock)
+        if not self._session.late and not is_over:  # a turn that has more to tell than this begins when it is sure
             self._begin(text, fresh, speculative=True)
 
     def commit(self, text: str, fresh: str, terms: ReplyTerms | None = None) -> Reply:
@@ -207,7 +220,7 @@ class Responding:
             self._note_written(reply, interrupted=True)
         run = reply.run
         if run is not None and run.agent is not self._agent:  # cut on the way to another agent, who goes on from here
-            self._become(reply, run.handoffs[-1], run.agent)
+            self._become(reply, run.interviews.last or run.handoffs[-1], run.agent)
 
     def note_deed(self) -> None:
         """A tool does something on the line: the reply is that, with or without words."""
@@ -320,7 +333,7 @@ class Responding:
             client_for=lambda agent: CountedClient(self._client_for(agent), self._clock, partial(self._worked, reply)),
             instructions=await self._instructed(reply.terms),
             more_instructions=context.instructions,
-            more_tools=[*context.tools, *reply.terms.tools],
+            more_tools=[] if self._session.interview is not None else [*context.tools, *reply.terms.tools],
             options=reply.terms.options,
             chat=layers["chat"],
             function=layers["function"],
@@ -419,10 +432,23 @@ class Responding:
             reply.greet(greeting, self._next_speech("reply"))
         await self._speak(reply, [])
 
-    def _become(self, reply: Reply, record: HandedOff, agent: Agent) -> None:
+    async def _passed_on(self, reply: Reply, update: AgentResponseUpdate) -> None:
+        """A collector asks, or the agent goes on that has waited for it: in the same voice, behind what is said."""
+        record = update.contents[0]
+        assert record.type == "agent_tool_started" or record.type == "agent_tool_ended"
+        assert reply.run is not None
+        self._become(reply, record, reply.run.agent)
+        reply.go_on_as(self._next_speech("reply"), drops_rest=False)
+        await self._speak(reply, [])
+
+    def _become(self, reply: Reply, record: HandedOff | AgentToolStarted | AgentToolEnded, agent: Agent) -> None:
+        if reply.run is not None:
+            reply.run.interviews.last = None
         if reply.accepted is not None:
             self.note_result(reply.accepted.call, reply.accepted.result)
             reply.accepted = None
+        if record.type == "agent_tool_ended":
+            self.note_result(record.call, record.result)
         self._agent = agent
         self._instructions = None
         self._prefill = getattr(self._client_for(agent), "prefill", None)

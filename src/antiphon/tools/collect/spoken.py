@@ -25,6 +25,8 @@ _TENS = {
         range(20, 100, 10), "twenty thirty forty fifty sixty seventy eighty ninety".split(), strict=True
     )
 }
+DIGIT_WORDS = tuple(_UNITS)
+"""The words for single digits."""
 _TIMES = {"double": 2, "triple": 3, "treble": 3}
 _ZEROS = {"hundred": "00", "thousand": "000"}
 _FILLERS = frozenset("a ah and er erm is it its it's my number ok so the then this um uh well yes".split())

@@ -1,0 +1,321 @@
+"""A caller who is asked for something by a collector, in whole calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invariants import check
+from phone import CallUnderTest, calling
+
+from antiphon.agents.agent import Agent
+from antiphon.calls.events import (
+    AgentHandoff,
+    AgentSpeechCompleted,
+    AgentToolCompleted,
+    AgentToolFailed,
+    AgentToolStarted,
+    FloorDecision,
+    TurnCompleted,
+    UserTurnCompleted,
+)
+from antiphon.clock import VirtualClock
+from antiphon.models.llm.scripted import Reply, ScriptedChatClient
+from antiphon.models.llm.scripted import call as asks
+from antiphon.tools.collect import collect_credit_card, collect_digits, collect_email
+from antiphon.tools.context import ToolContext
+from antiphon.tools.tool import tool
+
+CARD = "4111111111111111"
+
+
+def use(name: str, /, words: str = "", **arguments: Any) -> Reply:
+    return Reply(words, calls=(asks(name, **arguments),))
+
+
+async def say(call: CallUnderTest, seconds: float = 1.0, *, wait_s: float = 4.0) -> None:
+    await call.speak(seconds)
+    await call.quiet(wait_s)
+
+
+async def type_keys(call: CallUnderTest, keys: str) -> None:
+    for key in keys:
+        call.call.digit(key)
+        await call.quiet(0.3)
+    await call.quiet(4.0)
+
+
+def told(call: CallUnderTest) -> str:
+    return "\n".join(str(entry.to_dict()) for entry in call.entries)
+
+
+def said(call: CallUnderTest) -> list[str]:
+    return [event.transcript for event in call.events(AgentSpeechCompleted)]
+
+
+def test_a_spoken_address_is_collected_and_the_agent_goes_on() -> None:
+    clock = VirtualClock()
+    model = ScriptedChatClient(
+        [
+            use("collect_email", "Gladly."),
+            "What is your e-mail address?",
+            use("record", email_address="john dot smith at example dot com"),
+            "John dot smith at example dot com, is that right?",
+            use("confirm"),
+            "It is on its way.",
+        ],
+        clock=clock,
+    )
+    agent = Agent("desk", "You are the desk.", tools=[collect_email()])
+    heard = ["Send me the form.", "John dot smith at example dot com.", "Yes."]
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, agent=agent, llm=model, stt=heard) as call:
+            for _ in heard:
+                await say(call)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert said(call) == [
+        "Gladly.",
+        "What is your e-mail address?",
+        "John dot smith at example dot com, is that right?",
+        "It is on its way.",
+    ]
+    [started] = call.events(AgentToolStarted)
+    [completed] = call.events(AgentToolCompleted)
+    assert started.agent_tool_type == completed.agent_tool_type == "collect_email"
+    assert started.agent_tool_id == completed.agent_tool_id
+    assert completed.result == {"email_address": "john.smith@example.com"}
+    assert not call.events(AgentToolFailed, AgentHandoff)
+    assert [turn.agent_tool_id for turn in call.events(TurnCompleted)] == [started.agent_tool_id] * 3
+    assert [message.text.strip() for message in model.requests[-1].messages][1:] == [
+        "Send me the form.",
+        "Gladly.",
+        '{"email_address":"john.smith@example.com"}',
+    ]
+    assert call.call.agent is agent
+    assert not call.loop_errors
+
+
+def test_typed_digits_go_to_the_collector_and_into_no_log() -> None:
+    clock = VirtualClock()
+    model = ScriptedChatClient(
+        [
+            use("collect_digits"),
+            "Your booking number?",
+            use("record", digits="[keypad: 471183]"),
+            "Thanks, found.",
+        ],
+        clock=clock,
+    )
+    agent = Agent("desk", tools=[collect_digits(num_digits=6, label="booking number", require_confirmation=False)])
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, agent=agent, llm=model, stt=["My booking."]) as call:
+            await say(call)
+            await type_keys(call, "471183#")
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert model.requests[2].messages[-1].text == "[keypad: 471183]"
+    assert said(call)[-1] == "Thanks, found."
+    [completed] = call.events(AgentToolCompleted)
+    assert completed.result == {"digits": "••••••"}
+    assert call.call.session.private["collect_digits"] == {"digits": "471183"}
+    assert "471183" not in told(call)
+
+
+def test_number_and_code_of_a_card_are_nowhere_in_the_log() -> None:
+    clock = VirtualClock()
+    charged: list[Any] = []
+
+    @tool
+    async def charge(context: ToolContext) -> str:
+        """Charge the card."""
+        charged.append(context.private["collect_credit_card"])
+        return f"charged {charged[0]['card_number']}"
+
+    model = ScriptedChatClient(
+        [
+            use("collect_credit_card", "Gladly."),
+            "Please say the number.",
+            use("record", card_number=CARD),
+            "And the month, the code and the name?",
+            use("record", expiration_date="12/39", security_code="737", cardholder_name="Ann Lee"),
+            "The card that ends in one one one one, valid until 12/39?",
+            use("confirm"),
+            use("charge"),
+            "It is paid.",
+            "Until then.",
+        ],
+        clock=clock,
+    )
+    agent = Agent("desk", tools=[collect_credit_card(), charge])
+    heard = [
+        "I want to pay.",
+        "four one one one, one one one one, one one one one, one one one one",
+        "December thirty nine, seven three seven, Ann Lee.",
+        "Yes.",
+        "Goodbye then, see you on May 5.",
+    ]
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, agent=agent, llm=model, stt=heard) as call:
+            for words in heard:
+                await say(call, 3.0 if words.startswith("four") else 1.0, wait_s=6.0)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert charged[0]["card_number"] == CARD
+    assert said(call)[-2:] == ["It is paid.", "Until then."]
+    log = told(call).lower()
+    for secret in (CARD, "four one", "one one one", "737", "seven three", "thirty nine"):
+        assert secret not in log, secret
+    assert "charged ••••" in log
+    texts = [event.text for event in call.events(UserTurnCompleted)]
+    assert texts == ["I want to pay.", "•••", "•••", "•••", "Goodbye then, see you on May 5."]
+    [completed] = call.events(AgentToolCompleted)
+    assert completed.result["issuer"] == "Visa"
+    assert completed.result["card_number"] == "••••••••••••1111"
+    assert any(isinstance(event, FloorDecision) for event in call.events())
+
+
+def test_who_declines_is_served_by_the_agent_that_waits() -> None:
+    clock = VirtualClock()
+    model = ScriptedChatClient(
+        [use("collect_email"), "Your address?", use("decline", reason="no e-mail"), "By post, then."], clock=clock
+    )
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[collect_email()])
+        async with calling(clock, agent=agent, llm=model, stt=["Send it.", "I have none."]) as call:
+            await say(call)
+            await say(call)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    [completed] = call.events(AgentToolCompleted)
+    assert completed.result == {"declined": True, "decline_reason": "no e-mail"}
+    assert said(call)[-1] == "By post, then."
+
+
+def test_after_its_time_the_agent_speaks_by_itself() -> None:
+    clock = VirtualClock()
+    model = ScriptedChatClient([use("collect_email"), "Your address?", "Let us go on without."], clock=clock)
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[collect_email(timeout_s=10)])
+        async with calling(clock, agent=agent, llm=model, stt=["Send it."]) as call:
+            await say(call, wait_s=20.0)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    [completed] = call.events(AgentToolCompleted)
+    assert completed.result == {"timed_out": True}
+    assert 9.9 < call.at(AgentToolCompleted) - call.at(AgentToolStarted) < 11
+    assert said(call)[-1] == "Let us go on without."
+    assert [message.text for message in model.requests[-1].messages][-2:] == ["", '{"timed_out":true}']
+
+
+def test_a_caller_who_speaks_after_the_time_is_answered_by_the_agent_that_waits() -> None:
+    clock = VirtualClock()
+    model = ScriptedChatClient([use("collect_email"), "Your address?", "Until six."], clock=clock)
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[collect_email(timeout_s=10)])
+        async with calling(clock, agent=agent, llm=model, stt=["Send it.", "When do you close?"]) as call:
+            await say(call, wait_s=7.5)
+            await say(call, 3.5)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    [completed] = call.events(AgentToolCompleted)
+    assert completed.result == {"timed_out": True}
+    assert said(call)[-1] == "Until six."
+    assert model.requests[-1].messages[-1].text == "When do you close?"
+    assert len(model.requests) == 3
+
+
+def test_a_call_that_ends_in_the_middle_of_it_tells_that_it_failed() -> None:
+    clock = VirtualClock()
+    model = ScriptedChatClient([use("collect_credit_card"), "The number?"], clock=clock)
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[collect_credit_card()])
+        async with calling(clock, agent=agent, llm=model, stt=["I pay."]) as call:
+            await say(call)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    [failed] = call.events(AgentToolFailed)
+    assert failed.error == "The call ended."
+    assert not call.events(AgentToolCompleted)
+
+
+def test_a_caller_may_cut_in_on_the_question() -> None:
+    clock = VirtualClock()
+    question = "Please tell me your e-mail address, slowly, and spell what is unusual in it, so that I get it right."
+    model = ScriptedChatClient(
+        [
+            use("collect_email"),
+            question,
+            use("record", email_address="ann@example.com"),
+            "Ann at example dot com?",
+            use("confirm"),
+            "Good.",
+        ],
+        clock=clock,
+    )
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[collect_email()])
+        heard = ["Send it.", "Ann at example dot com.", "Yes."]
+        async with calling(clock, agent=agent, llm=model, stt=heard) as call:
+            await say(call, wait_s=2.5)
+            await say(call, 1.5)
+            await say(call)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert said(call)[-1] == "Good."
+    [completed] = call.events(AgentToolCompleted)
+    assert completed.result == {"email_address": "ann@example.com"}
+
+
+def test_the_line_is_patient_with_what_is_asked_for_and_not_with_a_yes() -> None:
+    clock = VirtualClock()
+    model = ScriptedChatClient(
+        [
+            use("collect_email", "One thing first."),
+            "Where shall I write to?",
+            use("record", email_address="ann@example.com"),
+            "Ann at example dot com?",
+            use("confirm"),
+            "Good.",
+        ],
+        clock=clock,
+    )
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[collect_email()])
+        heard = ["Send it.", "ann", "at example dot com", "Yes."]
+        async with calling(clock, agent=agent, llm=model, stt=heard) as call:
+            await say(call, wait_s=5)
+            await say(call, 0.6, wait_s=1.2)
+            await say(call)
+            await say(call)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert [event.text for event in call.events(UserTurnCompleted)] == ["Send it.", "ann at example dot com", "Yes."]
+    expected = [e.event["what"] for e in call.events(FloorDecision) if e.event.get("type") == "InputExpected"]
+    assert set(expected) <= {"email"}
