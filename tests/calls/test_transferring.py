@@ -18,6 +18,8 @@ from antiphon.agents.agent import Agent
 from antiphon.calls.events import (
     AgentSpeechCompleted,
     AgentSpeechStarted,
+    CallHeld,
+    CallResumed,
     CallTransferFailed,
     CallTransferred,
     CallTransferring,
@@ -168,6 +170,8 @@ def test_a_transfer_that_fails_is_told_and_the_call_goes_on(start: Start) -> Non
     assert call.events(CallTransferFailed) == [CallTransferFailed(BILLING, "billing", "busy")]
     assert [error.code for error in call.events(SessionError)] == ["transfer_failed"]
     assert not call.events(CallTransferred)
+    assert call.at(CallTransferring) == call.at(CallHeld) < call.at(CallTransferFailed) == call.at(CallResumed)
+    assert call.phone.longest_silence(call.at(CallHeld) + 0.1, call.at(CallResumed)) < 0.1  # there is music
     assert [turn.agent_text for turn in call.events(TurnCompleted)][-2:] == [AFTER, "Of course."]
     results = [message.result.text for message in call.call.history.messages if message.result is not None]
     assert "The transfer to billing failed: the line is busy. Tell the caller, and go on." in results

@@ -64,7 +64,7 @@ from antiphon.clock import Clock
 from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
 from antiphon.models.llm.content import ApprovalRequest, ApprovalResponse, HandedOff
 from antiphon.models.llm.contract import ChatClient
-from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, SecretNumber, gate_of
+from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
 from antiphon.tools.prebuilt import HANG_UP
 from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
@@ -250,21 +250,19 @@ class Call:
             log=self.log,
             is_free=lambda: self._floor.phase is Phase.IDLE,
             caller_has_floor=lambda: self._floor.phase in _THE_CALLERS,
-            hold=lambda: self._timers.stop(floor.StopTimer("idle")),  # who waits is not asked to speak
-            resume=self._await_caller_again,
+            hold=lambda: self.sounds.hold(),
+            resume=lambda: self.sounds.resume(),
             over=lambda reason: self._on(floor.LineLost(self.log.seconds(), reason)),
             news=self._errands.late,
             spawn=self._tasks.spawn,
         )
 
     def _held(self, on_hold: bool) -> None:
-        if not on_hold:
-            self._await_caller_again()
-            self._look_for_news()
-
-    def _await_caller_again(self) -> None:
+        if on_hold:
+            return
         if "idle" in self._floor.timers:
             self._timers.start(floor.StartTimer("idle", self.log.seconds() + self._floor.policy.idle_s))
+        self._look_for_news()
 
     def _keyboard(self) -> Keys:
         return Keys(
@@ -272,6 +270,7 @@ class Call:
             log=self.log,
             clock=self._clock,
             is_quiet=lambda: self._floor.phase is Phase.IDLE,
+            gate_of=lambda digits: gate_of(digits, self.agent.toolset.values(), self._session.state),
             number=self._number_typed,
             elsewhere=lambda: None,
             say=self.say,
@@ -288,7 +287,6 @@ class Call:
             log=self.log,
             report=self._on,
             over=self._turns.heard,
-            gate_of=lambda digits: gate_of(digits, self.agent.toolset.values(), self._session.state),
             failed=self._fail,
             spawn=self._tasks.spawn,
             watcher=self._watcher,
@@ -366,8 +364,7 @@ class Call:
             self._tap.caller(self.log.seconds(), payload)
         if self._voicemail.listens:
             self._voicemail.hear(payload)
-        if not self._transferring.is_dialling:
-            self._listening.hear(self.sounds.hears(payload))
+        self._listening.hear(self.sounds.hears(payload))
 
     def mark_played(self, name: str) -> None:
         """The line has played up to this mark."""
@@ -509,7 +506,8 @@ class Call:
 
     def _look_for_news(self) -> None:
         """Let the agent tell late results when nobody speaks."""
-        is_free = self._floor.phase is Phase.IDLE and not (self._transferring.is_dialling or self.sounds.on_hold)
+        is_free = self._floor.phase is Phase.IDLE and not self.sounds.on_hold
+        is_free = is_free and self._session.interview is None  # news are for the agent that waits for that
         if self._session.late and not self._inbox and is_free:
             self._on(floor.AgentHasNews(self.log.seconds()))
 

@@ -57,7 +57,7 @@ from antiphon.models.llm.content import ApprovalResponse, HandedOff
 from antiphon.models.s2s.contract import S2S
 from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
-from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, SecretNumber, gate_of
+from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
 from antiphon.tools.prebuilt import HANG_UP
 from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
 from antiphon.tools.transfer import TRANSFER, Transfer
@@ -170,8 +170,8 @@ class S2SCall:
             log=log,
             is_free=lambda: self._dialogue.phase is Phase.IDLE,
             caller_has_floor=lambda: self.caller_has_floor,
-            hold=self._dialogue.hold,
-            resume=self._dialogue.resume,
+            hold=lambda: self.sounds.hold(),
+            resume=lambda: self.sounds.resume(),
             over=self._dialogue.hang_up,
             news=self._errands.late,
             spawn=self._tasks.spawn,
@@ -181,6 +181,7 @@ class S2SCall:
             log=log,
             clock=clock,
             is_quiet=lambda: self._dialogue.phase is Phase.IDLE,
+            gate_of=lambda digits: gate_of(digits, self._persona.box.tools.values(), self._session.state),
             number=self._dialogue.take_keys,
             elsewhere=self._dialogue.leave_floor,
             say=self._dialogue.say,
@@ -193,7 +194,6 @@ class S2SCall:
             line.audio,
             log=log,
             clock=clock,
-            gate_of=lambda digits: gate_of(digits, self._persona.box.tools.values(), self._session.state),
             found=self._machine_found,
             recording=self._machine_records,
         )
@@ -286,7 +286,7 @@ class S2SCall:
         payload = self.sounds.hears(payload)
         self._ears.feed(payload)
         model = self._dialogue.model
-        if model is not None and not self._transferring.is_dialling:
+        if model is not None:
             model.feed(to_pcm(payload, self._line.audio))
 
     def line_cleared(self) -> None:
