@@ -62,7 +62,13 @@ from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
 from antiphon.errors import AgentException, AntiphonException, ConfigurationError, IntegrationException
-from antiphon.models.llm.content import ApprovalRequest, ApprovalResponse, HandedOff
+from antiphon.models.llm.content import (
+    AgentToolEnded,
+    AgentToolStarted,
+    ApprovalRequest,
+    ApprovalResponse,
+    HandedOff,
+)
 from antiphon.models.llm.contract import ChatClient
 from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
 from antiphon.tools.prebuilt import HANG_UP
