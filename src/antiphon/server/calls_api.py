@@ -107,7 +107,7 @@ async def providers(request: Request) -> Response:
 @router.post("/{call}/transfer", status_code=202)
 async def transfer(request: Request, call: str, wish: Wish) -> Response:
     """Bring the caller to somebody else, behind what is being said; the call's events tell what comes of it."""
-    current = _on_now(request.app.state.board, call)
+    current = call_on_now(request.app.state.board, call)
     try:
         current.transfer(wish.transfer())
     except ValueError as error:
@@ -120,7 +120,7 @@ async def transfer(request: Request, call: str, wish: Wish) -> Response:
 @router.post("/{call}/terminate", status_code=202)
 async def terminate(request: Request, call: str) -> Response:
     """End the call as soon as what is being said is said."""
-    _on_now(request.app.state.board, call).end("agent_hangup")
+    call_on_now(request.app.state.board, call).end("agent_hangup")
     return _json({"call": call, "status": "disconnecting"}, 202)
 
 
@@ -247,8 +247,12 @@ def _check_room(board: Switchboard) -> None:
         raise HTTPException(503, "Too many streams are open, or the server ends: try again.", {"Retry-After": "5"})
 
 
-def _on_now(board: Switchboard, call: str) -> AnyCall:
-    """The call, which goes on."""
+def call_on_now(board: Switchboard, call: str) -> AnyCall:
+    """The call, which goes on.
+
+    Raises:
+        HTTPException: It does not, or there is none.
+    """
     current = board.live.get(call)
     live = board.call_of(current.log) if current is not None else None
     if live is None or live.log.ended:
