@@ -118,6 +118,7 @@ class Exchange:
 
 
 IDLE = Agent("desk", "Answer.", manners=Manners(idle=Idle(6, ("Hello?", "Anybody?"), "I hang up now.")))
+MACHINE = "Leave a message after the tone."
 RINGS = Agent("desk", "Answer.", manners=Manners(voicemail=Voicemail("audio", "Please call the clinic back.")))
 ENDS: dict[str, tuple[EndReason, str, Script, dict[str, Any]]] = {
     "line": ("user_hangup", "", lose, {"stt": ["Hello?"], "llm": ["This is the clinic, what can I do for you today?"]}),
@@ -135,12 +136,7 @@ ENDS: dict[str, tuple[EndReason, str, Script, dict[str, Any]]] = {
     "idle": ("idle_timeout", "I hang up now.", say_nothing, {"agent": IDLE}),
     "limit": ("time_limit", LIMIT.limit_goodbye, say_nothing, {"policy": LIMIT}),
     "drained": ("drained", POLICY.limit_goodbye, drain, {}),
-    "voicemail": (
-        "voicemail",
-        "Please call the clinic back.",
-        meet_machine,
-        {"agent": RINGS, "stt": ["Leave a message after the tone."]},
-    ),
+    "voicemail": ("voicemail", "Please call the clinic back.", meet_machine, {"agent": RINGS, "stt": [MACHINE]}),
     "transfer": (
         "transferred",
         "",
