@@ -10,9 +10,10 @@ import pytest
 
 from antiphon.agents.session import AgentSession
 from antiphon.audio.formats import PHONE
-from antiphon.calls.events import EndReason, SessionEnded, SessionError
+from antiphon.calls.events import EndReason, RecordingPaused, RecordingResumed, SessionEnded, SessionError
 from antiphon.calls.line import KeyLine
 from antiphon.calls.log import CallLog, Entry
+from antiphon.calls.recording import CallRecording
 from antiphon.calls.speech import Speech
 from antiphon.clock import VirtualClock
 from antiphon.telemetry import Traffic
@@ -49,11 +50,22 @@ class Socket:
         self.closed.append((code, reason))
 
 
+class Deaf:
+    """Keeps no sound."""
+
+    def caller(self, at_s: float, payload: bytes) -> None: ...
+
+    def agent(self, at_s: float, payload: bytes) -> None: ...
+
+    def cut(self, at_s: float) -> None: ...
+
+
 class FakeCall:
     """Notes what it is told, and ends when it is told to."""
 
     def __init__(self, log: CallLog) -> None:
         self.log = log
+        self.recording = CallRecording(Deaf(), PHONE, log)
         self.session = AgentSession()
         self.told: list[Any] = []
         self._end: asyncio.Future[SessionEnded] = asyncio.get_running_loop().create_future()
@@ -320,6 +332,25 @@ def test_a_protocol_that_answers_is_answered_in_order(clock: VirtualClock) -> No
         ended = await setting.running
         assert ended is not None
         assert clock.now() < 1
+
+    clock.run(run())
+
+
+def test_what_a_carrier_pauses_is_not_recorded_meanwhile(clock: VirtualClock) -> None:
+    async def run() -> None:
+        setting = Setting(clock, "audiohook")
+        call = await setting.open()
+        carrier: Any = setting.carrier
+        setting.say(carrier.control("paused"), carrier.control("resumed", start="PT1S", discarded="PT0.5S"))
+        assert [entry.event for entry in setting.entries] == [RecordingPaused("carrier"), RecordingResumed("carrier")]
+        setting.line.play_background(FRAME)
+        assert answers(setting) == [Accepted(), Audio(FRAME)]
+        call.finish("user_hangup")
+        await asyncio.sleep(0.1)
+        setting.say(carrier.closing())
+        assert setting.socket.on_close is not None
+        setting.socket.on_close()
+        await setting.running
 
     clock.run(run())
 

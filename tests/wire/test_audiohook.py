@@ -11,7 +11,17 @@ from antiphon.audio.formats import PHONE
 from antiphon.wire.audiohook import NO_CONVERSATION, AudioHookCodec
 from antiphon.wire.audiohook_caller import AudioHookCaller
 from antiphon.wire.caller import Audio, Clear, Ending, Unknown
-from antiphon.wire.contract import Digit, Fault, LanguageChanged, Malformed, Media, Probed, Started, Stopped
+from antiphon.wire.contract import (
+    Digit,
+    Fault,
+    LanguageChanged,
+    Malformed,
+    Media,
+    Probed,
+    Started,
+    Stopped,
+    StreamPaused,
+)
 
 SESSION = "e160e428-53e2-487c-977d-96989bf5c900"
 CONVERSATION = "090eaa2f-72fa-480a-83e0-8667ff890001"
@@ -116,6 +126,8 @@ def test_every_message_has_its_answer_and_its_event() -> None:
     assert [event for event in events if event] == [
         Digit("#"),
         LanguageChanged("es-ES"),
+        StreamPaused(True),
+        StreamPaused(False),
         Fault(429, "Too many messages"),
         Stopped("end"),
     ]

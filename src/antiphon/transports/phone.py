@@ -28,6 +28,7 @@ from antiphon.wire.contract import (
     Probed,
     Started,
     Stopped,
+    StreamPaused,
 )
 from antiphon.wire.reading import as_text
 
@@ -220,6 +221,11 @@ class PhoneLine:
         if self._call is not None:
             self._call.listen_for(event.language)
 
+    def _on_paused(self, event: StreamPaused) -> None:
+        if self._call is not None:
+            recording = self._call.recording
+            recording.pause("carrier") if event.is_paused else recording.resume("carrier")
+
     def _on_fault(self, event: Fault) -> None:
         _log.warning("carrier_fault", carrier=self._codec.name, code=event.code, detail=event.detail)
         if self._call_log is not None:
@@ -309,6 +315,7 @@ _HANDLERS: Mapping[type, Callable[[PhoneLine, Any], None]] = {
     Digit: PhoneLine._on_digit,
     Committed: PhoneLine._on_committed,
     LanguageChanged: PhoneLine._on_language,
+    StreamPaused: PhoneLine._on_paused,
     Fault: PhoneLine._on_fault,
     Probed: PhoneLine._on_probed,
     Started: PhoneLine._on_started,

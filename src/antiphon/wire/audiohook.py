@@ -26,6 +26,7 @@ from antiphon.wire.contract import (
     Probed,
     Started,
     Stopped,
+    StreamPaused,
     WireEvent,
 )
 from antiphon.wire.reading import DECODE_ERRORS, as_text, explain
@@ -313,7 +314,7 @@ _READERS: Mapping[str, Callable[[AudioHookCodec, msgspec.Raw], WireEvent | None]
     "dtmf": AudioHookCodec._read_dtmf,
     "update": AudioHookCodec._read_update,
     "error": AudioHookCodec._read_error,
-    **dict.fromkeys(
-        ("playback_started", "playback_completed", "paused", "resumed", "discarded"), AudioHookCodec._read_notice
-    ),
+    "paused": lambda _, _told: StreamPaused(True),
+    "resumed": lambda _, _told: StreamPaused(False),
+    **dict.fromkeys(("playback_started", "playback_completed", "discarded"), AudioHookCodec._read_notice),
 }

@@ -91,6 +91,13 @@ class LanguageChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamPaused:
+    """The carrier sends nothing of the caller from now on, as where a secret is spoken; or it does so again."""
+
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """The carrier tells that something failed on its side, or that it cannot take what we do.
 
@@ -136,6 +143,7 @@ WireEvent = (
     | Digit
     | Committed
     | LanguageChanged
+    | StreamPaused
     | Fault
     | Stopped
     | Malformed
