@@ -190,6 +190,32 @@ class ListOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A name, or one with options, as in ``{collect_digits: {num_digits: 6}}``; gives both, options perhaps empty."""
+
+    most: int = 64
+
+    def read(self, found: Findings, node: yaml.Node, where: str) -> tuple[str, dict[str, Any]] | None:
+        """See ``Kind``."""
+        if not isinstance(node, yaml.MappingNode):
+            name = Text(self.most).read(found, node, where)
+            return None if name is None else (name, {})
+        if len(node.value) != 1:
+            found.fault(node, f"{where} must be a name, or one name with its options.")
+            return None
+        name_node, options_node = node.value[0]
+        name = Text(self.most).read(found, name_node, where)
+        options = {} if options_node.tag.endswith(":null") else Free().read(found, options_node, f"{where}.{name}")
+        return None if name is None or options is None else (name, options)
+
+    def schema(self) -> dict[str, Any]:
+        """See ``Kind``."""
+        options = {"anyOf": [Free().schema(), {"type": "null"}]}
+        block = {"type": "object", "additionalProperties": options, "minProperties": 1, "maxProperties": 1}
+        return {"anyOf": [Text(self.most).schema(), block]}
+
+
+@dataclass(frozen=True, slots=True)
 class MapOf:
     """Values of a kind under keys that are free; gives a dict of ``Read``."""
 

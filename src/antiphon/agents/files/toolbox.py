@@ -13,6 +13,7 @@ from antiphon.agents.files.kinds import Read, plain
 from antiphon.agents.files.reading import Reading
 from antiphon.agents.modules import tools_in
 from antiphon.errors import IntegrationInitializationError
+from antiphon.tools.collect import COLLECTORS
 from antiphon.tools.mcp import MCPStdioTool, MCPStreamableHTTPTool
 from antiphon.tools.prebuilt import PREBUILT
 from antiphon.tools.source import ToolSource
@@ -62,22 +63,35 @@ def named_objects(reading: Reading, values: Values, key: str, folder_tools: Any)
 
 
 def _functions(reading: Reading, values: Values, folder_tools: Any) -> Iterator[FunctionTool]:
-    known: dict[str, FunctionTool | Callable[..., Any]] = dict(PREBUILT)
-    if folder_tools is not None:
-        known |= tools_in(folder_tools)
+    own = {} if folder_tools is None else tools_in(folder_tools)
+    known: dict[str, FunctionTool | Callable[..., Any]] = {**COLLECTORS, **PREBUILT, **own}
     seen: set[str] = set()
     for read in values["tools"].value if "tools" in values else ():
-        if read.value in seen:
-            reading.found.fault(read.node, f"the tool {read.value!r} stands here for the second time.")
-        elif read.value not in known:
-            reading.found.fault(read.node, _missing(f"no tool {read.value!r}", read.value, folder_tools, known))
+        (given, options), found = read.value, reading.found
+        name = options.get("tool_name", given)
+        is_collector = given in COLLECTORS and given not in own
+        if name in seen:
+            found.fault(read.node, f"the tool {name!r} stands here for the second time.")
+        elif given not in known:
+            found.fault(read.node, _missing(f"no tool {given!r}", given, folder_tools, known))
+        elif options and not is_collector:
+            found.fault(read.node, f"the tool {given!r} takes no options; write its name alone.")
         else:
-            made = known[read.value]
             try:
-                yield made if isinstance(made, FunctionTool) else FunctionTool(made)
+                yield _made(known[given], options if is_collector else None)
             except (TypeError, ValueError) as error:
-                reading.found.fault(read.node, f"the tool {read.value!r} cannot be used: {error}")
-        seen.add(read.value)
+                found.fault(read.node, f"the tool {given!r} cannot be used: {error}")
+        seen.add(name)
+
+
+def _made(tool: FunctionTool | Callable[..., Any], options: Mapping[str, Any] | None) -> FunctionTool:
+    """A tool as it is, of a function, or by a collector's maker with its ``options``."""
+    if isinstance(tool, FunctionTool):
+        return tool
+    if options is None:
+        return FunctionTool(tool)
+    made: FunctionTool = tool(**options)
+    return made
 
 
 def _missing(what: str, name: str, folder_tools: Any, known: Mapping[str, Any]) -> str:

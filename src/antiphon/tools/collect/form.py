@@ -142,6 +142,14 @@ class CollectOptions(TypedDict, total=False):
     extra_instructions: str
 
 
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("tool_name", "tool_description", "on_enter_message", "instructions", "extra_instructions"), str),
+    "require_confirmation": bool,
+    "timeout_s": (int, float),
+}
+_KINDS_IN_WORDS: dict[object, str] = {str: "text", bool: "true or false", (int, float): "a number"}
+
+
 def collector(
     type_name: str,
     options: CollectOptions,
@@ -159,9 +167,11 @@ def collector(
         TypeError: There is no such option.
         ValueError: An option is out of its bounds.
     """
-    unknown = options.keys() - CollectOptions.__annotations__.keys()
-    if unknown:
-        raise TypeError(f"{type_name} has no option {sorted(unknown)[0]!r}.")
+    for name, value in options.items():
+        if name not in _KINDS:
+            raise TypeError(f"{type_name} has no option {name!r}.")
+        if not isinstance(value, _KINDS[name]):
+            raise TypeError(f"{type_name}: {name} is {value!r}; give {_KINDS_IN_WORDS[_KINDS[name]]}.")
     parts = (options.get("instructions") or guide, options.get("extra_instructions", ""))
     form = Form(
         type_name,

@@ -53,7 +53,7 @@ def collect_phone(*, region: str | None = None, **options: Unpack[CollectOptions
         ValueError: There is no such country.
     """
     regions = library().SUPPORTED_REGIONS  # loaded here, before anybody waits for it
-    if region is not None and region.upper() not in regions:
+    if region is not None and str(region).upper() not in regions:
         raise ValueError(f"collect_phone: region is {region!r}; give a country code such as US or DE.")
 
     def check(text: str, known: Known) -> str:
