@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ from antiphon.models.s2s.contract import (
     AnswerText,
     Brief,
     EventSink,
+    Said,
     SpeechStarted,
     SpeechStopped,
     UserTranscript,
@@ -49,6 +50,7 @@ def make_call(
     tts: TTS | None = None,
     tap: AudioTap | None = None,
     control: CarrierControl | None = None,
+    model_for: Callable[[Agent], S2S | None] = lambda _: None,
     **line: Any,
 ) -> CallUnderTest:
     """A call that does not run yet."""
@@ -70,6 +72,7 @@ def make_call(
         tap=tap,
         team=team,
         control=control,
+        model_for=model_for,
     )
     phone.call = call
     return CallUnderTest(call, phone, clock, entries, model)
@@ -111,7 +114,7 @@ class Puppet:
         self.rate_hz = 0
         self.tell: EventSink = lambda event: None
 
-    def open(self, brief: Brief, rate_hz: int, on_event: EventSink) -> Puppet:
+    def open(self, brief: Brief, rate_hz: int, on_event: EventSink, *, history: Sequence[Said] = ()) -> Puppet:
         self.rate_hz, self.tell = rate_hz, on_event
         return self
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,11 +31,12 @@ from antiphon.models.s2s.contract import (
     Ready,
     S2SEvent,
     S2SSession,
+    Said,
     SpeechStarted,
     SpeechStopped,
     UserTranscript,
 )
-from antiphon.models.s2s.realtime import MAX_ORDERS, RealtimeS2S, RealtimeSession
+from antiphon.models.s2s.realtime import MAX_ORDERS, TRANSCRIBE_MODEL, RealtimeS2S, RealtimeSession
 from antiphon.models.s2s.scripted import Calls, S2SFault, ScriptedS2S
 from antiphon.settings import Settings
 from tests.realtime.server import Connection, greets, in_virtual_time, service
@@ -77,12 +79,16 @@ class Told:
 
 @asynccontextmanager
 async def call(
-    clock: VirtualClock | None = None, *, rate_hz: int = 8_000, scripts: tuple[Any, ...] = (greets,)
+    clock: VirtualClock | None = None,
+    *,
+    rate_hz: int = 8_000,
+    scripts: tuple[Any, ...] = (greets,),
+    history: Sequence[Said] = (),
 ) -> AsyncIterator[tuple[RealtimeSession, Connection, Told]]:
     """A call with a Realtime service of this test, ready."""
     told = Told()
     async with asyncio.timeout(30), service(*scripts) as there:
-        session = RealtimeS2S(there.endpoint(), clock=clock).open(BRIEF, rate_hz, told)
+        session = RealtimeS2S(there.endpoint(), clock=clock).open(BRIEF, rate_hz, told, history=history)
         try:
             await told.until(Ready)
             yield session, there.connections[0], told
@@ -235,7 +241,41 @@ async def test_model_can_be_told_to_speak() -> None:
         [item] = [event["item"] for event in connection.of("conversation.item.create")]
         assert item["content"] == [{"type": "input_text", "text": "Keys: 1 2 3"}]
         update = await connection.until("session.update", 2)
-        assert update["session"] == {"type": "realtime", "instructions": "You are the manager.", "tools": []}
+        heard = {"transcription": {"model": TRANSCRIBE_MODEL, "language": None}}
+        persona = {"instructions": "You are the manager.", "tools": []}
+        assert update["session"] == {"type": "realtime", **persona, "audio": {"input": heard}}
+
+
+async def test_r41_an_update_tells_only_what_has_changed() -> None:
+    async with call() as (session, connection, _told):
+        session.rebrief(replace(BRIEF, instructions="Be brief."))
+        update = await connection.until("session.update", 2)
+        assert update["session"].keys() == {"type", "instructions", "tools"}
+        session.rebrief(replace(BRIEF, phrases=("crown", "Riverside"), speed=1.8))
+        update = await connection.until("session.update", 3)
+        assert update["session"]["audio"] == {
+            "input": {"transcription": {"model": TRANSCRIBE_MODEL, "language": "en", "prompt": "crown, Riverside"}},
+            "output": {"speed": 1.5},
+        }
+        await connection.begins("r1")
+        session.rebrief(replace(BRIEF, instructions="Be kind."))
+        await connection.until("session.update", 4)
+        kinds = {event["type"] for event in connection.got}
+        assert not {"response.cancel", "output_audio_buffer.clear", "conversation.item.truncate"} & kinds
+        assert "response.create" not in kinds
+
+
+async def test_a_session_is_told_what_was_said_before_it() -> None:
+    said: list[Said] = [("user", "My bill?"), ("assistant", "Which one?"), ("user", "May.")]
+    async with call(history=said) as (session, connection, _told):
+        session.greet()
+        await connection.until("response.create")
+        items = [event["item"] for event in connection.of("conversation.item.create")]
+    assert [(item["role"], item["content"][0]["type"], item["content"][0]["text"]) for item in items] == [
+        ("user", "input_text", "My bill?"),
+        ("assistant", "output_text", "Which one?"),
+        ("user", "input_text", "May."),
+    ]
 
 
 async def test_failed_answer_costs_the_answer_only() -> None:

@@ -111,7 +111,7 @@ class Handovers:
     def carried_out(self, accepted: Accepted) -> None:
         """The target answers from here on: its values hold, and its visit is counted."""
         session, record = self._session, accepted.record
-        self._agent = None
+        self._agent = self.accepted = None
         self.done.append(record)
         session.active_agent = record.target
         session.brought = dict(accepted.values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from antiphon.realtime.heard import Spoken
 from antiphon.realtime.incoming import OUTPUT_DELTAS, TRANSCRIPT_DELTA, ServerEvent
 from antiphon.realtime.item_order import ItemOrder
 from antiphon.realtime.metrics import ClientMetrics
+from antiphon.wire.realtime.ids import new_id
 
 Role = Literal["user", "assistant", "system"]
 TranscriptState = Literal["pending", "done", "failed"]
@@ -128,6 +129,18 @@ class ConversationState:
         self._missing: dict[str, _Missing] = {}
         self._said_in: dict[str, str] = {}
         self._out_of_band: set[str] = set()
+
+    def begin_with(self, said: Iterable[tuple[Role, str]]) -> None:
+        """Know what was said before the first connection, which is then told it.
+
+        Args:
+            said: Pairs of a role and words, in order.
+        """
+        for role, text in said:
+            item_id = new_id("item")
+            self._order.append(item_id)
+            turn = self._turns[item_id] = Turn(role, item_id, self._clock.utc())
+            self._complete(turn, text)
 
     @property
     def turns(self) -> list[Turn]:

@@ -165,6 +165,7 @@ class Session:
             phrases=board.phrases,
             team=self.team,
             control=self.control,
+            model_for=board.speech_model,
         )
         return call, log
 

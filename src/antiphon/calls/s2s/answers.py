@@ -158,8 +158,23 @@ class Answers:
             item.add_words(event.delta, event.start_ms)
         return item is not None
 
-    def done(self, *, more: bool) -> None:
-        """The answer is over; or a step of it is, and more follows."""
+    def go_on_as(self, kind: SpeechKind) -> None:
+        """What comes next is another agent's, in a speech of its own."""
+        self._close_open()
+        before, self._kind = self._pending, kind
+        self._next_speech(self._begin_speech())
+        if before is not None:
+            before.finish()
+
+    def change_model(self) -> None:
+        """What comes from here on comes from another session, which may use the same names again."""
+        self._close_open()
+        self._items.clear()
+        self._cut.clear()
+
+    def done(self, *, more: bool, kind: SpeechKind | None = None) -> None:
+        """The answer is over; or a step of it is, and more follows, which may be of another kind."""
+        self._kind = kind or self._kind
         if more and self._open is None:
             return  # what is to come has its speech already
         self._close_open()

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.handoff import Accepted
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
 from antiphon.audio.convert import to_pcm
@@ -24,7 +25,7 @@ from antiphon.calls import events, floor
 from antiphon.calls.caller import Caller, announce
 from antiphon.calls.closing import close_all, finish_tools
 from antiphon.calls.errands import Errands
-from antiphon.calls.events import EndReason
+from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
 from antiphon.calls.keypad import keys_in
@@ -37,6 +38,7 @@ from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.recording import CallRecording
+from antiphon.calls.s2s.connections import Connections
 from antiphon.calls.s2s.dialogue import Dialogue
 from antiphon.calls.s2s.ears import Ears
 from antiphon.calls.s2s.functions import Functions
@@ -53,8 +55,8 @@ from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
 from antiphon.errors import AntiphonException
-from antiphon.models.llm.content import ApprovalResponse, HandedOff
-from antiphon.models.s2s.contract import S2S
+from antiphon.models.llm.content import ApprovalResponse
+from antiphon.models.s2s.contract import S2S, Brief
 from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
 from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
@@ -65,6 +67,8 @@ from antiphon.tools.voicemail import MACHINE_ANSWERED
 
 _log = structlog.get_logger(__name__)
 
+_WORDS_S = 1.5
+"""Longest wait for the caller's words, before another session is told them."""
 _PHRASE_SHARE = 0.2
 """Part of ``max_dead_air_s`` that the voice has for a phrase that ends a silence; then a chime ends it."""
 
@@ -87,6 +91,7 @@ class S2SCall:
         data_dir: Where tools may keep files; they find it as ``values["data_dir"]``.
         phrases: The process's fixed phrases.
         team: Further agents that handoffs may name.
+        model_for: Gives the model of an agent that a handoff leads to, where it has one of its own.
         control: Commands to the carrier; None where there are none.
 
     Attributes:
@@ -111,11 +116,11 @@ class S2SCall:
         phrases: Phrases | None = None,
         team: Sequence[Agent] = (),
         control: CarrierControl | None = None,
+        model_for: Callable[[Agent], S2S | None] = lambda _: None,
     ) -> None:
         self.log = log
         self.history = History()
         self._line = line
-        self._model = model
         self._clock = clock
         self._policy = policy
         self._caller = caller
@@ -148,6 +153,13 @@ class S2SCall:
             timeout_s=policy.tts_timeout_s,
             phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
             ledger=self._ledger,
+        )
+        self._connections = Connections(
+            model,
+            model_for,
+            rate_hz=line.audio.rate_hz,
+            take=lambda event: self._dialogue.take(event),
+            spawn=self._tasks.spawn,
         )
         self._dialogue = Dialogue(
             self._persona,
@@ -269,6 +281,7 @@ class S2SCall:
             log=self.log,
             model=lambda: dialogue.model,
             say_filler=dialogue.say_filler,
+            ready=self._ready_to_hand_over,
             handed_over=self._handed_over,
             spawn=self._tasks.spawn,
         )
@@ -428,7 +441,7 @@ class S2SCall:
             self.end("error")
             return
         if not self.is_over and self._dialogue.ending is None:
-            self._dialogue.begin(self._model.open(brief, self._line.audio.rate_hz, self._dialogue.take))
+            self._dialogue.begin(self._connections.open(brief))
 
     async def _finish(self) -> events.SessionEnded:
         dialogue = self._dialogue
@@ -477,18 +490,29 @@ class S2SCall:
         if details["at_once"]:
             self._dialogue.end("voicemail", "")
 
+    async def _ready_to_hand_over(self, accepted: Accepted) -> None:
+        """Another session can only be told what is known by then."""
+        if not self._connections.suits(accepted):
+            await self._dialogue.words_known(_WORDS_S)
+
     def _ask_secret(self, secret: SecretNumber) -> None:
         self.recording.pause_until(secret.opened, "secret")
         self._keys.ask_secret(secret)
 
-    def _handed_over(self, record: HandedOff, agent: Agent) -> None:
-        """Whatever is said from here on is the new agent's."""
+    def _handed_over(self, accepted: Accepted, brief: Brief) -> bool:
+        """Whatever is said from here on is the new agent's; whether it has another session."""
+        record, agent, session = accepted.record, accepted.target, None
         self.sounds.adopt(agent.background)
         self._voice.speaker = Speaker(agent.name)
         if record.handoff_type == "discrete":
             self._dialogue.drop_unheard()
+        if not self._connections.suits(accepted):
+            session = self._connections.change(accepted, brief, self.history.messages)
+        kind: SpeechKind = "greeting" if accepted.greeting else "reply"
+        self._dialogue.go_on_as(kind, session, name=self._connections.model.name)
         self._dialogue.adopt(policy_for(agent, self._policy))
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
+        return session is not None
 
     def _tell(self, event: events.CallEvent) -> None:
         self.log.append(event)

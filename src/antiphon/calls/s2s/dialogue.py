@@ -54,6 +54,7 @@ _AGENT_STATES: dict[Phase, events.AgentState] = {
 }
 _AGENTS = frozenset({Phase.THINKING, Phase.SPEAKING})
 _MOST_ASIDES = 16
+_LOOK_AGAIN_S = 0.05
 
 
 class Dialogue:
@@ -277,6 +278,9 @@ class Dialogue:
             self.functions.let_go()  # of an answer that nobody waits for
         elif self.functions.run():
             self._answers.done(more=True)
+            return
+        elif self.functions.go_on():
+            self._answers.done(more=True, kind="reply")
             return
         if event.status == "failed":
             return  # the failure itself is told as well
@@ -515,6 +519,22 @@ class Dialogue:
     def drop_unheard(self) -> None:
         """What was not heard of the answer so far is not said; what is still to come is."""
         self._answers.drop()
+
+    def go_on_as(self, kind: SpeechKind, model: S2SSession | None, *, name: str) -> None:
+        """What is said from here on is another agent's, and first of this kind; perhaps of another model's session."""
+        if model is not None:
+            self.model, self._name = model, name
+            self._answers.change_model()
+        self._answers.go_on_as(kind)
+
+    async def words_known(self, wait_s: float) -> None:
+        """Wait until the caller's words are known, for so long at most."""
+        until = self._clock.now() + wait_s
+        while self._clock.now() < until:
+            turn = self.turns.current
+            if turn is None or turn.agent_first or turn.final_at is not None or self.over.is_set():
+                return
+            await self._clock.sleep(_LOOK_AGAIN_S)
 
 
 _HANDLERS: dict[type, Callable[[Dialogue, Any], None]] = {

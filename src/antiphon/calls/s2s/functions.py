@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from antiphon.agents.agent import Agent
@@ -22,8 +22,8 @@ from antiphon.calls.log import CallLog
 from antiphon.calls.responding import executed
 from antiphon.calls.s2s.persona import Persona
 from antiphon.errors import AntiphonException
-from antiphon.models.llm.content import FunctionCall, FunctionResult, HandedOff
-from antiphon.models.s2s.contract import FunctionCalled, S2SSession
+from antiphon.models.llm.content import FunctionCall, FunctionResult
+from antiphon.models.s2s.contract import Brief, FunctionCalled, S2SSession
 from antiphon.tools.invoke import INTERRUPTED, result_of
 
 _LIMITS = RunLimits.voice()
@@ -42,7 +42,8 @@ class Functions:
         log: Gets the events of tools.
         model: Gives the model's session.
         say_filler: Says words for a caller who waits.
-        handed_over: Told when another agent goes on.
+        ready: Awaited before another agent goes on.
+        handed_over: Told when it does, and how it is described to the model; says whether it has another session.
         spawn: Runs a task of the call; gives None where the call is not on.
     """
 
@@ -57,7 +58,8 @@ class Functions:
         log: CallLog,
         model: Callable[[], S2SSession | None],
         say_filler: Callable[[str], None],
-        handed_over: Callable[[HandedOff, Agent], None],
+        ready: Callable[[Accepted], Awaitable[None]],
+        handed_over: Callable[[Accepted, Brief], bool],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None] | None],
     ) -> None:
         self._persona = persona
@@ -68,12 +70,15 @@ class Functions:
         self._log = log
         self._model = model
         self._say_filler = say_filler
+        self._ready = ready
         self._handed_over = handed_over
         self._spawn = spawn
         self._first = persona.agent
         self._called: list[FunctionCall] = []  # of the step that the model is in
         self._open: dict[str, FunctionCall] = {}  # not answered yet
-        self._handovers = Handovers(session, lambda: history.messages)  # since the caller spoke
+        self._handovers = Handovers(session, lambda: history.messages, greets=True)  # since the caller spoke
+        self._behind_greeting: FunctionResult | None = None  # what the model is told then
+        self._asks_behind_greeting = False  # or it is asked to go on, since it knows of no call
         self._steps: set[asyncio.Task[None]] = set()
 
     def called(self, event: FunctionCalled) -> None:
@@ -106,15 +111,34 @@ class Functions:
         for step in self._steps:
             step.cancel()
         self._handovers.done.clear()
+        self._greeting_over()
+
+    def go_on(self) -> bool:
+        """A greeting was said: have the answer given that is owed; whether there is one."""
+        model = self._model()
+        if not self._greeting_over():
+            return False
+        if self._asks_behind_greeting and model is not None:
+            model.greet()
+        return True
+
+    def _greeting_over(self) -> bool:
+        """What is due behind a greeting is due now; whether there was one."""
+        result, self._behind_greeting = self._behind_greeting, None
+        if result is not None and not self._asks_behind_greeting:
+            self._give(result)
+        return result is not None
 
     def note(self, call: FunctionCall, result: FunctionResult) -> None:
         """A call has its result: the model is told, once."""
-        if call.call_id not in self._open:
-            return
+        if call.call_id in self._open:
+            self._keep(call, result)
+            self._give(result)
+
+    def _keep(self, call: FunctionCall, result: FunctionResult) -> None:
         self._history.add_result(result)
         if result.status != "pending":
             self._log.append(executed(call, result))
-        self._give(result)
 
     def _give(self, result: FunctionResult) -> None:
         self._open.pop(result.call_id, None)
@@ -208,18 +232,29 @@ class Functions:
     async def _hand_over(self, accepted: Accepted, result: FunctionResult) -> None:
         """The model becomes the target, and then learns that it may go on."""
         session, record = self._session, accepted.record
+        await self._ready(accepted)
         before, session.brought = session.brought, accepted.values
         try:
-            await self._persona.become(accepted.target)
+            brief = await self._persona.become(accepted.target)
         except (AntiphonException, TimeoutError) as error:
             session.brought = before
             text = f"The agent {record.target!r} is not available ({str(error) or 'too slow'}): answer yourself."
             self.note(accepted.call, result_of(accepted.call, "error", text))
             return
         self._handovers.carried_out(accepted)
-        self._brief_again()
-        self._handed_over(record, accepted.target)
-        self.note(accepted.call, result)
+        self._keep(accepted.call, result)
+        self._open.pop(accepted.call.call_id, None)
+        has_another = self._handed_over(accepted, brief)
+        model = self._model()
+        if model is None:
+            return
+        if not has_another:
+            model.rebrief(brief)
+        self._behind_greeting, self._asks_behind_greeting = result, has_another
+        if accepted.greeting:
+            model.say(accepted.greeting)
+        else:
+            self.go_on()
 
 
 def _go_on() -> None:

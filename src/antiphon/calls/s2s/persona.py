@@ -9,6 +9,7 @@ from antiphon.agents.instructions import instructions_for
 from antiphon.agents.manners import REALTIME_SILENCE_MS, Hearing
 from antiphon.agents.session import AgentSession
 from antiphon.agents.toolbox import Toolbox
+from antiphon.calls.vocabulary import vocabulary
 from antiphon.models.s2s.contract import Brief, FunctionTool
 
 _SOURCES_S = 5.0
@@ -57,7 +58,15 @@ class Persona:
         tools = tuple(FunctionTool(spec.name, spec.description, spec.parameters) for spec in self.box.options.tools)
         agent = self.agent
         detection = _detection(agent.manners.hearing)
-        return Brief(self._instructions, tools, voice=agent.voice, language=agent.language, detection=detection)
+        return Brief(
+            self._instructions,
+            tools,
+            voice=agent.voice,
+            language=agent.language,
+            phrases=vocabulary(agent, self._session),
+            speed=agent.speed,
+            detection=detection,
+        )
 
 
 def _detection(hearing: Hearing) -> dict[str, float]:

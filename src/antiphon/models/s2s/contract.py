@@ -6,12 +6,15 @@ loop, in order, so that no task has to wait for it; what is wanted is said by pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Said = tuple[Literal["user", "assistant"], str]
+"""Who has said something, and the words."""
 
 DoneStatus = Literal["completed", "cancelled", "incomplete", "failed"]
 
@@ -34,6 +37,8 @@ class Brief:
         tools: What it may call.
         voice: The provider's name of a voice; its default unless given.
         language: BCP 47 tag of the language to expect; found out by the model unless given.
+        phrases: Words that the caller is likely to say.
+        speed: Pace of the voice; 1 is its own.
         detection: How the end of a turn is found, where it is found by silence: some of ``threshold``,
             ``prefix_padding_ms`` and ``silence_duration_ms``.
     """
@@ -42,6 +47,8 @@ class Brief:
     tools: tuple[FunctionTool, ...] = ()
     voice: str | None = None
     language: str | None = None
+    phrases: tuple[str, ...] = ()
+    speed: float = 1.0
     detection: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -203,7 +210,7 @@ class S2SSession(Protocol):
         ...
 
     def greet(self) -> None:
-        """Have the model speak first, as its instructions say."""
+        """Have the model speak, as its instructions and the conversation say."""
         ...
 
     def write(self, text: str) -> None:
@@ -211,7 +218,7 @@ class S2SSession(Protocol):
         ...
 
     def rebrief(self, brief: Brief) -> None:
-        """Be someone else from the next answer on; the voice may stay as it is."""
+        """Be someone else from the next answer on, without a word; the voice stays as it is."""
         ...
 
     async def aclose(self) -> None:
@@ -224,13 +231,14 @@ class S2S(Protocol):
 
     name: str
 
-    def open(self, brief: Brief, rate_hz: int, on_event: EventSink) -> S2SSession:
+    def open(self, brief: Brief, rate_hz: int, on_event: EventSink, *, history: Sequence[Said] = ()) -> S2SSession:
         """Start one call; connects in the background.
 
         Args:
             brief: Who it is.
             rate_hz: Rate of the sound both ways; 8000, 16000, 24000 and 48000 are sure to work.
             on_event: Gets all that happens.
+            history: What was said before, which the model is to know.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -29,6 +29,7 @@ from antiphon.models.s2s.contract import (
     FunctionCalled,
     Ready,
     S2SEvent,
+    Said,
     SpeechStarted,
     SpeechStopped,
     UserTranscript,
@@ -43,6 +44,9 @@ from antiphon.realtime.reconnect import Backoff
 TRANSCRIBE_MODEL = "gpt-realtime-whisper"
 WIDE = AudioFormat("pcm16", 24_000)
 """The protocol's own format, for all but the telephone's rate."""
+
+_FASTEST = 1.5
+"""What the protocol allows."""
 
 MAX_ORDERS = 200
 """What waits to be told to the service: four seconds of frames of 20 ms."""
@@ -84,9 +88,11 @@ class RealtimeS2S:
         self.backoff = backoff
         self.clock = clock or WallClock()
 
-    def open(self, brief: Brief, rate_hz: int, on_event: EventSink) -> RealtimeSession:
+    def open(self, brief: Brief, rate_hz: int, on_event: EventSink, *, history: Sequence[Said] = ()) -> RealtimeSession:
         """Start one call."""
-        return RealtimeSession(self, brief, rate_hz, on_event)
+        session = RealtimeSession(self, brief, rate_hz, on_event)
+        session.client.conversation.begin_with(history)
+        return session
 
     async def warm(self) -> None:
         """Open a session and close it: a wrong key, model or address is found out before the first call."""
@@ -107,14 +113,14 @@ class RealtimeSession:
 
     def __init__(self, s2s: RealtimeS2S, brief: Brief, rate_hz: int, on_event: EventSink) -> None:
         # G.711 is what the telephone's sound was before: it crosses unchanged, in a sixth of the bytes.
+        self._brief = brief
         self._finds_turns = s2s.turn_detection
+        self._transcribe = s2s.transcribe
         self._wire = PHONE if rate_hz == PHONE.rate_hz else WIDE
         self._on_event = on_event
         self._provider = s2s.endpoint.provider
         self.dropped = 0
-        self.client = RealtimeClient(
-            s2s.endpoint, self._configuration(s2s, brief), backoff=s2s.backoff, clock=s2s.clock
-        )
+        self.client = RealtimeClient(s2s.endpoint, self._configuration(brief), backoff=s2s.backoff, clock=s2s.clock)
         self._called = CalledFunctions(self.client)
         self._voice = _Voice(self._wire, rate_hz)
         self._to_wire = Resampler(rate_hz, self._wire.rate_hz)
@@ -164,8 +170,15 @@ class RealtimeSession:
 
     def rebrief(self, brief: Brief) -> None:
         """Be someone else."""
-        heard = {"audio": {"input": {"turn_detection": self._detection(brief)}}} if brief.detection else {}
-        self._order(lambda: self.client.update_session({**_persona(brief), **heard}))
+        before, self._brief = self._brief, brief
+        was, now = self._heard(before), self._heard(brief)
+        if now["transcription"]:  # a hint that is not given any more is taken back
+            now["transcription"] = {**dict.fromkeys(was["transcription"]), **now["transcription"]}
+        heard = {name: value for name, value in now.items() if value != was[name]}
+        spoken = _spoken(brief) if brief.speed != before.speed else {}
+        audio = {side: part for side, part in (("input", heard), ("output", spoken)) if part}
+        update = {**_persona(brief), **({"audio": audio} if audio else {})}
+        self._order(lambda: self.client.update_session(update))
 
     async def aclose(self) -> None:
         """End the session."""
@@ -291,16 +304,22 @@ class RealtimeSession:
         by_silence = brief.detection if self._finds_turns["type"] == "server_vad" else {}
         return {"create_response": True, "interrupt_response": True, **by_silence, **self._finds_turns}
 
-    def _configuration(self, s2s: RealtimeS2S, brief: Brief) -> dict[str, Any]:
+    def _heard(self, brief: Brief) -> dict[str, Any]:
+        """How the caller is heard, but for the format."""
+        hints = {"language": brief.language.partition("-")[0]} if brief.language else {}
+        if brief.phrases:
+            hints["prompt"] = ", ".join(brief.phrases)
+        return {
+            "turn_detection": self._detection(brief),
+            "transcription": {"model": self._transcribe, **hints} if self._transcribe else None,
+        }
+
+    def _configuration(self, brief: Brief) -> dict[str, Any]:
         """The session as the protocol says it."""
         wire_format = {"type": "audio/pcmu"} if self._wire is PHONE else {"type": "audio/pcm", "rate": WIDE.rate_hz}
-        hints = {"language": brief.language.partition("-")[0]} if brief.language else {}
-        heard: dict[str, Any] = {
-            "format": wire_format,
-            "turn_detection": self._detection(brief),
-            "transcription": {"model": s2s.transcribe, **hints} if s2s.transcribe else None,
-        }
-        spoken: dict[str, Any] = {"format": wire_format, **({"voice": brief.voice} if brief.voice else {})}
+        heard = {"format": wire_format, **self._heard(brief)}
+        pace = _spoken(brief) if brief.speed != 1 else {}
+        spoken = {"format": wire_format, **({"voice": brief.voice} if brief.voice else {}), **pace}
         return {"output_modalities": ["audio"], "audio": {"input": heard, "output": spoken}, **_persona(brief)}
 
 
@@ -330,6 +349,11 @@ def _object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """An object within another; empty where there is none."""
     value = values.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def _spoken(brief: Brief) -> dict[str, Any]:
+    """How the model sounds, as far as it can be changed."""
+    return {"speed": min(brief.speed, _FASTEST)}
 
 
 def _persona(brief: Brief) -> dict[str, Any]:

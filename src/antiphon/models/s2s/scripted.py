@@ -26,6 +26,7 @@ from antiphon.models.s2s.contract import (
     FunctionCalled,
     Ready,
     S2SEvent,
+    Said,
     SpeechStarted,
     SpeechStopped,
     UserTranscript,
@@ -58,6 +59,7 @@ class ScriptedS2S:
         delay_s: From the end of a turn to the first sound.
         chunk_every_s: Between two pieces; 0 gives them all at once.
         faults: What goes wrong, by the number of the answer in its session.
+        call_ids: What the ids of calls begin with; another for each model, where several hold one call.
         clock: Wall time unless given.
 
     Attributes:
@@ -76,6 +78,7 @@ class ScriptedS2S:
         delay_s: float = 0.0,
         chunk_every_s: float = 0.0,
         faults: Mapping[int, S2SFault] | None = None,
+        call_ids: str = "call",
         clock: Clock | None = None,
     ) -> None:
         self.answers = tuple(answers)
@@ -85,12 +88,14 @@ class ScriptedS2S:
         self.delay_s = delay_s
         self.chunk_every_s = chunk_every_s
         self.faults = dict(faults or {})
+        self.call_ids = call_ids
         self.clock = clock or WallClock()
         self.sessions: deque[ScriptedSession] = deque(maxlen=1_000)
 
-    def open(self, brief: Brief, rate_hz: int, on_event: EventSink) -> ScriptedSession:
+    def open(self, brief: Brief, rate_hz: int, on_event: EventSink, *, history: Sequence[Said] = ()) -> ScriptedSession:
         """Start the list for one call."""
         session = ScriptedSession(self, brief, rate_hz, on_event)
+        session.history = tuple(history)
         self.sessions.append(session)
         return session
 
@@ -106,6 +111,7 @@ class ScriptedSession:
 
     Attributes:
         brief: Who it is.
+        history: What it was told of what was said before.
         interrupted: Answers that were cut, and how much of each was heard.
         written: What came in writing.
         results: Outputs of functions, by call.
@@ -114,6 +120,7 @@ class ScriptedSession:
 
     def __init__(self, s2s: ScriptedS2S, brief: Brief, rate_hz: int, on_event: EventSink) -> None:
         self.brief = brief
+        self.history: tuple[Said, ...] = ()
         self.interrupted: list[tuple[str, float]] = []
         self.written: list[str] = []
         self.results: dict[str, str] = {}
@@ -189,7 +196,9 @@ class ScriptedSession:
         self._answers += 1
         if fault is None and isinstance(step, Calls):
             self._calls += 1
-            self._after(self._s2s.delay_s, FunctionCalled(f"call_{self._calls}", step.name, step.arguments))
+            self._after(
+                self._s2s.delay_s, FunctionCalled(f"{self._s2s.call_ids}_{self._calls}", step.name, step.arguments)
+            )
             self._after(self._s2s.delay_s, AnswerDone("completed"))
         elif fault == "fail":
             self._after(self._s2s.delay_s, AnswerDone("failed", "scripted"))
