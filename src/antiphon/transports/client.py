@@ -174,16 +174,17 @@ class PhoneClient:
         return utterance
 
     async def press(self, keys: str) -> Utterance:
-        """Press keys, one after the other; returns behind the last, which is what the answer comes to."""
+        """Press keys, one after the other; returns behind the last. The answer may come to an earlier one."""
         await self._first_of(self._open, self.over)
         pressed = Utterance([], 0, begun_s=self.seconds())
-        for key in keys[:-1]:
-            await self._send(self._caller.dtmf(key))
-            await self._clock.sleep(KEY_S)
-        pressed.speech_end_s = self.seconds()
         pressed.done.set()
         self.utterances.append(pressed)
-        await self._send(self._caller.dtmf(keys[-1]))
+        for number, key in enumerate(keys):
+            if number:
+                await self._clock.sleep(KEY_S)
+            if pressed.first_audio_s is None:  # else an earlier key was enough
+                pressed.speech_end_s = self.seconds()
+            await self._send(self._caller.dtmf(key))
         return pressed
 
     async def answer_begun(self, utterance: Utterance, timeout_s: float) -> bool:
