@@ -25,6 +25,7 @@ from antiphon.tools.collect import (
     collect_phone,
 )
 from tests.agents.running import check_request, plain, results_of
+from tests.agents.watching import watched
 
 CARD = "4111111111111111"
 
@@ -248,6 +249,29 @@ def test_a_card_is_taken_piece_by_piece_and_only_tools_can_read_it() -> None:
     assert CARD not in " ".join(texts(client.requests[-1].messages))
     assert CARD not in json.dumps(session.to_dict())
     assert '"999"' not in json.dumps(session.to_dict())
+
+
+async def test_no_trace_holds_what_is_said_in_confidence_and_others_hold_what_is_not() -> None:
+    client = ScriptedChatClient(
+        [
+            asks("collect_credit_card"),
+            "The number?",
+            asks("record", card_number=CARD),
+            "Say four one one one again.",
+            asks("decline", reason="no time"),
+            "Another day, then.",
+            "Bye.",
+        ]
+    )
+    desk, session = desk_with(client, collect_credit_card()), AgentSession()
+    with watched(content=True) as told:
+        for words in ("I want to pay.", f"It is {' '.join(CARD)}.", "Enough.", "See you."):
+            await desk.run(words, session=session)
+    traced = told.words()
+    for secret in ("4 1 1 1", CARD, "four one", "Enough."):
+        assert secret not in traced
+    for harmless in ("I want to pay.", "Another day", "See you."):
+        assert harmless in traced
 
 
 async def test_a_conversation_goes_on_in_another_process_in_the_middle_of_it() -> None:

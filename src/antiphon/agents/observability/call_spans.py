@@ -47,7 +47,7 @@ class CallTrace:
         if tool is not None:
             attributes["gen_ai.tool.type"] = tool.kind
             attributes["gen_ai.tool.description"] = tool.spec.description
-            if trace.tracing.content:
+            if trace.content:
                 attributes["gen_ai.tool.call.arguments"] = call_arguments(call, {tool.name: tool})
         self._span = trace.tracing.tracer.start_span(f"execute_tool {call.name}", trace.context, attributes=attributes)
         # Never detached: the task has a context of its own, which goes with it.
@@ -66,7 +66,7 @@ class CallTrace:
             span.set_attribute("antiphon.tool.status", status)
             if status == "timeout" or status == "interrupted":
                 span.set_attribute("antiphon.tool.abandoned", self._is_abandoned(result))
-            if trace.tracing.content:
+            if trace.content:
                 span.set_attribute("gen_ai.tool.call.result", plain(result.text))
         span.end()
         trace.tracing.metrics.tool.record(trace.clock.now() - self._began, labels, trace.context)

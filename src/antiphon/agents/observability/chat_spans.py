@@ -123,7 +123,7 @@ class _Attempt:
         )
         self._context = set_span_in_context(self._span, trace.context)
         self.taken: list[ChatDelta] | None = None
-        if trace.tracing.content and self._span.is_recording():
+        if trace.content and self._span.is_recording():
             self.taken = []
             self._span.set_attribute("gen_ai.system_instructions", system_instructions(messages))
             self._span.set_attribute("gen_ai.input.messages", input_messages(messages, trace.tools))

@@ -72,7 +72,7 @@ class Tracing:
         about = about_here()
         attributes = {**about, **self._about(agent), "gen_ai.conversation.id": session.id}
         span = self.tracer.start_span(f"invoke_agent {agent.name}", attributes=attributes)
-        return RunTrace(self, span, agent.name, clock=clock, about=about)
+        return RunTrace(self, span, agent.name, clock=clock, session=session, about=about)
 
     def _about(self, agent: Agent) -> dict[str, str]:
         known = self._agents.get(id(agent))
@@ -101,6 +101,7 @@ class RunTrace:
         span: Of the run.
         agent: The name of the agent that was asked.
         clock: The run's time.
+        session: The conversation.
         about: What stands on every span of the run.
     """
 
@@ -108,6 +109,7 @@ class RunTrace:
         "_agent",
         "_began",
         "_ended",
+        "_session",
         "about",
         "clock",
         "context",
@@ -118,7 +120,9 @@ class RunTrace:
         "tracing",
     )
 
-    def __init__(self, tracing: Tracing, span: Span, agent: str, *, clock: Clock, about: Mapping[str, str]) -> None:
+    def __init__(
+        self, tracing: Tracing, span: Span, agent: str, *, clock: Clock, session: AgentSession, about: Mapping[str, str]
+    ) -> None:
         self.tracing = tracing
         self.span = span
         self.clock = clock
@@ -134,10 +138,17 @@ class RunTrace:
         self._agent = agent
         self._began = clock.now()
         self._ended = False
+        self._session = session
+
+    @property
+    def content(self) -> bool:
+        """Whether texts go into the spans now: none of what is said in confidence does."""
+        interview = self._session.interview
+        return self.tracing.content and not (interview is not None and interview.secret)
 
     def watch(self, client: ChatClient, tools: Mapping[str, FunctionTool]) -> ChatClient:
         """A client whose requests are spans."""
-        if self.tracing.content:
+        if self.tracing.content:  # also while nothing is told: a later request may name them
             self.tools.update(tools)
         return WatchedClient(client, self)
 

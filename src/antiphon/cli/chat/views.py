@@ -199,6 +199,10 @@ def _described(content: Content) -> str | None:
     if content.type == "handoff":
         why = f": {content.reason}" if content.reason else ""
         return f"⇢ {content.target} goes on for {content.source}{why}"
+    if content.type == "agent_tool_started":
+        return f"⇢ {content.call.name} asks"
+    if content.type == "agent_tool_ended":
+        return f"⇠ {content.call.name}: {_short(content.result.text)}"
     return None
 
 
