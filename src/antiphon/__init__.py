@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from antiphon.agents.agent import Agent as Agent
+    from antiphon.agents.background import BackgroundSound as BackgroundSound
     from antiphon.agents.compaction import Compaction as Compaction
     from antiphon.agents.compaction import FactSheet as FactSheet
     from antiphon.agents.compaction import SlidingWindow as SlidingWindow
@@ -120,6 +121,7 @@ __version__ = "0.1.0"
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "antiphon.agents.agent": ("Agent",),
+    "antiphon.agents.background": ("BackgroundSound",),
     "antiphon.agents.compaction": (
         "Compaction",
         "FactSheet",
