@@ -264,6 +264,66 @@ async def test_kept_lines_of_owners_who_never_end_are_closed(clock: VirtualClock
 
 
 @virtual
+async def test_line_that_is_reserved_is_the_owners_and_costs_no_wait(clock: VirtualClock) -> None:
+    exchange = Exchange(clock)
+    pool = exchange.pool(warm=0)
+    pool.reserve("anna", "call-1")
+    pool.reserve("anna", "call-1")
+    await clock.sleep(0.3)
+    other = await pool.acquire("anna", "call-2")
+    began = clock.now()
+    mine = await pool.acquire("anna", "call-1")
+    assert clock.now() == began
+    assert len(exchange.made) == 2
+    assert (pool.counters.allocations_dedicated, pool.counters.allocations_cold) == (1, 1)
+    await pool.release(mine)
+    await pool.release(other)
+    await pool.aclose()
+    assert exchange.open == 0
+
+
+@virtual
+async def test_owner_who_comes_while_its_line_is_being_opened_waits_for_it(clock: VirtualClock) -> None:
+    exchange = Exchange(clock)
+    pool = exchange.pool(warm=0)
+    pool.reserve("anna", "call-1")
+    await clock.sleep(0.05)
+    async with pool.lease("anna", "call-1"):
+        assert clock.now() == pytest.approx(0.2)
+    assert pool.counters.allocations_dedicated == len(exchange.made) == 1
+    await pool.aclose()
+    assert exchange.open == 0
+
+
+@virtual
+async def test_reserved_line_whose_owner_never_comes_is_closed(clock: VirtualClock) -> None:
+    exchange = Exchange(clock)
+    pool = exchange.pool(warm=0, size=1, fresh_s=30.0)
+    pool.reserve("anna", "call-1")
+    await clock.sleep(1.0)
+    pool.reserve("anna", "call-2")
+    await clock.sleep(1.0)
+    assert pool.dedicated == exchange.open == 1, "there is room for one"
+    await clock.sleep(60.0)
+    assert pool.dedicated == exchange.open == 0
+    await pool.aclose()
+
+
+@virtual
+async def test_reservation_that_fails_costs_nobody_anything(clock: VirtualClock) -> None:
+    exchange = Exchange(clock)
+    exchange.failures = [IntegrationInvalidAuthException("Wrong key.")]
+    pool = exchange.pool(warm=0)
+    pool.reserve("anna", "call-1")
+    await clock.sleep(0.1)
+    async with pool.lease("anna", "call-1") as lease:
+        assert lease.resource.is_open
+    assert (pool.counters.warmup_failures, pool.counters.allocations_cold) == (1, 1)
+    await pool.aclose()
+    assert exchange.open == 0
+
+
+@virtual
 async def test_closed_pool_gives_nothing(clock: VirtualClock) -> None:
     pool = Exchange(clock).pool()
     await pool.aclose()

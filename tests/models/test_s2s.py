@@ -17,6 +17,7 @@ from antiphon.audio.formats import PHONE
 from antiphon.audio.tones import sine
 from antiphon.clock import VirtualClock
 from antiphon.errors import ConfigurationError, IntegrationInvalidAuthException, IntegrationUnavailableException
+from antiphon.models.pool import PoolLimits
 from antiphon.models.s2s.connect import speech_model
 from antiphon.models.s2s.contract import (
     S2S,
@@ -38,6 +39,7 @@ from antiphon.models.s2s.contract import (
 )
 from antiphon.models.s2s.realtime import MAX_ORDERS, TRANSCRIBE_MODEL, RealtimeS2S, RealtimeSession
 from antiphon.models.s2s.scripted import Calls, S2SFault, ScriptedS2S
+from antiphon.realtime.reconnect import Backoff
 from antiphon.settings import Settings
 from tests.realtime.server import Connection, greets, in_virtual_time, service
 
@@ -45,6 +47,7 @@ E = TypeVar("E")
 
 CLOCK = FunctionTool("clock", "The time.", {"type": "object", "properties": {}})
 BRIEF = Brief("You answer the phone.", (CLOCK,), voice="marin", language="en-GB")
+ONCE = Backoff(first_tries=1)
 TONE = sine(440, 20, rate_hz=8_000)
 SILENCE = np.zeros(160, np.int16)
 
@@ -499,3 +502,42 @@ def test_scripted_model_has_a_name_too() -> None:
 def test_what_a_model_lacks_is_said(name: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         speech_model(name, settings())
+
+
+async def test_connection_that_was_opened_while_it_rang_holds_the_call() -> None:
+    told = Told()
+    async with asyncio.timeout(30), service(greets) as there:
+        model = RealtimeS2S(replace(there.endpoint(), provider="openai"))
+        model.reserve("CA1")
+        rung = await there.connection(1)
+        assert rung.of("session.update") == [], "nobody has answered yet"
+        other = model.for_call("CA2").open(BRIEF, 8_000, Told())
+        await there.connection(2)
+        session = model.for_call("CA1").open(BRIEF, 8_000, told)
+        await told.until(Ready)
+        assert rung.of("session.update")
+        assert len(there.connections) == 2
+        counters = model.pool.counters
+        assert (counters.allocations_dedicated, counters.allocations_cold) == (1, 1)
+        await session.aclose()
+        await other.aclose()
+        assert (model.pool.active, model.pool.dedicated) == (0, 0)
+        await model.aclose()
+
+
+async def test_call_that_finds_no_room_is_told_so() -> None:
+    first, told = Told(), Told()
+    async with asyncio.timeout(30), service(greets) as there:
+        model = RealtimeS2S(there.endpoint(), limits=PoolLimits(size=1, warm=0, acquire_s=0.05), backoff=ONCE)
+        session = model.open(BRIEF, 8_000, first)
+        await first.until(Ready)
+        assert not model.has_room
+        late = model.open(BRIEF, 8_000, told)
+        failure = await told.until(Failed)
+        assert failure.is_final
+        assert isinstance(failure.error, IntegrationUnavailableException)
+        assert failure.error.code == "pool_exhausted"
+        await late.aclose()
+        await session.aclose()
+        assert model.has_room
+        await model.aclose()

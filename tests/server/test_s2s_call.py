@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,15 @@ from antiphon.models.llm.contract import ChatOptions
 from antiphon.models.llm.messages import Message
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as tool_call
+from antiphon.models.s2s.realtime import RealtimeS2S
 from antiphon.models.stt.scripted import ScriptedSTT
 from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.server.run import Running
 from antiphon.settings import Settings, load_settings
 from antiphon.tools.prebuilt import end_call
 from antiphon.transports.client import PhoneClient, phone_call
-from tests.server.harness import KEY, phone, scripted_models, server, until
+from tests.realtime.server import greets, service
+from tests.server.harness import HEADERS, KEY, phone, scripted_models, server, start_stream, until
 
 LONG = "The clinic opens every morning at nine and closes every afternoon at five except on the weekend."
 SAY = "word for word, and nothing else: "
@@ -293,3 +295,25 @@ async def test_a_person_is_understood_through_two_servers(tmp_path: Path) -> Non
     [said] = [entry.event for entry in entries if isinstance(entry.event, AgentSpeechCompleted)]
     assert said.transcript.startswith("You said")
     assert "forward" in said.transcript.lower()
+
+
+@pytest.mark.parametrize(("carrier", "name"), [("twilio", "CallSid"), ("plivo", "CallUUID")])
+async def test_model_connects_while_the_telephone_rings(tmp_path: Path, carrier: str, name: str) -> None:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asyncio.timeout(40))
+        there = await stack.enter_async_context(service(greets))
+        up = await stack.enter_async_context(server(tmp_path, agents=[Agent("desk", model="s2s:scripted")]))
+        model = RealtimeS2S(replace(there.endpoint(), provider="openai"))
+        up.board._speech_models["scripted"] = model
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{up.port}"))
+        answer = await http.post(f"/telephony/{carrier}/voice", data={name: "CA9"}, headers=HEADERS)
+        assert answer.status_code == 200
+        rung = await there.connection(1)
+        pools = (await http.get("/v1/pools", headers=HEADERS)).json()["pools"]
+        assert [(pool["name"], pool["active"], pool["dedicated"]) for pool in pools] == [("realtime/openai", 0, 1)]
+        async with phone(up, f"/telephony/{carrier}") as socket:
+            await start_stream(socket, "CA9", carrier)
+            await rung.until("session.update")
+        await up.board.all_over()
+        assert len(there.connections) == 1
+        assert (model.pool.active, model.pool.dedicated) == (0, 0)

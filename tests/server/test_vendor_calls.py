@@ -97,6 +97,12 @@ async def test_no_call_is_taken_while_all_connections_of_the_voice_are_in_use(se
             assert caught.value.response.status_code == 503
             await tts.pool.release(leases.pop())
             async with phone(up) as socket:
+                leases.append(await tts.pool.acquire("line"))  # somebody else was faster
+                await start_stream(socket)
+                assert await close_code(socket) == 1013
+            await tts.pool.release(leases.pop())
+            assert up.board.metrics.refused["full"] == 2
+            async with phone(up) as socket:
                 await start_stream(socket)
                 assert (await next_event(socket))["event"] == "media"
             await tts.pool.release(leases.pop())

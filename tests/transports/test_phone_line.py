@@ -104,7 +104,7 @@ class Setting:
     """A line between a test's carrier and a test's call."""
 
     def __init__(
-        self, clock: VirtualClock, carrier: str = "twilio", *, refuse: bool = False, call_id: str = "CA1"
+        self, clock: VirtualClock, carrier: str = "twilio", *, refuse: str | None = None, call_id: str = "CA1"
     ) -> None:
         self.socket = Socket()
         self.traffic = Traffic()
@@ -119,8 +119,8 @@ class Setting:
 
     def _answer(self, started: Started, line: PhoneLine) -> Any:
         self.started = started
-        if self._refuse:
-            return None
+        if self._refuse is not None:
+            return self._refuse
         log = CallLog(started.call_id, self._clock)
         log.subscribe(self.entries.append)
         self.call = FakeCall(log)
@@ -237,13 +237,14 @@ def test_socket_without_a_start_is_closed_in_time(clock: VirtualClock) -> None:
     clock.run(run())
 
 
-def test_refused_stream_is_closed_and_not_called(clock: VirtualClock) -> None:
+@pytest.mark.parametrize(("reason", "code"), [("not authorized", 1008), ("full", 1013)])
+def test_refused_stream_is_closed_and_not_called(clock: VirtualClock, reason: str, code: int) -> None:
     async def run() -> None:
-        setting = Setting(clock, refuse=True)
+        setting = Setting(clock, refuse=reason)
         await asyncio.sleep(0)
         setting.say(*setting.carrier.opening(), setting.carrier.media(FRAME), setting.carrier.dtmf("1"))
         assert await setting.running is None
-        assert setting.socket.closed == [(1008, "not authorized")]
+        assert setting.socket.closed == [(code, reason)]
 
     clock.run(run())
 
@@ -390,7 +391,7 @@ def test_a_fatal_fault_ends_the_call_in_the_protocols_words(clock: VirtualClock,
 
 def test_a_stream_is_refused_in_the_protocols_words_and_not_at_once(clock: VirtualClock) -> None:
     async def run() -> None:
-        setting = Setting(clock, "audiohook", refuse=True)
+        setting = Setting(clock, "audiohook", refuse="not authorized")
         await asyncio.sleep(0)
         setting.say(*setting.carrier.opening())
         await clock.sleep(REFUSE_AFTER_S - 0.01)

@@ -167,6 +167,7 @@ class Pool(Generic[K, R]):
         self._in_use = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._warming: set[K] = set()
+        self._reserving: dict[str, asyncio.Event] = {}
         self._used_at: dict[K, float] = {}
         self._refreshing = False
         self._closed = False
@@ -210,6 +211,22 @@ class Pool(Generic[K, R]):
         finally:
             await self.release(lease)
 
+    def reserve(self, key: K, owner: str) -> None:
+        """Open a connection for an owner who is about to come, in the background; where there is no room, none."""
+        if self._closed or owner in self._kept or owner in self._reserving or self._total >= self._limits.size:
+            return
+        self._reserving[owner] = asyncio.Event()
+        self._spawn(partial(self._reserve, key, owner), _WARMING)
+
+    async def _reserve(self, key: K, owner: str) -> None:
+        try:
+            resource = await self._made_ahead(key)
+            if resource is not None:
+                self._kept[owner] = (key, _Idle(resource, self._clock.now()))
+                self._watch_age()
+        finally:
+            self._reserving.pop(owner).set()
+
     async def acquire(self, key: K, owner: str | None = None) -> Lease[K, R]:
         """A connection: the owner's own, else a warm one, else a new one.
 
@@ -221,6 +238,8 @@ class Pool(Generic[K, R]):
             raise IntegrationUnavailableException(f"The pool {self.name} is closed; start again.", code="pool_closed")
         await self._take_room()
         try:
+            if owner in self._reserving:
+                await self._reserving[owner].wait()  # as long as making one may take, at most
             resource = self._own(key, owner) or self._waiting(key)
             if resource is None:
                 resource = await self._made(key)
@@ -325,10 +344,14 @@ class Pool(Generic[K, R]):
         """See that some wait for this key, in a task of the pool's own."""
         self._idle[key] = self._idle.pop(key, deque())
         self._used_at[key] = self._clock.now()
+        self._watch_age()
+        self._fill(key)
+
+    def _watch_age(self) -> None:
+        """See that what waits too long is closed."""
         if not self._refreshing:
             self._refreshing = True
             self._spawn(self._refresh, _WARMING)
-        self._fill(key)
 
     def _fill(self, key: K) -> None:
         if key in self._warming or len(self._idle[key]) >= self._limits.warm or self._closed:
@@ -390,7 +413,10 @@ class Pool(Generic[K, R]):
     def _shed(self) -> None:
         """Close what waited too long, and the keys and owners that are too many; the oldest goes first."""
         now = self._clock.now()
-        for owner in [owner for owner, (_, idle) in self._kept.items() if now - idle.since > OWNER_S]:
+        old = [
+            owner for owner, (_, idle) in self._kept.items() if now - idle.since > OWNER_S or not self._is_fresh(idle)
+        ]
+        for owner in old:
             self.end(owner)
         while len(self._idle) > MOST_KEYS or (self._idle and self._total > self._limits.size):
             oldest = next(iter(self._idle))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any, Self
+
+from websockets.asyncio.client import ClientConnection
 
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import AntiphonException, ConfigurationError
@@ -17,7 +19,7 @@ from antiphon.realtime.endpoint import Endpoint
 from antiphon.realtime.errors import NotConnected, UnreadableEvent
 from antiphon.realtime.failures import REPEAT_AFTER_S, FailedResponses, error_in, fatal_error, report
 from antiphon.realtime.incoming import REQUIRED, ServerEvent, read_event
-from antiphon.realtime.link import Ending, Link
+from antiphon.realtime.link import PING_S, PONG_S, Ending, Link
 from antiphon.realtime.metrics import ClientMetrics
 from antiphon.realtime.opening import Opening, answer
 from antiphon.realtime.reconnect import Backoff
@@ -61,6 +63,7 @@ class RealtimeClient:
         ping_interval_s: Between two pings.
         ping_timeout_s: Without an answer to a ping for so long, the connection counts as lost.
         is_quiet: Whether this is a good moment for a new connection: nothing is being played, say.
+        opened: Gives the socket of the first connection, where somebody else opens it.
         clock: Wall time unless given.
         rng: Spreads the pauses between tries.
 
@@ -75,9 +78,10 @@ class RealtimeClient:
         session: Mapping[str, Any] | None = None,
         *,
         backoff: Backoff = DEFAULT_BACKOFF,
-        ping_interval_s: float = 10.0,
-        ping_timeout_s: float = 20.0,
+        ping_interval_s: float = PING_S,
+        ping_timeout_s: float = PONG_S,
         is_quiet: Callable[[], bool] | None = None,
+        opened: Callable[[], Awaitable[ClientConnection]] | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -96,7 +100,7 @@ class RealtimeClient:
         self._dispatcher = EventDispatcher(self.metrics, self._responses.is_late)
         self._supervisor = Supervisor(
             endpoint,
-            Owner(self._serve, self._take, self._lost, self._retrying),
+            Owner(self._serve, self._take, self._lost, self._retrying, opened),
             backoff=backoff,
             keep_alive_s=(ping_interval_s, ping_timeout_s),
             metrics=self.metrics,

@@ -24,6 +24,7 @@ from antiphon.realtime.errors import NotConnected
 from antiphon.realtime.reconnect import FATAL_STATUSES, RECONNECT_CODES
 
 CONNECT_S = 10.0
+PING_S, PONG_S = 10.0, 20.0
 CLOSE_S = 1.0
 SEND_S = 20.0
 MAX_FRAME = 16 << 20
@@ -114,7 +115,9 @@ class Link:
         await self._socket.close()
 
 
-async def dial(endpoint: Endpoint, *, ping_interval_s: float, ping_timeout_s: float) -> Link:
+async def open_socket(
+    endpoint: Endpoint, *, ping_interval_s: float = PING_S, ping_timeout_s: float = PONG_S
+) -> ClientConnection:
     """Connect.
 
     Args:
@@ -126,7 +129,7 @@ async def dial(endpoint: Endpoint, *, ping_interval_s: float, ping_timeout_s: fl
         AntiphonException: It did not work; ``retryable`` tells whether the next try may.
     """
     try:
-        socket = await _Connect(
+        return await _Connect(
             endpoint.url,
             additional_headers=dict(endpoint.headers),
             compression=None,
@@ -148,7 +151,6 @@ async def dial(endpoint: Endpoint, *, ping_interval_s: float, ping_timeout_s: fl
             code="unreachable",
             provider=endpoint.provider,
         ) from exc
-    return Link(socket)
 
 
 class _Connect(connect):

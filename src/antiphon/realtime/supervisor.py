@@ -7,11 +7,13 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from websockets.asyncio.client import ClientConnection
+
 from antiphon.clock import Clock
 from antiphon.errors import AntiphonException, IntegrationUnavailableException
 from antiphon.logs import Log
 from antiphon.realtime.endpoint import Endpoint
-from antiphon.realtime.link import Ending, Link, dial
+from antiphon.realtime.link import Ending, Link, open_socket
 from antiphon.realtime.metrics import ClientMetrics
 from antiphon.realtime.reconnect import Backoff
 
@@ -30,12 +32,14 @@ class Owner:
         take: Gets each frame.
         lost: A connection, prepared or not, is over.
         retrying: The next try comes after so many seconds; this is the how-manieth failure in a row.
+        opened: Gives the socket of the first connection, where somebody else opens it.
     """
 
     serve: Callable[[Link], Awaitable[None]]
     take: Callable[[str | bytes], None]
     lost: Callable[[Ending], None]
     retrying: Callable[[int, float], None]
+    opened: Callable[[], Awaitable[ClientConnection]] | None = None
 
 
 class Supervisor:
@@ -115,10 +119,7 @@ class Supervisor:
             await self._pause(failures, ending)
 
     async def _one_connection(self) -> Ending:
-        endpoint = self._endpoint.again() if self.was_connected else self._endpoint
-        dialing = asyncio.ensure_future(
-            dial(endpoint, ping_interval_s=self._ping_interval_s, ping_timeout_s=self._ping_timeout_s)
-        )
+        dialing = asyncio.ensure_future(self._dial())
         try:
             await self._unless_stopped(dialing)
             if not dialing.done():
@@ -133,6 +134,14 @@ class Supervisor:
             return await self._serve(link)
         finally:
             self._link = None
+
+    async def _dial(self) -> Link:
+        if not self.was_connected and self._owner.opened is not None:
+            return Link(await self._owner.opened())
+        endpoint = self._endpoint.again() if self.was_connected else self._endpoint
+        return Link(
+            await open_socket(endpoint, ping_interval_s=self._ping_interval_s, ping_timeout_s=self._ping_timeout_s)
+        )
 
     async def _serve(self, link: Link) -> Ending:
         async with asyncio.TaskGroup() as tasks:

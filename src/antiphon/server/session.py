@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from antiphon.models.s2s.contract import S2S
     from antiphon.server.switchboard import Switchboard
     from antiphon.store.files import Feed
-    from antiphon.transports.phone import PhoneLine
+    from antiphon.transports.phone import PhoneLine, Refusal
     from antiphon.wire.contract import Started
 
 CLOSE_FILES_S = 5.0
@@ -182,26 +182,29 @@ class Session:
             watcher(log)
         return log, tap
 
-    def answer(self, started: Started, line: PhoneLine) -> tuple[AnyCall, CallLog] | None:
-        """Make the call for a stream that has started; None when it may not be answered."""
+    def answer(self, started: Started, line: PhoneLine) -> tuple[AnyCall, CallLog] | Refusal:
+        """Make the call for a stream that has started, or say why it may not be answered."""
         board = self._board
         parameters = dict(started.parameters)
         token = parameters.pop("token", None)
         if not self._authorized and not board.tokens.redeem(token):
             board.metrics.refused["unauthorized"] += 1
-            return None
+            return "not authorized"
         self._scenario = parameters.get("scenario") or self._scenario
         agent = board.agents.pick(parameters.get("agent") or self._agent_name, scenario=self._scenario)
         models = board.models_for(agent) if agent is not None else None
         if agent is None or models is None:
             board.metrics.refused["unknown_agent"] += 1
-            return None
+            return "not authorized"
+        speech = board.speech_model(agent, started.call_id)
+        if not (models.has_room and getattr(speech, "has_room", True)):
+            board.metrics.refused["full"] += 1
+            return "full"
         policy = fit_to_line(board.policy, line.frame_ms)
         chosen = {"agent": agent.name, "scenario": self._scenario or ""}
         self.control = board.carriers.control(
             self.carrier, started.call_id, {**parameters, **chosen}, leaves=line.leaves
         )
-        speech = board.speech_model(agent)
         open_call = self.open_call if speech is None else partial(self.open_s2s_call, speech)
         return open_call(agent, line, models, call_id=started.call_id, parameters=parameters, policy=policy)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,7 +147,24 @@ class Switchboard:
 
     def pools(self) -> list[AnyPool]:
         """The connections to providers that are kept open."""
-        return [] if self.models is None else [*pools_of(self.models.stt), *pools_of(self.models.tts)]
+        heard_and_said = [] if self.models is None else [self.models.stt, self.models.tts]
+        return [pool for provider in (*heard_and_said, *self._speech_models.values()) for pool in pools_of(provider)]
+
+    def ringing(self, call_id: str, told: Mapping[str, str]) -> None:
+        """A call is about to come: a model that is to hold it may connect now.
+
+        Args:
+            call_id: The carrier's.
+            told: Which ``agent`` and ``scenario`` it is for, where that is said.
+
+        Raises:
+            ConfigurationError: The agent names a model that is not there.
+        """
+        agent = self.agents.pick(told.get("agent"), scenario=told.get("scenario"))
+        speech = self.speech_model(agent) if agent is not None and call_id else None
+        reserve: Callable[[str], None] | None = getattr(speech, "reserve", None)
+        if reserve is not None:
+            reserve(call_id)
 
     def live_sessions(self, carrier: str) -> int:
         """How many sessions of a protocol are live."""
@@ -204,8 +221,12 @@ class Switchboard:
         self._note(llm)
         return replace(models, llm=llm)
 
-    def speech_model(self, agent: Agent) -> S2S | None:
+    def speech_model(self, agent: Agent, call_id: str = "") -> S2S | None:
         """The model that holds the agent's phone calls, where it has one.
+
+        Args:
+            agent: The agent.
+            call_id: The carrier's, of a call that a connection may have been opened for.
 
         Raises:
             ConfigurationError: There is no such model, or its key or address is not set.
@@ -215,7 +236,9 @@ class Switchboard:
             return None
         if name not in self._speech_models:
             self._speech_models[name] = speech_model(name, self.settings, clock=self.clock)
-        return self._speech_models[name]
+        model = self._speech_models[name]
+        for_call: Callable[[str], S2S] | None = getattr(model, "for_call", None)
+        return for_call(call_id) if for_call is not None and call_id else model
 
     def writes(self, agent: Agent) -> bool:
         """Whether the agent has a model besides the one that speaks."""

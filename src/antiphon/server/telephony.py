@@ -89,6 +89,7 @@ async def voice(request: Request, carrier: str) -> Response:
     if not board.admission.is_open:
         return Response(DOCUMENTS[carrier][1](), media_type="application/xml")
     try:
+        board.ringing(told.get("CallSid") or told.get("CallUUID") or "", told)
         document = DOCUMENTS[carrier][0](board, _stream_url(request, board, carrier), told)
     except ConfigurationError as exc:
         return Response(str(exc), 400)
@@ -134,7 +135,7 @@ def _answer(websocket: WebSocket, session: Session, carrier: str) -> Answer:
 
     def audiohook(started: Started, line: PhoneLine) -> Any:
         if started.parameters["organization_id"] != websocket.headers.get("audiohook-organization-id"):
-            return None
+            return "not authorized"
         return session.answer(started, line)
 
     return {"acs": acs, "audiohook": audiohook}.get(carrier, session.answer)

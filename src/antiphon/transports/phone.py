@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 
@@ -45,11 +45,18 @@ REFUSE_AFTER_S = 0.5
 REPORT_EVERY_S = 1.0
 """Bad frames are told in the call's log at most this often."""
 
-CLOSE_CODES: Mapping[str, int] = {"drained": 1001, "no start": 1008, "not authorized": 1008, "error": 1011}
+CLOSE_CODES: Mapping[str, int] = {
+    "drained": 1001,
+    "no start": 1008,
+    "not authorized": 1008,
+    "error": 1011,
+    "full": 1013,
+}
 """How the socket is closed for an end reason; 1000 for all others."""
 
-Answer = Callable[[Started, "PhoneLine"], "tuple[AnyCall, CallLog] | None"]
-"""Makes the call for a stream that has started, or refuses it by None."""
+Refusal = Literal["not authorized", "full"]
+Answer = Callable[[Started, "PhoneLine"], "tuple[AnyCall, CallLog] | Refusal"]
+"""Makes the call for a stream that has started, or says why it is refused."""
 
 _log = structlog.get_logger(__name__)
 
@@ -177,9 +184,9 @@ class PhoneLine:
         if self._up.done():  # Too late: the socket is being closed.
             return
         self.audio = event.audio
-        answered = self._answer(event, self) if self._answer is not None else None
-        if answered is None:
-            self._refuse()
+        answered = self._answer(event, self) if self._answer is not None else "not authorized"
+        if isinstance(answered, str):
+            self._refuse(answered)
             return
         self._accept()
         self._call, self._call_log = answered
@@ -190,15 +197,15 @@ class PhoneLine:
     def _on_probed(self, _event: Probed) -> None:
         if self._up.done():
             return
-        self._refuse() if self._answer is None else self._accept()
+        self._refuse("not authorized") if self._answer is None else self._accept()
 
     def _accept(self) -> None:
         message = self._codec.accept()
         if message is not None:
             self._socket.send(message)
 
-    def _refuse(self) -> None:
-        self._end_reason = "not authorized"
+    def _refuse(self, reason: Refusal) -> None:
+        self._end_reason = reason
         self._up.set_result(None)
 
     def _on_mark(self, event: MarkPlayed) -> None:

@@ -37,7 +37,7 @@ NO_CONVERSATION = "00000000-0000-0000-0000-000000000000"
 """The conversation of a connection check."""
 
 _INPUT_NAMES = {"phoneNumber": "caller_phone", "emailAddress": "caller_email", "promptName": "prompt_name"}
-_END_REASONS = {"error": "error", "not authorized": "unauthorized", "no start": "error"}
+_END_REASONS = {"error": "error", "not authorized": "unauthorized", "no start": "error", "full": "error"}
 _DURATION = re.compile(r"PT\d{1,12}(\.\d{1,9})?S")
 _MOST_DETAIL = 200
 

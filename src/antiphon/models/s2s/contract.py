@@ -227,7 +227,14 @@ class S2SSession(Protocol):
 
 
 class S2S(Protocol):
-    """A model that speaks, shared by all calls."""
+    """A model that speaks, shared by all calls.
+
+    Read where a model has them, and not asked for otherwise:
+
+    - ``has_room``: whether one more call may be held.
+    - ``reserve(call_id)``: a call is about to come; connect now.
+    - ``for_call(call_id)``: the same model, which takes what was reserved for this call.
+    """
 
     name: str
 

@@ -6,10 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from websockets.asyncio.client import ClientConnection
 
 from antiphon.audio.convert import from_pcm, to_pcm
 from antiphon.audio.formats import PHONE, AudioFormat
@@ -17,6 +19,8 @@ from antiphon.audio.resample import Resampler
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import AntiphonException, IntegrationUnavailableException
 from antiphon.logs import Log
+from antiphon.models.pool import Handling, Lease, Pool, PoolLimits
+from antiphon.models.remote import close_socket, is_open
 from antiphon.models.s2s.contract import (
     AnswerAudio,
     AnswerAudioDone,
@@ -39,6 +43,7 @@ from antiphon.realtime.client import DISCONNECTED, RealtimeClient
 from antiphon.realtime.endpoint import Endpoint
 from antiphon.realtime.errors import NotConnected
 from antiphon.realtime.incoming import AUDIO_DELTA, TRANSCRIPT_DELTA, ServerEvent
+from antiphon.realtime.link import open_socket
 from antiphon.realtime.reconnect import Backoff
 
 TRANSCRIBE_MODEL = "gpt-realtime-whisper"
@@ -47,6 +52,9 @@ WIDE = AudioFormat("pcm16", 24_000)
 
 _FASTEST = 1.5
 """What the protocol allows."""
+LIMITS = PoolLimits(warm=0, fresh_s=60.0)
+"""A telephone that rings for longer than a minute is rare, and has its connection made when it is answered."""
+_LINE = "line"
 
 MAX_ORDERS = 200
 """What waits to be told to the service: four seconds of frames of 20 ms."""
@@ -69,7 +77,11 @@ class RealtimeS2S:
         transcribe: The model that writes the caller's words down; None: nobody needs them.
         turn_detection: How the service finds the end of a turn, in the protocol's words.
         backoff: Pauses and limits of connecting again in a call.
+        limits: Calls at once, and how long a connection that was opened for one may wait.
         clock: Wall time unless given.
+
+    Attributes:
+        pool: The connections that calls begin with.
     """
 
     def __init__(
@@ -79,6 +91,7 @@ class RealtimeS2S:
         transcribe: str | None = TRANSCRIBE_MODEL,
         turn_detection: Mapping[str, Any] | None = None,
         backoff: Backoff = PATIENCE,
+        limits: PoolLimits = LIMITS,
         clock: Clock | None = None,
     ) -> None:
         self.name = f"realtime/{endpoint.provider}"
@@ -87,6 +100,36 @@ class RealtimeS2S:
         self.turn_detection = dict(turn_detection or {"type": "server_vad"})
         self.backoff = backoff
         self.clock = clock or WallClock()
+        handling = Handling(self._connect, close_socket, _never_again, is_open)
+        self.pool: Pool[str, ClientConnection] = Pool(self.name, handling, limits=limits, clock=self.clock)
+        self._call: str | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more call may be held."""
+        return not self.pool.is_exhausted
+
+    def reserve(self, call_id: str) -> None:
+        """A call is coming: open its connection now, so that its model listens when it begins."""
+        if self.endpoint.provider != "antiphon":  # whose agents speak as soon as somebody is there
+            self.pool.reserve(_LINE, call_id)
+
+    def for_call(self, call_id: str) -> RealtimeS2S:
+        """The same model, for a call that a connection may have been opened for."""
+        own = copy(self)
+        own._call = call_id
+        return own
+
+    async def first_connection(self) -> Lease[str, ClientConnection]:
+        """What a call begins with: the connection that was opened for it, else a new one.
+
+        Raises:
+            AntiphonException: The service refuses, or as many calls are held as there may be.
+        """
+        return await self.pool.acquire(_LINE, self._call)
+
+    async def _connect(self, _line: str) -> ClientConnection:
+        return await open_socket(self.endpoint)
 
     def open(self, brief: Brief, rate_hz: int, on_event: EventSink, *, history: Sequence[Said] = ()) -> RealtimeSession:
         """Start one call."""
@@ -100,7 +143,8 @@ class RealtimeS2S:
             pass
 
     async def aclose(self) -> None:
-        """There is nothing to free: each session has its own connection."""
+        """Close the connections that wait for their calls; each session has its own."""
+        await self.pool.aclose()
 
 
 class RealtimeSession:
@@ -121,6 +165,15 @@ class RealtimeSession:
         self._provider = s2s.endpoint.provider
         self.dropped = 0
         self.client = RealtimeClient(s2s.endpoint, self._configuration(brief), backoff=s2s.backoff, clock=s2s.clock)
+        self._s2s = s2s
+        self._lease: Lease[str, ClientConnection] | None = None
+        self.client = RealtimeClient(
+            s2s.endpoint,
+            self._configuration(s2s, brief),
+            backoff=s2s.backoff,
+            opened=self._first_connection,
+            clock=s2s.clock,
+        )
         self._called = CalledFunctions(self.client)
         self._voice = _Voice(self._wire, rate_hz)
         self._to_wire = Resampler(rate_hz, self._wire.rate_hz)
@@ -213,6 +266,17 @@ class RealtimeSession:
             self._tell(Failed(broken, is_final=True))
         finally:
             await self.client.close()
+            await self._give_back()
+
+    async def _first_connection(self) -> ClientConnection:
+        await self._give_back()  # of a try that failed
+        self._lease = await self._s2s.first_connection()
+        return self._lease.resource
+
+    async def _give_back(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            await self._s2s.pool.release(lease)
 
     async def _send(self) -> None:
         while True:
@@ -343,6 +407,11 @@ _STATUSES: Mapping[str, DoneStatus] = {
     "incomplete": "incomplete",
     "failed": "failed",
 }
+
+
+async def _never_again(_socket: ClientConnection) -> bool:
+    """A connection holds one conversation."""
+    return False
 
 
 def _object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
