@@ -164,12 +164,11 @@ class RealtimeSession:
         self._on_event = on_event
         self._provider = s2s.endpoint.provider
         self.dropped = 0
-        self.client = RealtimeClient(s2s.endpoint, self._configuration(brief), backoff=s2s.backoff, clock=s2s.clock)
         self._s2s = s2s
         self._lease: Lease[str, ClientConnection] | None = None
         self.client = RealtimeClient(
             s2s.endpoint,
-            self._configuration(s2s, brief),
+            self._configuration(brief),
             backoff=s2s.backoff,
             opened=self._first_connection,
             clock=s2s.clock,
