@@ -97,8 +97,7 @@ async def test_a_whole_call(serve: Serve) -> None:
                 await socket.send(caller.media(frame) or b"")
                 await asyncio.sleep(0.005)
             await socket.send(caller.dtmf("5"))
-            answer = await next_message(socket, caller)
-            assert isinstance(answer, Audio)
+            answer, _ = await until(socket, caller, Audio)
             assert loudest_hz(answer.payload) == pytest.approx(TONE_HZ, abs=5)
             await take_leave(socket, caller)
         async with asyncio.timeout(10):

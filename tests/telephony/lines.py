@@ -62,6 +62,7 @@ class Caller:
         wire: The carrier's side of it.
         told: The entries of the call's log.
         received: What the server has sent.
+        messages: Its text.
         closed: Set when the socket is.
     """
 
@@ -70,6 +71,7 @@ class Caller:
         self.wire = wire
         self.told: list[Entry] = []
         self.received: list[Any] = []
+        self.messages: list[str] = []
         self.closed = asyncio.Event()
 
     async def speak(self) -> None:
@@ -84,6 +86,8 @@ class Caller:
         """Take what the server sends, to the end."""
         try:
             async for message in self.socket:
+                if isinstance(message, str):
+                    self.messages.append(message)
                 event = self.wire.receive(message)
                 self.received.append(event)
                 if type(event).__name__ == "Ending":

@@ -187,7 +187,6 @@ def test_a_barge_in_is_an_event_with_the_next_number() -> None:
     ("reason", "told"),
     [
         ("agent_hangup", "completed"),
-        ("drained", "completed"),
         ("error", "error"),
         ("no start", "error"),
         ("not authorized", "unauthorized"),
@@ -201,6 +200,51 @@ def test_the_end_leaves_variables_to_the_flow(reason: str, told: str) -> None:
     assert codec.receive(genesys.say("close", {"reason": "disconnect"})) == Stopped("disconnect")
     assert [json.loads(answer)["type"] for answer in codec.answers()] == ["closed"]
     assert isinstance(codec.receive(genesys.say("ping")), Malformed)
+
+
+def test_a_server_that_shuts_down_asks_the_carrier_to_connect_anew() -> None:
+    genesys, codec = opened()
+    told = json.loads(codec.end("drained", {"a": "1"}) or "")
+    assert (told["type"], told["parameters"]) == ("reconnect", {"info": "the server shuts down"})
+    assert codec.end("error", {}) is None
+    assert codec.receive(genesys.say("close", {"reason": "reconnect"})) == Stopped("reconnect")
+    assert [json.loads(answer)["type"] for answer in codec.answers()] == ["closed"]
+    assert AudioHookCaller(SESSION, "c").receive(json.dumps({**told, "seq": 1, "clientseq": 0})) == Ending("reconnect")
+
+
+def test_an_open_tells_which_session_it_continues() -> None:
+    codec = AudioHookCodec()
+    event = codec.receive(Genesys().say("open", {**OPEN, "continuedSessions": ["s-1", "s-2", {"x": 1}]}))
+    assert isinstance(event, Started)
+    assert event.parameters["continues"] == "s-1,s-2"
+
+
+@pytest.mark.parametrize(("is_caller", "channel"), [(True, "external"), (False, "internal")])
+def test_words_are_told_as_a_transcript_of_their_channel(is_caller: bool, channel: str) -> None:
+    _, codec = opened()
+    partial = json.loads(codec.words("We open", number=1, is_caller=is_caller, is_final=False))
+    final = json.loads(codec.words("We open at nine.", number=1, is_caller=is_caller, is_final=True))
+    other = json.loads(codec.words("Good.", number=2, is_caller=is_caller, is_final=True))
+    [entity] = final["parameters"]["entities"]
+    assert entity["type"] == "transcript"
+    interpretations = [{"type": "normalized", "transcript": "We open at nine."}]
+    assert entity["data"] == {
+        "id": partial["parameters"]["entities"][0]["data"]["id"],
+        "channel": channel,
+        "isFinal": True,
+        "alternatives": [{"confidence": 1.0, "interpretations": interpretations}],
+    }
+    assert other["parameters"]["entities"][0]["data"]["id"] != entity["data"]["id"]
+    assert [told["seq"] for told in (partial, final, other)] == [2, 3, 4]
+
+
+def test_the_outcome_of_a_turn_is_told() -> None:
+    _, codec = opened()
+    told = json.loads(codec.turn("match", "At nine."))
+    assert told["parameters"]["entities"] == [
+        {"type": "bot_turn_response", "data": {"disposition": "match", "text": "At nine."}}
+    ]
+    assert json.loads(codec.turn("no_input", ""))["parameters"]["entities"][0]["data"] == {"disposition": "no_input"}
 
 
 def test_a_connection_check_is_opened_without_audio() -> None:

@@ -16,6 +16,7 @@ from antiphon.calls.call import Call
 from antiphon.calls.caller import Caller
 from antiphon.calls.contract import AnyCall
 from antiphon.calls.events import (
+    EndReason,
     LlmAvailabilityChanged,
     SessionEnded,
     SessionError,
@@ -80,6 +81,7 @@ class Session:
         self.id = f"ses_{uuid4().hex[:24]}"
         self.call: AnyCall | None = None
         self.control: CarrierControl | None = None
+        self._moves = False  # the caller, to another server, where this one ends as drained
         self.folder: Path | None = None
         self.team: tuple[Agent, ...] = ()
         self._watched: dict[object, Callable[[], None]] = {}
@@ -201,12 +203,22 @@ class Session:
             board.metrics.refused["full"] += 1
             return "full"
         policy = fit_to_line(board.policy, line.frame_ms)
+        self._moves = line.carrier_moves
         chosen = {"agent": agent.name, "scenario": self._scenario or ""}
         self.control = board.carriers.control(
             self.carrier, started.call_id, {**parameters, **chosen}, leaves=line.leaves
         )
         open_call = self.open_call if speech is None else partial(self.open_s2s_call, speech)
         return open_call(agent, line, models, call_id=started.call_id, parameters=parameters, policy=policy)
+
+    def end(self, reason: EndReason) -> None:
+        """End the call from our side, with the goodbye that fits; without one where the caller only moves on."""
+        if self.call is None:
+            return
+        if reason == "drained" and self._moves:
+            self.call.line_lost(reason)
+        else:
+            self.call.end(reason)
 
     async def hang_up(self, ended: SessionEnded | None, *, is_over: bool) -> None:
         """End the call at its carrier, unless it is over there, or the caller was brought to somebody else."""

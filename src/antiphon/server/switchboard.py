@@ -296,8 +296,7 @@ class Switchboard:
     def end_calls(self, reason: EndReason) -> None:
         """Ask all running calls to end, politely."""
         for session in tuple(self._sessions):
-            if session.call is not None:
-                session.call.end(reason)
+            session.end(reason)
 
     async def all_over(self) -> None:
         """Wait until no session is left."""

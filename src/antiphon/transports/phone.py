@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import structlog
 
 from antiphon.audio.formats import PHONE, AudioFormat
-from antiphon.calls.events import EndReason, SessionEnded, SessionError
-from antiphon.calls.log import CallLog
+from antiphon.calls.events import (
+    AgentSpeechCompleted,
+    AgentSpeechInterrupted,
+    EndReason,
+    SessionEnded,
+    SessionError,
+    TurnCompleted,
+    UserIdle,
+    UserTranscription,
+)
+from antiphon.calls.log import CallLog, Entry
 from antiphon.clock import Clock
 from antiphon.telemetry import Traffic
 from antiphon.transports.socket import MessageSocket
@@ -77,6 +86,7 @@ class PhoneLine:
     Attributes:
         leaves: What our last message leaves to the carrier's own flow, besides the conversation's state.
         carrier_ended: Whether the carrier has told that the stream is over.
+        carrier_moves: Whether the carrier brings the caller to another server where this one ends as ``drained``.
     """
 
     can_clear = True
@@ -90,6 +100,7 @@ class PhoneLine:
         self.carrier_ended = False
         self.has_marks = codec.has_marks
         self.frame_ms = codec.frame_ms
+        self.carrier_moves = codec.carrier_moves
         self._socket = socket
         self._codec = codec
         self._answer = answer
@@ -190,6 +201,8 @@ class PhoneLine:
             return
         self._accept()
         self._call, self._call_log = answered
+        if self._codec.carrier_reads:
+            self._call_log.subscribe(self._read)
         self._hear = self._call.hear
         self._listens = True
         self._up.set_result(self._call)
@@ -294,6 +307,13 @@ class PhoneLine:
             self._socket.send(message)
         return message is not None
 
+    def _read(self, entry: Entry) -> None:
+        """Tell a carrier that reads what is said, and what comes of the turns."""
+        told = _WORDS.get(type(entry.event))
+        message = told(self._codec, entry.event) if told is not None and self._listens else None
+        if message is not None:
+            self._socket.send(message)
+
     def hang_up(self, reason: str) -> None:
         """Take leave of the carrier, and close the socket where that is ours to do."""
         if self._is_hung_up:
@@ -309,6 +329,29 @@ class PhoneLine:
 
     def _close(self, reason: str) -> None:
         self._socket.close(CLOSE_CODES.get(reason, 1000), reason)
+
+
+def _callers_words(codec: MediaCodec, event: UserTranscription) -> str | None:
+    return codec.words(event.text, number=event.utterance, is_caller=True, is_final=event.is_final)
+
+
+def _agents_words(codec: MediaCodec, event: AgentSpeechCompleted | AgentSpeechInterrupted) -> str | None:
+    text = event.transcript if isinstance(event, AgentSpeechCompleted) else event.heard
+    return codec.words(text, number=event.speech, is_caller=False, is_final=True) if text else None
+
+
+def _turn(codec: MediaCodec, event: TurnCompleted) -> str | None:
+    return codec.turn("match" if event.agent_text else "no_match", event.agent_text)
+
+
+_WORDS: Mapping[type, Callable[[MediaCodec, Any], str | None]] = {
+    UserTranscription: _callers_words,
+    AgentSpeechCompleted: _agents_words,
+    AgentSpeechInterrupted: _agents_words,
+    TurnCompleted: _turn,
+    UserIdle: lambda codec, _: codec.turn("no_input", ""),
+}
+"""What a carrier that reads is told."""
 
 
 def _hear_nothing(_payload: bytes) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
@@ -27,6 +28,7 @@ from antiphon.wire.contract import (
     Started,
     Stopped,
     StreamPaused,
+    TurnOutcome,
     WireEvent,
 )
 from antiphon.wire.reading import DECODE_ERRORS, as_text, explain
@@ -78,6 +80,7 @@ class _Open(msgspec.Struct, rename="camel"):
     participant: _Participant | None = None
     language: str | None = None
     input_variables: dict[str, Any] | None = None
+    continued_sessions: list[Any] | None = None
 
 
 class _Close(msgspec.Struct):
@@ -112,6 +115,8 @@ class AudioHookCodec(MediaCodec):
     has_marks = False
     frame_ms = 250
     carrier_closes = True
+    carrier_reads = True
+    carrier_moves = True
 
     def __init__(self, *, session_id: str = "", max_message: int = reading.MAX_MESSAGE) -> None:
         self.audio = PHONE
@@ -164,6 +169,33 @@ class AudioHookCodec(MediaCodec):
         self._check_open()
         return self._message("event", {"entities": [{"type": "barge_in", "data": {}}]})
 
+    def words(self, text: str, *, number: int, is_caller: bool, is_final: bool) -> str:
+        """Tell what was said. The confidence is always 1, since the protocol wants one and recognisers tell none.
+
+        Raises:
+            RuntimeError: The stream was not accepted.
+        """
+        self._check_open()
+        channel = "external" if is_caller else "internal"
+        interpretations = [{"type": "normalized", "transcript": text}]
+        data = {
+            "id": str(uuid5(NAMESPACE_OID, f"{self._id} {channel} {number}")),
+            "channel": channel,
+            "isFinal": is_final,
+            "alternatives": [{"confidence": 1.0, "interpretations": interpretations}],
+        }
+        return self._message("event", {"entities": [{"type": "transcript", "data": data}]})
+
+    def turn(self, outcome: TurnOutcome, text: str) -> str:
+        """Tell what came of a turn.
+
+        Raises:
+            RuntimeError: The stream was not accepted.
+        """
+        self._check_open()
+        data = {"disposition": outcome, **({"text": text} if text else {})}
+        return self._message("event", {"entities": [{"type": "bot_turn_response", "data": data}]})
+
     def answers(self) -> Sequence[str]:
         """Take the answers that are owed."""
         if not self._owed:
@@ -183,10 +215,15 @@ class AudioHookCodec(MediaCodec):
         return self._message("opened", {"media": [self._choice] if self._choice is not None else []})
 
     def end(self, reason: str, variables: Mapping[str, str]) -> str | None:
-        """Ask the carrier to close; None where it has done so itself, or has not told which session it is."""
+        """Ask the carrier to close; None where it has done so itself, or has not told which session it is.
+
+        A server that shuts down asks it to connect anew instead, to another one.
+        """
         if self._state in ("ending", "closed") or not self._id:
             return None
         self._state = "ending"
+        if reason == "drained":
+            return self._message("reconnect", {"info": "the server shuts down"})
         parameters: dict[str, Any] = {"reason": _END_REASONS.get(reason, "completed"), "info": reason}
         if variables:
             parameters["outputVariables"] = dict(variables)
@@ -303,6 +340,7 @@ def _variables(told: _Open) -> dict[str, str]:
         "caller_name": caller.ani_name,
         "language": told.language,
         "organization_id": told.organization_id,
+        "continues": ",".join(each for each in told.continued_sessions or () if isinstance(each, str)),
     }
     return {**given, **{name: value for name, value in known.items() if value}}
 

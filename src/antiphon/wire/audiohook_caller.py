@@ -161,6 +161,7 @@ _READERS: Mapping[str, Callable[[AudioHookCaller, _Parameters], ServerMessage]] 
     "opened": AudioHookCaller._read_opened,
     "event": AudioHookCaller._read_event,
     "disconnect": lambda _, told: Ending(told.reason, told.output_variables),
+    "reconnect": lambda _, _told: Ending("reconnect"),
     "closed": lambda _, _told: Closed(),
     "pong": lambda _, _told: Notice("pong"),
     "updated": lambda _, _told: Notice("updated"),

@@ -150,6 +150,10 @@ WireEvent = (
 )
 
 
+TurnOutcome = Literal["match", "no_match", "no_input"]
+"""What came of a turn: an answer, none, or the caller has said nothing."""
+
+
 class MediaCodec(Protocol):
     """The server's side of one media stream. What few protocols know has the others' answer here."""
 
@@ -162,6 +166,10 @@ class MediaCodec(Protocol):
     """How long the protocol wants our messages of audio; None leaves it to us."""
     carrier_closes: bool = False
     """Whether the carrier closes the socket at the end, when both sides have said so."""
+    carrier_reads: bool = False
+    """Whether the carrier takes what is said in writing too."""
+    carrier_moves: bool = False
+    """Whether the carrier brings the caller to another server where ours ends as ``drained``."""
 
     def receive(self, message: str | bytes) -> WireEvent | None:
         """Read one message; None is a known message that needs no answer. Never raises."""
@@ -181,6 +189,21 @@ class MediaCodec(Protocol):
 
     def keys(self, keys: str) -> str | None:
         """Have the carrier press keys of the telephone; None where the protocol has no word for it."""
+        return None
+
+    def words(self, text: str, *, number: int, is_caller: bool, is_final: bool) -> str | None:
+        """Tell the carrier what was said; None where ``carrier_reads`` is false.
+
+        Args:
+            text: The words.
+            number: Of the utterance, of each side; that of words which replace earlier ones stays.
+            is_caller: Who has said it.
+            is_final: Whether nothing replaces these words.
+        """
+        return None
+
+    def turn(self, outcome: TurnOutcome, text: str) -> str | None:
+        """Tell the carrier what came of a turn, and what the agent said in it; None where it does not read."""
         return None
 
     def answers(self) -> Sequence[str]:
