@@ -16,6 +16,7 @@ import soxr
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.scenarios.scenario import Scenario
 from antiphon.audio.wav import read_wav
 from antiphon.clock import WallClock
 from antiphon.models import catalog
@@ -71,12 +72,14 @@ async def hearing_models(data_dir: Path, llm: ChatClient) -> Models:
 
 
 @asynccontextmanager
-async def site(data_dir: Path, llm: ChatClient, *agents: Agent, **settings: Any) -> AsyncIterator[Running]:
+async def site(
+    data_dir: Path, llm: ChatClient, *agents: Agent, scenarios: Sequence[Scenario] = (), **settings: Any
+) -> AsyncIterator[Running]:
     """A server with the page, on a free port of this machine; open to all unless it has keys."""
     weights = load_settings(env_file=None).data_dir
     options = {"port": 0, "dev": "api_keys" not in settings, "data_dir": data_dir, "record": True, **settings}
     async with running(
-        AgentBook(agents or [Agent("desk", greeting="")]),
+        AgentBook(agents or [Agent("desk", greeting="")], scenarios=scenarios),
         Settings(_env_file=None, max_loop_lag_ms=10_000, **options),
         models=await hearing_models(weights, llm),
     ) as up:

@@ -11,6 +11,9 @@ const CallsPage = lazy(async () => ({ default: (await import("./pages/calls")).C
 const CallPage = lazy(async () => ({ default: (await import("./pages/call")).CallPage }));
 const AgentsPage = lazy(async () => ({ default: (await import("./pages/agents")).AgentsPage }));
 
+const ScenariosPage = lazy(async () => ({ default: (await import("./pages/scenarios")).ScenariosPage }));
+const ScenarioPage = lazy(async () => ({ default: (await import("./pages/scenarios")).ScenarioPage }));
+
 const SERVER_EVERY_MS = 10_000;
 
 export function App() {
@@ -38,6 +41,10 @@ function Pages() {
           </Route>
           <Route path="/calls" component={CallsPage} />
           <Route path="/calls/:id">{({ id }) => <CallPage id={decodeURIComponent(id)} />}</Route>
+          <Route path="/scenarios" component={ScenariosPage} />
+          <Route path="/scenarios/:name">
+            {({ name }) => <ScenarioPage name={decodeURIComponent(name)} server={server.data} />}
+          </Route>
           <Route path="/agents">
             <AgentsPage server={server.data} />
           </Route>

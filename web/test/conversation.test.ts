@@ -138,6 +138,14 @@ test("each agent has its colour, and one that comes back welcomes back", () => {
   ]);
 });
 
+test("the call of a handoff that was accepted is no card beside its line", () => {
+  const called = (id: string) => entry(1, "tool.called", { id, name: "handoff_to_billing", arguments: {} });
+  const executed = (id: string, output: string) =>
+    entry(1.1, "tool.executed", { id, name: "handoff_to_billing", output, is_error: false, duration_ms: 0 });
+  expect(conversation([called("a"), executed("a", '{"handoff":"accepted","target":"billing"}')])).toEqual([]);
+  expect(conversation([called("b"), executed("b", '{"success":false}')])).toMatchObject([{ kind: "tool" }]);
+});
+
 test("a collector is one card from its start to its result", () => {
   const about = { agent_tool_type: "collect_email", agent_tool_id: "t1" };
   const started = entry(1, "agent_tool.started", about);

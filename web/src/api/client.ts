@@ -2,7 +2,7 @@
 
 import type { Entry } from "../call/entries";
 import { serverEvents } from "./sse";
-import type { AgentInfo, CallDetail, CallPage, CallSummary, ServerInfo } from "./types";
+import type { AgentInfo, CallDetail, CallPage, CallSummary, ScenarioInfo, ScenarioOutline, ServerInfo } from "./types";
 
 const KEY = "antiphon.key";
 const TIMEOUT_MS = 15_000;
@@ -66,6 +66,12 @@ async function json<T>(path: string, signal: AbortSignal): Promise<T> {
 export const serverInfo = (signal: AbortSignal) => json<ServerInfo>("/v1/server", signal);
 
 export const agents = async (signal: AbortSignal) => (await json<{ agents: AgentInfo[] }>("/v1/agents", signal)).agents;
+
+export const scenarios = async (signal: AbortSignal) =>
+  (await json<{ scenarios: ScenarioOutline[] }>("/v1/scenarios", signal)).scenarios;
+
+export const scenario = (name: string, signal: AbortSignal) =>
+  json<ScenarioInfo>(`/v1/scenarios/${encodeURIComponent(name)}`, signal);
 
 export type CallQuery = { q?: string; agent?: string; carrier?: string; before?: string; limit?: number };
 

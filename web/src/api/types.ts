@@ -29,6 +29,34 @@ export type AgentInfo = {
   handoffs: AgentHandoff[];
 };
 
+export type ScenarioOutline = {
+  name: string;
+  aliases: string[];
+  description: string;
+  icon: string;
+  is_default: boolean;
+  start_agent: string;
+  agents: string[];
+};
+
+export type ScenarioHandoff = {
+  from: string;
+  to: string;
+  tool: string;
+  type: string;
+  share_context: boolean;
+  condition: string;
+  context_vars: Record<string, unknown>;
+};
+
+export type GenericHandoff = { targets: string[]; type: string; share_context: boolean; require_client_id: boolean };
+
+export type ScenarioInfo = Omit<ScenarioOutline, "agents"> & {
+  agents: AgentInfo[];
+  handoffs: ScenarioHandoff[];
+  generic_handoff: GenericHandoff | null;
+};
+
 export type CallSummary = {
   id: string;
   call_id: string;

@@ -149,6 +149,7 @@ class Draft {
   finished(): Line[] {
     const shown = this.lines.filter((line) => {
       if (line.kind === "agent") return line.text !== "";
+      if (line.kind === "tool") return !isHandoff(line);
       return line.kind !== "caller" || line.text !== "";
     });
     // A filler is made after the reply it covers for, and heard before it: the order is that of hearing.
@@ -344,6 +345,11 @@ class Draft {
   private lastCaller(): CallerLine | undefined {
     return this.lines.findLast((line): line is CallerLine => line.kind === "caller");
   }
+}
+
+/** The model hands over by a tool: the line of the handoff says more. */
+function isHandoff({ output }: ToolLine): boolean {
+  return output !== null && /^\{"handoff":\s*"accepted"/.test(output);
 }
 
 /** The number of characters of `text` that `share` (0..1) of its speech has said, cut at the end of a word. */

@@ -24,11 +24,14 @@ export type Link = {
 /** The connection could not be made; the message can be shown. */
 export class ConnectionFailed extends Error {}
 
-/** Who is called; an agent that goes on with a conversation does not greet again. */
-export type Target = { agent: string; greets: boolean };
+/** Who is called, and in which scenario; an agent that goes on with a conversation does not greet again. */
+export type Target = { agent: string; scenario: string | null; greets: boolean };
 
-function query({ agent, greets }: Target): string {
-  return `model=${encodeURIComponent(agent)}&antiphon=1${greets ? "" : "&greet=0"}`;
+function query({ agent, scenario, greets }: Target): string {
+  const parameters = new URLSearchParams({ model: agent, antiphon: "1" });
+  if (scenario) parameters.set("scenario", scenario);
+  if (!greets) parameters.set("greet", "0");
+  return parameters.toString();
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;

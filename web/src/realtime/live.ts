@@ -9,6 +9,7 @@ import { fromBase64, toBase64 } from "../audio/pcm";
 import { Speaker } from "../audio/speaker";
 import { conversation } from "../call/conversation";
 import type { Entry, EntryOf } from "../call/entries";
+import { only } from "../call/entries";
 import { withEntry } from "../call/typed";
 import type { PastMessage, ServerEvent } from "./events";
 import { messageItem } from "./events";
@@ -23,6 +24,8 @@ export type Status = "idle" | "connecting" | "live" | "ended" | "lost";
 export type LiveState = {
   status: Status;
   agent: string;
+  /** How it works together with others; null where it was called alone. */
+  scenario: string | null;
   transport: Transport;
   entries: readonly Entry[];
   /** What was said before the connection was made again. */
@@ -38,6 +41,7 @@ export type Meters = { caller: number; agent: number; items: readonly Progress[]
 
 export type CallOptions = {
   agent: string;
+  scenario?: string | null;
   transport: Transport;
   past?: readonly PastMessage[];
   useMicrophone?: boolean;
@@ -49,6 +53,7 @@ const MAX_BACKLOG = 512 * 1024;
 const IDLE: LiveState = {
   status: "idle",
   agent: "",
+  scenario: null,
   transport: "websocket",
   entries: [],
   past: [],
@@ -89,10 +94,10 @@ export class LiveCall {
 
   /** Call the agent. Must be called from a click: browsers give sound to nobody else. */
   async start(options: CallOptions): Promise<void> {
-    const { agent, transport, past = [], useMicrophone = true } = options;
+    const { agent, scenario = null, transport, past = [], useMicrophone = true } = options;
     this.release();
     this.offset_s = Number.POSITIVE_INFINITY;
-    this.update({ ...IDLE, status: "connecting", agent, transport, past });
+    this.update({ ...IDLE, status: "connecting", agent, scenario, transport, past });
     const { owned } = this;
     try {
       if (useMicrophone) await this.openMicrophone(owned);
@@ -140,8 +145,8 @@ export class LiveCall {
   }
 
   private async connect(owned: Owned): Promise<Link> {
-    const { agent, transport, past } = this.state;
-    const target = { agent, greets: past.length === 0 };
+    const { agent, scenario, transport, past } = this.state;
+    const target = { agent, scenario, greets: past.length === 0 };
     const handlers: Handlers = { onEvent: (event) => this.on(event), onClose: (ending) => this.closed(ending) };
     if (transport === "websocket") {
       const onProgress = (items: Progress[], level: number) => Object.assign(this.meters, { items, agent: level });
@@ -230,8 +235,10 @@ export class LiveCall {
   }
 
   private remember(): void {
-    const { agent, transport, past, entries } = this.state;
-    saveCall({ agent, transport, messages: [...past, ...messagesOf(conversation(entries))] });
+    const { scenario, transport, past, entries } = this.state;
+    // Who answers now goes on.
+    const agent = only(entries, "agent.handoff").at(-1)?.new_agent ?? this.state.agent;
+    saveCall({ agent, scenario, transport, messages: [...past, ...messagesOf(conversation(entries))] });
   }
 
   /** Be silent at once and tell the server what was heard. By WebRTC it plays itself, and knows. */

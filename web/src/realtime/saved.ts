@@ -12,7 +12,7 @@ const MESSAGES = 60;
 /** Said by the server to bridge a silence: no part of the conversation. */
 const SMALL_TALK: ReadonlySet<SpeechKind> = new Set(["filler", "apology", "reminder"]);
 
-export type SavedCall = { agent: string; transport: Transport; messages: PastMessage[] };
+export type SavedCall = { agent: string; scenario: string | null; transport: Transport; messages: PastMessage[] };
 
 export function savedCall(): SavedCall | null {
   const text = sessionStorage.getItem(SAVED);

@@ -1,4 +1,4 @@
-import { AudioLines, Bot, PhoneCall } from "lucide-react";
+import { AudioLines, Bot, PhoneCall, Waypoints } from "lucide-react";
 import type { ReactNode } from "react";
 import { useEffect, useRef } from "react";
 import { Link, useLocation } from "wouter";
@@ -44,6 +44,12 @@ export function Shell({ server, isTalking, children }: Props) {
               </span>
             )}
           </NavLink>
+          <NavLink
+            href="/scenarios"
+            isCurrent={path.startsWith("/scenarios")}
+            icon={<Waypoints size={17} aria-hidden />}
+            name="Scenarios"
+          />
           <NavLink
             href="/agents"
             isCurrent={path.startsWith("/agents")}

@@ -15,6 +15,7 @@ import { Inspector } from "../../ui/inspector";
 import { Tabs } from "../../ui/tabs";
 import { Dock } from "./dock";
 import { EmbeddedNote, GoOn } from "./lobby";
+import { Whereabouts } from "./whereabouts";
 
 const CLOCK_MS = 200;
 /** Until the length of a speech is known, it is taken to go on at this rate. */
@@ -37,6 +38,7 @@ export function Conversation({ server }: { server: ServerInfo | null }) {
   const detail = (
     <div className="detail-column">
       {server?.is_embedded_llm && <EmbeddedNote model={server.models.llm ?? ""} />}
+      {state.scenario && <Whereabouts name={state.scenario} entries={state.entries} isLive={isLive} />}
       <Inspector entries={state.entries} now={isLive ? now : null} />
     </div>
   );
@@ -81,15 +83,16 @@ function CallBar({ state, now }: { state: LiveState; now: number }) {
   const agentState = only(state.entries, "agent.state_changed").at(-1)?.new_state;
   const last = useMemo(() => firstAudio(measuredTurns(state.entries)).at(-1), [state.entries]);
   const isLive = state.status === "live";
+  const agent = currentAgent(state.entries) ?? state.agent;
   const text = isLive && agentState ? (AGENT_WORDS[agentState] ?? agentState) : STATUS_WORDS[state.status];
   const length_s = isLive ? now : (state.entries.at(-1)?.at ?? 0);
   return (
     <div className="call-bar">
       <span className="call-avatar" aria-hidden>
-        {state.agent.slice(0, 1).toUpperCase()}
+        {agent.slice(0, 1).toUpperCase()}
       </span>
       <div className="call-who">
-        <strong>{currentAgent(state.entries) || state.agent}</strong>
+        <strong>{agent}</strong>
         <span className="call-state" role="status" data-state={isLive ? agentState : state.status}>
           <span className="dot" /> {text}
         </span>

@@ -1,31 +1,41 @@
 import { Info, Keyboard, Mic, RotateCcw, Sparkles, TriangleAlert } from "lucide-react";
 import { useState } from "react";
 import type { Query } from "../../api/hooks";
-import type { AgentInfo, ServerInfo } from "../../api/types";
+import type { AgentInfo, ScenarioOutline, ServerInfo } from "../../api/types";
 import { useLiveCall } from "../../realtime/hooks";
 import type { Transport } from "../../realtime/links";
 import { forgetCall, savedCall } from "../../realtime/saved";
 
+/** What can be called: an agent, or a scenario, which begins with its own first agent. */
+type Choice = { name: string; icon: string; about: string; agent: string; scenario: string | null };
+
+type Wanted = { scenario: string | null; agent: string | null };
+
 type Props = {
   server: ServerInfo | null;
   agents: Query<AgentInfo[]>;
-  /** The agent that the address names. */
-  wanted: string | null;
+  scenarios: Query<ScenarioOutline[]>;
+  /** What the address names. */
+  wanted: Wanted;
   notice: string | null;
 };
 
 /** Before the call: whom to call, and how. */
-export function Lobby({ server, agents, wanted, notice }: Props) {
+export function Lobby({ server, agents, scenarios, wanted, notice }: Props) {
   const { call } = useLiveCall();
-  const [chosen, setChosen] = useState<string | null>(wanted);
+  const [named, setNamed] = useState<Wanted>(wanted);
   const [transport, setTransport] = useState<Transport>("websocket");
-  const list = agents.data ?? [];
-  const agent = list.find(({ name }) => name === chosen) ?? list.find((each) => each.is_default) ?? list[0];
+  const inScenario = (scenarios.data ?? []).map(scenarioChoice);
+  const alone = (agents.data ?? []).map(agentChoice);
+  const isLoaded = (agents.data ?? agents.error) !== null && (scenarios.data ?? scenarios.error) !== null;
+  const chosen = isLoaded ? choose(inScenario, alone, { named, scenarios: scenarios.data, agents: agents.data }) : null;
   const start = (useMicrophone: boolean) => {
-    if (!agent) return;
+    if (!chosen) return;
     forgetCall();
-    void call.start({ agent: agent.name, transport, useMicrophone });
+    void call.start({ agent: chosen.agent, scenario: chosen.scenario, transport, useMicrophone });
   };
+  const pick = ({ scenario, agent }: Choice) => setNamed({ scenario, agent: scenario ? null : agent });
+  const count = inScenario.length + alone.length;
   return (
     <div className="lobby">
       <div className="lobby-inner">
@@ -36,10 +46,10 @@ export function Lobby({ server, agents, wanted, notice }: Props) {
           </p>
         )}
         <header className="lobby-head">
-          <h1>{agent ? `Talk to ${agent.name}` : "Talk to an agent"}</h1>
-          <p className="muted">{agent ? agent.description || summary(agent) : agents.error || "Looking for agents…"}</p>
+          <h1>{chosen ? `Talk to ${chosen.name}` : "Talk to an agent"}</h1>
+          <p className="muted">{chosen ? chosen.about : agents.error || "Looking for agents…"}</p>
         </header>
-        <button type="button" className="talk-button" disabled={!agent} onClick={() => start(true)}>
+        <button type="button" className="talk-button" disabled={!chosen} onClick={() => start(true)}>
           <span className="talk-disc">
             <Mic size={34} aria-hidden />
           </span>
@@ -47,14 +57,39 @@ export function Lobby({ server, agents, wanted, notice }: Props) {
         </button>
         <div className="lobby-choices">
           <TransportChoice chosen={transport} hasWebRtc={server?.webrtc === true} onChoose={setTransport} />
-          <button type="button" className="button ghost" disabled={!agent} onClick={() => start(false)}>
+          <button type="button" className="button ghost" disabled={!chosen} onClick={() => start(false)}>
             <Keyboard size={16} aria-hidden /> Type instead
           </button>
         </div>
-        {list.length > 1 && <AgentPicker agents={list} chosen={agent?.name ?? ""} onChoose={setChosen} />}
+        {inScenario.length > 0 && <Picker legend="Scenario" choices={inScenario} chosen={chosen} onChoose={pick} />}
+        {count > 1 && <Picker legend="Agent" choices={alone} chosen={chosen} onChoose={pick} />}
         {server?.is_embedded_llm && <EmbeddedNote model={server.models.llm ?? ""} />}
       </div>
     </div>
+  );
+}
+
+function agentChoice(agent: AgentInfo): Choice {
+  return { name: agent.name, icon: "", about: agent.description || summary(agent), agent: agent.name, scenario: null };
+}
+
+function scenarioChoice({ name, icon, description, start_agent, agents }: ScenarioOutline): Choice {
+  return { name, icon, about: description || agents.join(", "), agent: start_agent, scenario: name };
+}
+
+type Known = { named: Wanted; scenarios: ScenarioOutline[] | null; agents: AgentInfo[] | null };
+
+/** What was named, by the address or a click; else the server's default scenario, its default agent, or the first. */
+function choose(inScenario: Choice[], alone: Choice[], { named, scenarios, agents }: Known): Choice | null {
+  const scenarioCalled = (name: string | undefined | null) => inScenario.find((each) => each.name === name);
+  const agentCalled = (name: string | undefined | null) => alone.find((each) => each.name === name);
+  return (
+    scenarioCalled(named.scenario) ??
+    agentCalled(named.agent) ??
+    scenarioCalled(scenarios?.find((each) => each.is_default)?.name) ??
+    agentCalled(agents?.find((each) => each.is_default)?.name) ??
+    alone[0] ??
+    null
   );
 }
 
@@ -87,18 +122,26 @@ function summary(agent: AgentInfo): string {
   return text.length > 140 ? `${text.slice(0, 139)}…` : text;
 }
 
-type PickerProps = { agents: AgentInfo[]; chosen: string; onChoose: (name: string) => void };
+type PickerProps = { legend: string; choices: Choice[]; chosen: Choice | null; onChoose: (choice: Choice) => void };
 
-function AgentPicker({ agents, chosen, onChoose }: PickerProps) {
+function Picker({ legend, choices, chosen, onChoose }: PickerProps) {
   return (
     <fieldset className="picker">
-      <legend>Agent</legend>
+      <legend>{legend}</legend>
       <div className="picker-cards">
-        {agents.map((agent) => (
-          <label key={agent.name} className="picker-card">
-            <input type="radio" name="agent" checked={agent.name === chosen} onChange={() => onChoose(agent.name)} />
-            <strong>{agent.name}</strong>
-            <span className="muted">{agent.description || summary(agent)}</span>
+        {choices.map((choice) => (
+          <label key={choice.name} className="picker-card">
+            <input
+              type="radio"
+              name="choice"
+              checked={choice.name === chosen?.name && choice.scenario === chosen.scenario}
+              onChange={() => onChoose(choice)}
+            />
+            <strong>
+              {choice.icon && <span aria-hidden>{choice.icon} </span>}
+              {choice.name}
+            </strong>
+            <span className="muted">{choice.about}</span>
           </label>
         ))}
       </div>
@@ -124,7 +167,7 @@ export function GoOn() {
   const { call, state } = useLiveCall();
   const [saved, setSaved] = useState(savedCall);
   if (!saved || state.status === "connecting" || state.status === "live") return null;
-  const { agent, transport, messages } = saved;
+  const { agent, scenario, transport, messages } = saved;
   const discard = () => {
     setSaved(null);
     call.reset();
@@ -138,7 +181,7 @@ export function GoOn() {
       <button
         type="button"
         className="button small primary"
-        onClick={() => void call.start({ agent, transport, past: messages })}
+        onClick={() => void call.start({ agent, scenario, transport, past: messages })}
       >
         <RotateCcw size={14} aria-hidden /> Go on
       </button>
