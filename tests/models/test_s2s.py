@@ -136,6 +136,23 @@ async def test_brief_becomes_the_session_and_the_phones_sound_crosses_unchanged(
         assert connection.sound() == from_pcm(TONE, PHONE) * 5
 
 
+async def test_what_the_brief_says_of_silence_goes_to_a_service_that_finds_turns_by_it() -> None:
+    brief = replace(BRIEF, detection={"silence_duration_ms": 900, "threshold": 0.4})
+    by_meaning = {"type": "semantic_vad", "eagerness": "low"}
+    for detection, expected in ((None, {"type": "server_vad", **brief.detection}), (by_meaning, by_meaning)):
+        async with asyncio.timeout(30), service(greets) as there:
+            session = RealtimeS2S(there.endpoint(), turn_detection=detection).open(brief, 8_000, Told())
+            connection = await there.connection(1)
+            update = await connection.until("session.update")
+            heard = update["session"]["audio"]["input"]["turn_detection"]
+            assert heard == {"create_response": True, "interrupt_response": True, **expected}
+            session.rebrief(replace(brief, detection={"silence_duration_ms": 300}))
+            update = await connection.until("session.update", 2)
+            silence_ms = update["session"]["audio"]["input"]["turn_detection"].get("silence_duration_ms")
+            assert silence_ms == (300 if detection is None else None)
+            await session.aclose()
+
+
 async def test_a_turn_is_told_in_order() -> None:
     async with call() as (session, connection, told):
         await connection.hears("u1", "Hello.")

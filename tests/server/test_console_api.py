@@ -11,6 +11,7 @@ import pytest
 from antiphon import __version__
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import Handoff
+from antiphon.agents.manners import Hearing, Manners
 from antiphon.server import live as live_module
 from antiphon.server import sse
 from antiphon.tools.tool import tool
@@ -98,6 +99,21 @@ async def test_agents_tell_their_tools_and_handoffs(serve: Serve) -> None:
         assert first["handoffs"] == [{"target": "billing", "when": "Knows about bills.", "type": "announced"}]
         assert (second["name"], second["is_default"]) == ("billing", False)
         assert second["instructions"] == "Bills.\n\nAsks for the day."
+
+
+async def test_r13_agents_are_shown_with_the_silence_that_ends_their_turns(serve: Serve) -> None:
+    agents = [
+        Agent("desk"),
+        Agent("calm", manners=Manners(hearing=Hearing(silence_ms=1500))),
+        Agent("model", model="s2s:scripted"),
+    ]
+    async with serve(agents=agents) as up, client(up) as http:
+        shown = (await http.get("/v1/agents")).json()["agents"]
+        assert {agent["name"]: agent["turn_silence_ms"] for agent in shown} == {
+            "desk": 800,
+            "calm": 1500,
+            "model": 700,
+        }
 
 
 async def test_live_call_comes_first_and_its_entries_are_there(serve: Serve) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from antiphon.agents.agent import Agent
-from antiphon.agents.manners import Hearing, Idle, Interruption
+from antiphon.agents.manners import REALTIME_SILENCE_MS, Hearing, Idle, Interruption
 from antiphon.calls.phrases import goodbye, stop_words
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 
@@ -42,6 +42,14 @@ def policy_for(agent: Agent, base: CallPolicy) -> CallPolicy:
         "voicemail_message": manners.voicemail.message or None,
     }
     return replace(base, turn=turn, **_given(given))
+
+
+def silence_ms(agent: Agent, base: CallPolicy, *, by_model: bool) -> float:
+    """Silence that ends a turn which may or may not be whole; ``by_model``: the model that holds the call finds it."""
+    own = agent.manners.hearing.silence_ms
+    if by_model:
+        return REALTIME_SILENCE_MS if own is None else own
+    return round(policy_for(agent, base).turn.uncertain_delay_s * 1000, 1)
 
 
 def for_machine(turn: TurnPolicy) -> TurnPolicy:

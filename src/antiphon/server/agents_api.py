@@ -14,6 +14,7 @@ from antiphon.agents.agent import Agent, Instructions
 from antiphon.agents.handoff import team_of
 from antiphon.agents.scenarios.graph import graph_of, mermaid_of
 from antiphon.agents.scenarios.scenario import Scenario
+from antiphon.calls.manners import silence_ms
 from antiphon.server.access import require_key
 from antiphon.server.switchboard import Switchboard
 
@@ -47,7 +48,9 @@ async def agents(request: Request, response: Response) -> dict[str, Any]:
     board: Switchboard = request.app.state.board
     response.headers["Cache-Control"] = "no-store"
     first, *others = board.agents.agents
-    return {"agents": [_described(agent, is_default=agent is first) for agent in team_of(first, others).values()]}
+    return {
+        "agents": [_described(board, agent, is_default=agent is first) for agent in team_of(first, others).values()]
+    }
 
 
 @router.get("/scenarios")
@@ -70,7 +73,7 @@ async def scenario(request: Request, response: Response, name: str) -> dict[str,
     return {
         **_outlined(board, found),
         **graph_of(found, board.agents.everybody),
-        "agents": [_described(agent, is_default=agent is team[0]) for agent in team],
+        "agents": [_described(board, agent, is_default=agent is team[0]) for agent in team],
         "mermaid": mermaid_of(found, board.agents.everybody),
     }
 
@@ -88,7 +91,7 @@ def _outlined(board: Switchboard, scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _described(agent: Agent, *, is_default: bool) -> dict[str, Any]:
+def _described(board: Switchboard, agent: Agent, *, is_default: bool) -> dict[str, Any]:
     model = agent.model
     tools = [{"name": tool.name, "description": tool.description, "kind": tool.kind} for tool in agent.toolset.values()]
     sources = [{"name": source.name, "description": "", "kind": "source"} for source in agent.sources]
@@ -100,6 +103,7 @@ def _described(agent: Agent, *, is_default: bool) -> dict[str, Any]:
         "voice": agent.voice,
         "language": agent.language,
         "model": model if model is None or isinstance(model, str) else model.name,
+        "turn_silence_ms": silence_ms(agent, board.policy, by_model=board.speech_model(agent) is not None),
         "is_default": is_default,
         "tools": [*tools, *sources],
         "handoffs": [
