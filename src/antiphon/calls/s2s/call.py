@@ -18,12 +18,14 @@ import structlog
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import Accepted
+from antiphon.agents.interview import seen_by_agent
 from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
 from antiphon.audio.convert import to_pcm
 from antiphon.calls import events, floor
 from antiphon.calls.caller import Caller, announce
 from antiphon.calls.closing import close_all, finish_tools
+from antiphon.calls.collecting import Collecting
 from antiphon.calls.errands import Errands
 from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.floor import Phase
@@ -55,7 +57,7 @@ from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
 from antiphon.errors import AntiphonException
-from antiphon.models.llm.content import ApprovalResponse
+from antiphon.models.llm.content import AgentToolEnded, AgentToolStarted, ApprovalResponse
 from antiphon.models.s2s.contract import S2S, Brief
 from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
@@ -161,6 +163,14 @@ class S2SCall:
             take=lambda event: self._dialogue.take(event),
             spawn=self._tasks.spawn,
         )
+        self._collecting = Collecting(
+            self._session,
+            log,
+            clock,
+            request=self._tool_request,
+            is_free=lambda: self._dialogue.phase is Phase.IDLE,
+            give_up=lambda: self._dialogue.functions.asking.give_up(),
+        )
         self._dialogue = Dialogue(
             self._persona,
             self._ears,
@@ -176,6 +186,7 @@ class S2SCall:
             mouth=lambda dialogue: self._mouth(dialogue, pacer),
             hands=self._hands,
             floor_changed=lambda: self._transferring.look(),
+            tagged=self._collecting.tagged,
         )
         self._transferring = Transferring(
             control,
@@ -227,6 +238,7 @@ class S2SCall:
             session_id=self._caller.session_id,
             values={**self._caller.parameters, "data_dir": data_dir},
             state=self._session.state,
+            private=self._session.private,
             on_result=lambda call, result: self._dialogue.functions.note(call, result),
             on_late=lambda call, result: self._errands.late(call, result),
             on_request=self._tool_request,
@@ -283,6 +295,8 @@ class S2SCall:
             say_filler=dialogue.say_filler,
             ready=self._ready_to_hand_over,
             handed_over=self._handed_over,
+            asked=self._collector_spoke,
+            tell=dialogue.tell,
             spawn=self._tasks.spawn,
         )
 
@@ -450,6 +464,7 @@ class S2SCall:
         self._keys.close()
         self.sounds.close()
         self._voicemail.close()
+        self._collecting.close()
         self._line.hang_up(dialogue.reason)
         self._ears.close()
         model = () if dialogue.model is None else (dialogue.model,)
@@ -507,12 +522,19 @@ class S2SCall:
         if record.handoff_type == "discrete":
             self._dialogue.drop_unheard()
         if not self._connections.suits(accepted):
-            session = self._connections.change(accepted, brief, self.history.messages)
+            session = self._connections.change(accepted, brief, seen_by_agent(self.history.messages, self._session))
         kind: SpeechKind = "greeting" if accepted.greeting else "reply"
         self._dialogue.go_on_as(kind, session, name=self._connections.model.name)
         self._dialogue.adopt(policy_for(agent, self._policy))
         self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
         return session is not None
+
+    def _collector_spoke(self, record: AgentToolStarted | AgentToolEnded) -> None:
+        """A collector asks from here on, or the agent goes on that has waited."""
+        self._voice.speaker = Speaker(self.agent.name)
+        if not self.agent_is_silent:
+            self._dialogue.go_on_as("reply", None, name=self._connections.model.name)
+        self._collecting.note(record)
 
     def _tell(self, event: events.CallEvent) -> None:
         self.log.append(event)

@@ -75,6 +75,7 @@ class Dialogue:
         mouth: Makes what speaks, and reports to ``on_speech``.
         hands: Makes what runs functions.
         floor_changed: Told when the caller takes the floor, and when nobody has it any more.
+        tagged: Puts to what is told of a turn which collector it was for.
 
     Attributes:
         model: The model's session, once it is open.
@@ -102,12 +103,14 @@ class Dialogue:
         mouth: Callable[[Dialogue], Speaking],
         hands: Callable[[Dialogue], Functions],
         floor_changed: Callable[[], None],
+        tagged: Callable[[events.CallEvent], events.CallEvent],
     ) -> None:
         self.model: S2SSession | None = None
         self.phase = Phase.OPENING
         self.ending: EndReason | None = None
         self.over = asyncio.Event()
         self.reason: EndReason = "error"
+        self._tagged = tagged
         self.turns = Turns(self._tell_turn, log.seconds, ledger)
         self._name = name
         self._ledger = ledger
@@ -418,13 +421,19 @@ class Dialogue:
 
     def look_for_news(self) -> None:
         """Have late results told when nobody speaks."""
-        if self.phase is not Phase.IDLE or self._holds or self.model is None or not self._session.late:
+        is_free = self.phase is Phase.IDLE and not self._holds and self._session.interview is None
+        if not is_free or self.model is None or not self._session.late:
             return
         results = [(late.call.name, late.result.text) for late in self._session.late]
         self._history.keep(self._session.take_late())
-        self._owe(self.turns.begin(agent_first=True))
         told = "\n".join(f"[Result of {name}, which took longer: {text}]" for name, text in results)
-        self.model.write(f"{told}\nTell the caller.")
+        self.tell(f"{told}\nTell the caller.")
+
+    def tell(self, text: str) -> None:
+        """Tell the model something in writing, and have it answered."""
+        self._owe(self.turns.begin(agent_first=True))
+        if self.model is not None:
+            self.model.write(text)
 
     def take_keys(self, keys: str, shown: str) -> bool:
         """Have keys answered, read by the model as ``shown``, unless somebody speaks whom they must not interrupt."""
@@ -509,7 +518,7 @@ class Dialogue:
         """What is told of a turn that is over; its words, if they are known by now, come before that."""
         if isinstance(event, events.TurnCompleted) and not event.agent_first:
             self._tell_user_turn(event.turn, event.user_text)
-        self._tell(event)
+        self._tell(self._tagged(event))
 
     def _tell_user_turn(self, number: int, text: str, *, trigger: Literal["silence", "dtmf"] = "silence") -> None:
         if number > self._told_turn:

@@ -20,9 +20,10 @@ from antiphon.calls.errands import Errands
 from antiphon.calls.history import History
 from antiphon.calls.log import CallLog
 from antiphon.calls.responding import executed
+from antiphon.calls.s2s.asking import Asking
 from antiphon.calls.s2s.persona import Persona
 from antiphon.errors import AntiphonException
-from antiphon.models.llm.content import FunctionCall, FunctionResult
+from antiphon.models.llm.content import AgentToolEnded, AgentToolStarted, FunctionCall, FunctionResult
 from antiphon.models.s2s.contract import Brief, FunctionCalled, S2SSession
 from antiphon.tools.invoke import INTERRUPTED, result_of
 
@@ -44,6 +45,8 @@ class Functions:
         say_filler: Says words for a caller who waits.
         ready: Awaited before another agent goes on.
         handed_over: Told when it does, and how it is described to the model; says whether it has another session.
+        asked: Told when a collector asks, or is done.
+        tell: Tells the model something in writing, and has it answered.
         spawn: Runs a task of the call; gives None where the call is not on.
     """
 
@@ -60,6 +63,8 @@ class Functions:
         say_filler: Callable[[str], None],
         ready: Callable[[Accepted], Awaitable[None]],
         handed_over: Callable[[Accepted, Brief], bool],
+        asked: Callable[[AgentToolStarted | AgentToolEnded], None],
+        tell: Callable[[str], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None] | None],
     ) -> None:
         self._persona = persona
@@ -80,6 +85,7 @@ class Functions:
         self._behind_greeting: FunctionResult | None = None  # what the model is told then
         self._asks_behind_greeting = False  # or it is asked to go on, since it knows of no call
         self._steps: set[asyncio.Task[None]] = set()
+        self.asking = Asking(session, persona, model=model, changed=asked, keep=self._keep, tell=tell)
 
     def called(self, event: FunctionCalled) -> None:
         """The model asks for a function; it runs when all that the step asks for is known."""
@@ -112,6 +118,7 @@ class Functions:
             step.cancel()
         self._handovers.done.clear()
         self._greeting_over()
+        self.asking.heard_caller()
 
     def go_on(self) -> bool:
         """A greeting was said: have the answer given that is owed; whether there is one."""
@@ -151,11 +158,14 @@ class Functions:
     async def _step(self, calls: Sequence[FunctionCall]) -> None:
         agent = self._persona.agent
         group: CallGroup | None = None
-        handovers, answer = self._handovers, None
+        handovers, answer, tools = self._handovers, None, self._persona.box.tools
+        held: list[FunctionResult] = []  # of a collector: who goes on decides what the model is told
         try:
             settled = self._settle(agent, calls)
+            waiting = self.asking.settle(calls, tools, settled)
             await self._ask(agent, calls, settled)
-            group = self._tools.start(self._persona.box.tools, calls, manner=self._manner(agent), settled=settled)
+            runnable = [call for call in calls if call.call_id not in waiting]
+            group = self._tools.start(tools, runnable, manner=self._manner(agent), settled=settled)
             async for update in group:
                 if update.type == "filler":
                     self._say_filler(update.text)
@@ -164,11 +174,21 @@ class Functions:
                         self._errands.asked(self._session.approvals.pass_on(request, agent.name), agent)
                     if handovers.accepted is not None and update.call.call_id == handovers.accepted.call.call_id:
                         answer = update.result
+                    elif self.asking.is_on:
+                        self._keep(update.call, update.result)
+                        held.append(update.result)
                     else:
                         self.note(update.call, update.result)
             if handovers.accepted is not None and answer is not None:
                 await self._hand_over(handovers.accepted, answer)
+            else:
+                answers, held = held, []
+                for call_id in (*waiting, *(result.call_id for result in answers)):
+                    self._open.pop(call_id, None)
+                await self.asking.step_over(answers)
         finally:
+            for result in held:
+                self._give(result)
             accepted, handovers.accepted = handovers.accepted, None
             if accepted is not None:  # a handoff that was not carried out is none
                 self.note(accepted.call, result_of(accepted.call, "interrupted", INTERRUPTED))

@@ -32,6 +32,7 @@ class Persona:
         self.box = Toolbox(overlay=None)
         self._session = session
         self._instructions = ""
+        self._lent: tuple[Agent, Toolbox, str] | None = None
 
     async def become(self, agent: Agent) -> Brief:
         """Be this agent from now on; where it cannot be, nothing changes.
@@ -51,6 +52,16 @@ class Persona:
                 await box.refresh()
         self.agent, self.box = agent, box
         self._instructions = "\n\n".join(part for part in (text, *notes) if part)
+        return self.brief()
+
+    def lend(self) -> None:
+        """Somebody else is to be for a while, without that anything of this agent is lost."""
+        self._lent = self.agent, self.box, self._instructions
+
+    def take_back(self) -> Brief:
+        """Be again who was before ``lend``."""
+        assert self._lent is not None
+        (self.agent, self.box, self._instructions), self._lent = self._lent, None
         return self.brief()
 
     def brief(self) -> Brief:
