@@ -283,3 +283,63 @@ def test_r14_an_undefined_variable_is_reported_once_and_rendered_as_nothing() ->
         assert render(text, {"who_knows": 1, "nested": {}}) == "A1!Z"
     told = [(entry["event"], entry["variable"]) for entry in logs]
     assert told == [("template.undefined", "nested"), ("template.undefined", "who_knows")]
+
+
+# What an agent sees that does not share the context.
+
+
+def seen(client: ScriptedChatClient) -> list[tuple[str, str]]:
+    """The words of the last request, without the system message."""
+    return [(m.role, m.text) for m in client.requests[-1].messages[1:] if m.text and m.role != "tool"]
+
+
+async def test_the_context_stays_unshared_in_the_turns_after_the_handoff() -> None:
+    client = ScriptedChatClient(
+        [
+            "Hello.",
+            Reply("One moment.", calls=(call("handoff_to_billing", reason="A bill."),)),
+            "Which one?",
+            "That is paid.",
+            Reply(calls=(call("handoff_to_desk", reason="Done."),)),
+            "The desk again.",
+            Reply(calls=(call("handoff_to_billing", reason="Once more."),)),
+            "Billing again.",
+        ]
+    )
+    billing = Agent("billing", "Bills.", model=client, handoffs=["desk"])
+    desk = Agent("desk", "The desk.", model=client, handoffs=[Handoff(billing, share_context=False)])
+    session = AgentSession()
+    await desk.run("My secret.", session=session)
+    await desk.run("My bill?", session=session)
+    assert seen(client) == [("user", "A bill.")]
+    session = AgentSession.from_dict(json.loads(json.dumps(session.to_dict())))
+    await desk.run("The one of May.", session=session)
+    assert seen(client) == [("user", "A bill."), ("assistant", "Which one?"), ("user", "The one of May.")]
+    await desk.run("Thanks.", session=session)
+    assert ("user", "My secret.") in seen(client), "the desk shares the context"
+    await desk.run("Billing, please.", session=session)
+    assert seen(client) == [
+        ("assistant", "Which one?"),
+        ("user", "The one of May."),
+        ("assistant", "That is paid."),
+        ("user", "Thanks."),
+        ("user", "Once more."),
+    ]
+
+
+async def test_who_follows_an_agent_that_knew_little_sees_the_whole_conversation_at_once() -> None:
+    client = ScriptedChatClient(
+        [
+            "Hello.",
+            Reply(calls=(call("handoff_to_b", reason="x"),)),
+            Reply(calls=(call("handoff_to_c", reason="y"),)),
+            "I know all.",
+        ]
+    )
+    c = Agent("c", "You are c.", model=client)
+    b = Agent("b", "You are b.", model=client, handoffs=[c])
+    a = Agent("a", "You are a.", model=client, handoffs=[Handoff(b, share_context=False)])
+    session = AgentSession()
+    await a.run("My secret.", session=session)
+    await a.run("Go on.", session=session)
+    assert seen(client)[:2] == [("user", "My secret."), ("assistant", "Hello.")]

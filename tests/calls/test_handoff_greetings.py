@@ -206,6 +206,18 @@ def test_at_most_three_handoffs_in_a_turn_and_each_is_told_once() -> None:
     assert said(call)[-1][0] == "I am the one who answers."
 
 
+def test_an_agent_that_does_not_share_the_context_does_not_see_it_in_later_turns_either() -> None:
+    script = ["Good morning.", TO_BILLING, ANSWER, "That one is paid."]
+    call = talk(desk(billing(), share_context=False), script, turns=3)
+    asked = [(m.role, m.text) for m in call.models.llm.requests[-1].messages if m.text and m.role != "tool"]
+    assert asked == [
+        ("system", "You do invoices."),
+        ("user", "An invoice."),
+        ("assistant", f"{GREETED} {ANSWER}"),
+        ("user", "Question 3."),
+    ]
+
+
 def test_the_agents_of_the_book_are_the_same_afterwards() -> None:
     target = billing()
     start = desk(target)

@@ -76,7 +76,6 @@ class Accepted:
         handoff: What was agreed on.
         target: Who goes on.
         record: What is told of it.
-        context: What the old agent passes on.
         call: The model's call of it.
         values: What it brings for templates.
         greeting: What the target says before it answers; empty for nothing.
@@ -85,10 +84,31 @@ class Accepted:
     handoff: Handoff
     target: Agent
     record: HandedOff
-    context: Mapping[str, Any]
     call: FunctionCall
     values: Mapping[str, Any] = field(default_factory=dict)
     greeting: str = ""
+
+    @property
+    def apart(self) -> Apart | None:
+        """Since when the target knows of the conversation; None where it shares the context."""
+        if self.handoff.share_context:
+            return None
+        return Apart(self.record.target, self.call.call_id, self.record.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Since when an agent has the conversation that does not share its context.
+
+    Attributes:
+        agent: Its name.
+        call_id: The call by which it came.
+        reason: Why it was asked.
+    """
+
+    agent: str
+    call_id: str
+    reason: str
 
 
 def handoff_specs(handoffs: Iterable[Handoff]) -> tuple[ToolSpec, ...]:
@@ -113,23 +133,45 @@ def team_of(agent: Agent, others: Iterable[Agent] = ()) -> dict[str, Agent]:
     return found
 
 
-def own_part(conversation: Sequence[Message], accepted: Accepted) -> list[Message]:
-    """What a target sees that does not share the context: its own earlier words and calls, and why it is asked.
+def own_part(conversation: Sequence[Message], apart: Apart) -> list[Message]:
+    """What an agent sees that does not share the context: its own earlier turns, and why it is asked now.
+
+    A turn is the agent's if it was the first to speak or act in it.
 
     Args:
-        conversation: As it is kept; in a repaired one the words of several agents may be one message.
-        accepted: The handoff.
+        conversation: Until the handoff.
+        apart: The agent and the reason.
     """
-    own = [message for message in conversation if message.author_name == accepted.target.name]
-    calls = {call.call_id for message in own for call in message.calls}
-    name = accepted.target.name
-    part = [
-        message
-        for message in conversation
-        if message.author_name == name or (message.result is not None and message.result.call_id in calls)
-    ]
-    about = f" {dict(accepted.context)}" if accepted.context else ""
-    return [*part, Message("user", f"{accepted.record.reason}{about}".strip() or "Please go on.")]
+    part: list[Message] = []
+    asked: list[Message] = []
+    calls: set[str] = set()
+    for message in conversation:
+        if message.role == "user":
+            asked.append(message)
+        elif message.author_name == apart.agent:
+            calls |= {call.call_id for call in message.calls}
+            part += [*asked, message]
+            asked.clear()
+        elif message.result is not None and message.result.call_id in calls:
+            part.append(message)
+        elif message.role == "assistant":
+            asked.clear()
+    return [*part, Message("user", apart.reason or "Please go on.")]
+
+
+def visible(conversation: Sequence[Message], apart: Apart | None) -> Sequence[Message]:
+    """What the agent in charge sees of a conversation: all of it, or its own part and what was said since it came.
+
+    Messages that do not hold the handoff are not this conversation, and stay as they are.
+    """
+    if apart is None:
+        return conversation
+    came = [message.result is not None and message.result.call_id == apart.call_id for message in conversation]
+    if True not in came:
+        return conversation
+    place = came.index(True) + 1
+    since = [message for message in conversation[place:] if message.author_name in (None, apart.agent)]
+    return [*own_part(conversation[:place], apart), *since]
 
 
 def by_tool(handoffs: Iterable[Handoff]) -> dict[str, list[Handoff]]:

@@ -115,6 +115,7 @@ class Handovers:
         self.done.append(record)
         session.active_agent = record.target
         session.brought = dict(accepted.values)
+        session.apart = accepted.apart
         session.visits.setdefault(record.source, 1)
         session.visits[record.target] = session.visits.get(record.target, 0) + 1
 
@@ -137,8 +138,7 @@ class Handovers:
             return f"The agent {target.name!r} is not available: answer yourself."
         record = HandedOff(agent.name, target.name, handoff.handoff_type, passed.reason)
         target = as_asked(target, passed.overrides)
-        context = passed.context if handoff.share_context else {}
-        self.accepted = Accepted(handoff, target, record, context, call, values, greeting)
+        self.accepted = Accepted(handoff, target, record, call, values, greeting)
         return ""
 
     def _fault(self, agent: Agent, handoff: Handoff, passed: Passed) -> str:

@@ -19,7 +19,7 @@ from antiphon.agents.approval import Decision
 from antiphon.agents.care import Acts, ask_for_approval, direct_answer, left_to_caller, waits_for
 from antiphon.agents.deadline import Deadline, OutOfTime
 from antiphon.agents.decided import messages_of_decided, note_questions, note_requests, start_decided
-from antiphon.agents.handoff import own_part, team_of
+from antiphon.agents.handoff import team_of, visible
 from antiphon.agents.handovers import Handovers
 from antiphon.agents.history import build_request, with_unique_ids, without_calls
 from antiphon.agents.instructions import instructions_for
@@ -297,7 +297,8 @@ class Run:
     def _fitting(self, conversation: Sequence[Message]) -> Sequence[Message]:
         """The part of the conversation that the model can take."""
         fitting = compacted if self.trace is None else self.trace.compacted
-        return fitting(self.agent, seen_by_agent(conversation, self.session), self.session, self._client)
+        seen = seen_by_agent(visible(conversation, self.session.apart), self.session)
+        return fitting(self.agent, seen, self.session, self._client)
 
     async def _refresh(self) -> None:
         """Before a step: the tools of sources, and what was said meanwhile."""
@@ -386,19 +387,18 @@ class Run:
 
     async def _hand_over(self) -> HandedOff:
         """From the next request on the target answers."""
-        accepted = self._handovers.accepted
+        accepted, was_apart = self._handovers.accepted, self.session.apart is not None
         assert accepted is not None
         self._handovers.carried_out(accepted)
         self.greeting = accepted.greeting
         # The target's instructions are rendered anew in each run: these values hold there too.
         self._variables = laid_over({**self.session.variables, **self._given}, accepted.values)
         self._instructions = None
-        # Summaries and facts stood in the old agent's system message.
-        notes = [message for message in self._messages if message.role == "system"]
-        if accepted.handoff.share_context:
+        conversation = [*self._messages, *self.produced]
+        if accepted.handoff.share_context and not was_apart:
+            # Summaries and facts stood in the old agent's system message.
+            notes = [message for message in self._messages if message.role == "system"]
             conversation = [*notes, *(message for message in self.request if message.role != "system")]
-        else:
-            conversation = own_part([*self._messages, *self.produced], accepted)
         around = nullcontext() if self.trace is None else self.trace.handoff(accepted.record)
         with self._deadline, around:
             await self._become(accepted.target, conversation)

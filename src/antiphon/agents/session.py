@@ -9,13 +9,14 @@ import random
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
 
 from antiphon.agents.approval import Approvals
+from antiphon.agents.handoff import Apart
 from antiphon.agents.heard import heard_audio, heard_words
 from antiphon.agents.interview import Interview, covered
 from antiphon.agents.passing import laid_over
@@ -55,6 +56,7 @@ class AgentSession:
         variables: Values for templates, over the agents' own.
         brought: What the last handoff brought, over those.
         visits: How often the conversation came to each agent, where there were handoffs.
+        apart: Since when the agent in charge has the conversation, where it does not share the context.
         version: Counted up by a ``SessionStore``.
         approvals: Calls that wait for a person, and what is allowed.
         interview: What the user is being asked for by a collector, while the agent waits.
@@ -76,6 +78,7 @@ class AgentSession:
     variables: Mapping[str, Any] = field(default_factory=dict)
     brought: Mapping[str, Any] = field(default_factory=dict)
     visits: dict[str, int] = field(default_factory=dict)
+    apart: Apart | None = None
     version: int = 0
     approvals: Approvals = field(default_factory=Approvals)
     interview: Interview | None = None
@@ -256,6 +259,7 @@ class AgentSession:
             "variables": dict(self.variables),
             "brought": dict(self.brought),
             "visits": dict(self.visits),
+            "apart": None if self.apart is None else asdict(self.apart),
             "approvals": self.approvals.to_dict(),
             "interview": self.interview.to_dict() if self.interview is not None else None,
             "interviewed": list(self.interviewed),
@@ -282,6 +286,8 @@ class AgentSession:
         session.variables = fields["variables"]
         session.brought = fields.get("brought", {})
         session.visits = dict(fields.get("visits", {}))
+        apart = fields.get("apart")
+        session.apart = None if apart is None else Apart(**apart)
         session.approvals = Approvals.from_dict(fields["approvals"])
         session.interview = Interview.from_dict(fields["interview"]) if fields.get("interview") else None
         session.interviewed = list(fields.get("interviewed", ()))

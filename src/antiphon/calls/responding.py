@@ -18,6 +18,7 @@ import structlog
 from antiphon.agents.agent import Agent
 from antiphon.agents.care import waits_for
 from antiphon.agents.context import RunContext, tell_after, tell_before
+from antiphon.agents.handoff import visible
 from antiphon.agents.history import build_request
 from antiphon.agents.instructions import instructions_for
 from antiphon.agents.layers import tell_through
@@ -154,7 +155,8 @@ class Responding:
         try:
             agent, messages = self._agent, self._history.messages
             parts = [await self._instructed(self.terms), *(route.when for route in agent.routes)]
-            fitting = compacted(agent, messages, self._session, self._client_for(agent))
+            seen = visible(messages, self._session.apart)
+            fitting = compacted(agent, seen, self._session, self._client_for(agent))
             request = build_request("\n\n".join(part for part in parts if part), fitting)
             await self._prefill(request, agent.request_options)
         except AntiphonException as error:  # the request itself will tell

@@ -77,8 +77,9 @@ class Connections:
         """Another session for the agent that takes over, with as much of the conversation as it may know."""
         old = self._session
         self.model = self._model_for(accepted.target) or self.model
-        self._is_partial = not accepted.handoff.share_context
-        session = self.open(brief, _words_of(own_part(messages, accepted) if self._is_partial else messages))
+        self._is_partial = accepted.apart is not None
+        known = messages if accepted.apart is None else own_part(messages, accepted.apart)
+        session = self.open(brief, _words_of(known))
         if old is not None:
             self._spawn(_close(old), "close a session of the model")
         return session
