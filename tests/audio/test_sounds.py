@@ -34,6 +34,16 @@ def test_a_name_a_path_and_bytes_are_all_sounds(tmp_path: Path) -> None:
     assert load_sound("office", 8_000) is ambience("office", 8_000)
 
 
+def test_a_file_is_loaded_once_for_all_until_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    write_wav(path, sine(300, 50), 8_000)
+    first = load_sound(path, 8_000)
+    assert load_sound(str(path), 8_000) is first
+    assert not first.flags.writeable
+    write_wav(path, sine(300, 70), 8_000)
+    assert len(load_sound(path, 8_000)) == 560
+
+
 def test_what_is_no_sound_is_refused_with_the_reason(tmp_path: Path) -> None:
     write_wav(tmp_path / "empty.wav", silence(0), 8_000)
     with (tmp_path / "huge.wav").open("wb") as huge:

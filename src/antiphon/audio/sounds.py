@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,8 @@ def check_sound(sound: Sound) -> None:
 def load_sound(sound: Sound, rate_hz: int) -> NDArray[np.int16]:
     """The samples of a sound, mixed down to mono; shape (n,). Reads a file, or computes for up to a second.
 
+    What was loaded lately is shared by all who want it, and read-only.
+
     Raises:
         AudioError: There is no such sound, it is no WAV that can be read, or it is empty or too large.
         OSError: The file cannot be read.
@@ -40,10 +43,25 @@ def load_sound(sound: Sound, rate_hz: int) -> NDArray[np.int16]:
     check_sound(sound)
     if isinstance(sound, str) and sound in AMBIENCES:
         return ambience(sound, rate_hz)
-    size = len(sound) if isinstance(sound, bytes) else Path(sound).stat().st_size
+    if isinstance(sound, bytes):
+        return _samples(sound, len(sound), rate_hz)
+    path = Path(sound)
+    stat = path.stat()
+    return _from_file(path, (stat.st_mtime_ns, stat.st_size), rate_hz)
+
+
+@lru_cache(maxsize=16)
+def _from_file(path: Path, stamp: tuple[int, int], rate_hz: int) -> NDArray[np.int16]:
+    """A changed file has another stamp."""
+    return _samples(path, stamp[1], rate_hz)
+
+
+def _samples(wav: Path | bytes, size: int, rate_hz: int) -> NDArray[np.int16]:
     if size > MOST_BYTES:
         raise AudioError(f"The WAV has {size >> 20} MiB: a sound for a call may have {MOST_BYTES >> 20}.")
-    pcm, from_hz = read_wav(sound)
+    pcm, from_hz = read_wav(wav)
     if not len(pcm):
         raise AudioError("The WAV holds no sound: use one that is not empty.")
-    return resample(mono(pcm), from_hz, rate_hz)
+    loaded = resample(mono(pcm), from_hz, rate_hz)
+    loaded.setflags(write=False)
+    return loaded
