@@ -114,6 +114,7 @@ if TYPE_CHECKING:
     from antiphon.tools.mcp import MCPStreamableHTTPTool as MCPStreamableHTTPTool
     from antiphon.tools.prebuilt import end_call as end_call
     from antiphon.tools.source import ToolSource as ToolSource
+    from antiphon.tools.transfer import transfer_call as transfer_call
     from antiphon.tools.tool import FunctionTool as FunctionTool
     from antiphon.tools.tool import tool as tool
 
@@ -260,6 +261,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "antiphon.tools.keypad": ("pin_gate", "send_dtmf"),
     "antiphon.tools.prebuilt": ("end_call",),
     "antiphon.tools.source": ("ToolSource",),
+    "antiphon.tools.transfer": ("transfer_call",),
     "antiphon.tools.tool": (
         "FunctionTool",
         "tool",

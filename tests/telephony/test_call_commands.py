@@ -23,24 +23,27 @@ def api(port: int, **options: object) -> httpx.AsyncClient:
 async def test_a_call_is_transferred_by_the_api(serve: Serve) -> None:
     exchange = Exchange(ring_s=0.2, listen_s=0.2)
     agent, models = desk()
+    exchange.live = {"CA1"}
     async with serving(exchange.app()) as url:
         account = {"twilio_account_sid": exchange.account, "twilio_auth_token": exchange.token}
-        async with serve(agents=[agent], models=models, **account, carrier_urls={"twilio": url}) as up:
-            exchange.live.add("CA1")
-            async with on_the_line(up, "twilio", to=OURS) as caller, api(up.port) as http:
-                loop = asyncio.get_running_loop()
-                exchange.on_moved = lambda *_: loop.create_task(caller.leave())  # type: ignore[assignment, return-value]
-                [current] = (await http.get(CALLS)).json()["calls"]
-                wish = {"destination": "+49 30 123456", "type": "warm", "context_summary": "Ms Doe."}
-                answer = await http.post(f"{CALLS}/{current['id']}/transfer", json=wish)
-                assert (answer.status_code, answer.json()["status"]) == (202, "transferring")
-                again = await http.post(f"{CALLS}/{current['id']}/transfer", json=wish)
-                assert (again.status_code, again.json()["detail"]) == (
-                    409,
-                    "A transfer of this call is under way already.",
-                )
-                ended = await caller.until("session.ended")
-                assert (await http.post(f"{CALLS}/{current['id']}/transfer", json=wish)).status_code == 404
+        async with (
+            serve(agents=[agent], models=models, **account, carrier_urls={"twilio": url}) as up,
+            on_the_line(up, "twilio", to=OURS) as caller,
+            api(up.port) as http,
+        ):
+            loop = asyncio.get_running_loop()
+            exchange.on_moved = lambda *_: loop.create_task(caller.leave())  # type: ignore[assignment, return-value]
+            [current] = (await http.get(CALLS)).json()["calls"]
+            wish = {"destination": "+49 30 123456", "type": "warm", "context_summary": "Ms Doe."}
+            answer = await http.post(f"{CALLS}/{current['id']}/transfer", json=wish)
+            assert (answer.status_code, answer.json()["status"]) == (202, "transferring")
+            again = await http.post(f"{CALLS}/{current['id']}/transfer", json=wish)
+            assert (again.status_code, again.json()["detail"]) == (
+                409,
+                "A transfer of this call is under way already.",
+            )
+            ended = await caller.until("session.ended")
+            assert (await http.post(f"{CALLS}/{current['id']}/transfer", json=wish)).status_code == 404
     assert ended["reason"] == "transferred"
     assert exchange.commands == [f"dial {BILLING}", "move CA1"]
 

@@ -28,7 +28,7 @@ async def twilio(
         account = {"twilio_account_sid": exchange.account, "twilio_auth_token": exchange.token}
         settings = {**account, "carrier_urls": {"twilio": url}, **more}
         async with serve(agents=[agent], models=models, **settings) as up:
-            exchange.live.add("CA1")
+            exchange.live = {"CA1"}
             async with on_the_line(up, "twilio", **{"from": "+15550100", "to": OURS}) as caller:
                 loop = asyncio.get_running_loop()
                 exchange.on_moved = lambda *_: loop.create_task(caller.leave())
@@ -112,7 +112,7 @@ async def test_the_carrier_sees_one_hang_up_when_the_agent_ends_the_call(serve: 
 async def test_a_call_that_the_carrier_does_not_know_any_more_counts_as_hung_up(serve: Serve) -> None:
     exchange = Exchange()
     async with twilio(serve, exchange, ends=True) as (up, caller):
-        exchange.live.clear()
+        exchange.live = set()
         await caller.speak()
         await caller.until("session.ended")
         await up.board.all_over()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from antiphon.audio.wav import mono, read_wav, write_wav
+from antiphon.cli.exchange import NUMBERS, PhoneExchange
 from antiphon.errors import AntiphonException, ConfigurationError
 from antiphon.settings import load_settings
 from antiphon.transports.client import PhoneClient, Utterance, phone_call
@@ -43,9 +45,18 @@ class Line:
 
 
 def make_call(
-    url: str, say: Sequence[str], *, key: str | None, timeout_s: float, out: Path | None, as_json: bool
+    url: str,
+    say: Sequence[str],
+    *,
+    key: str | None,
+    timeout_s: float,
+    out: Path | None,
+    as_json: bool,
+    exchange: int | None = None,
 ) -> None:
     """Phone ``url``, say or press one line after the other, and print how long each answer took.
+
+    ``exchange`` is a port on which the phone's own exchange takes commands to transfer the call.
 
     Raises:
         AntiphonException: A file cannot be read, or the server does not take the call.
@@ -55,12 +66,21 @@ def make_call(
         keys = load_settings().api_keys
         key = keys[0].get_secret_value() if keys else None
     console = Console(stderr=as_json)
-    turns, ended = asyncio.run(talk(url, lines, key=key, timeout_s=timeout_s, out=out, console=console))
+    by_phone = None if exchange is None else PhoneExchange(exchange)
+    turns, ended = asyncio.run(
+        talk(url, lines, key=key, timeout_s=timeout_s, out=out, console=console, exchange=by_phone)
+    )
+    transfers = [] if by_phone is None else by_phone.transfers
     if as_json:
         body = {"url": url, "turns": turns, "ended_by_server": ended, "recording": str(out) if out else None}
+        if by_phone is not None:
+            body["transfers"] = transfers
         typer.echo(msgspec.json.encode(body).decode())
     else:
         console.print(_table(turns))
+        for each in transfers:
+            said = f", who was told: {each['summary']}" if each["summary"] else ""
+            console.print(f"The caller was transferred ({each['type']}) to {each['to']}{said}")
         if ended:
             console.print(f"The server ended the call ({ended['code']} {ended['reason']}).")
         if out:
@@ -70,7 +90,14 @@ def make_call(
 
 
 async def talk(
-    url: str, lines: Sequence[Line], *, key: str | None, timeout_s: float, out: Path | None, console: Console
+    url: str,
+    lines: Sequence[Line],
+    *,
+    key: str | None,
+    timeout_s: float,
+    out: Path | None,
+    console: Console,
+    exchange: PhoneExchange | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Phone ``url`` with a script.
 
@@ -81,6 +108,7 @@ async def talk(
         timeout_s: Longest wait for an answer.
         out: Where the WAV of both sides goes.
         console: Where it is shown how far the call is.
+        exchange: The phone's own, which can transfer the call.
 
     Returns:
         What came of each line, and how the server ended the call, if it did.
@@ -89,7 +117,10 @@ async def talk(
         AntiphonException: The server does not take the call.
     """
     turns: list[dict[str, Any]] = []
-    async with phone_call(url, key=key) as phone:
+    numbers = None if exchange is None else NUMBERS
+    async with phone_call(url, key=key, parameters=numbers) as phone, contextlib.AsyncExitStack() as stack:
+        if exchange is not None:
+            await stack.enter_async_context(exchange.serving(phone))
         with console.status("connected, waiting for a greeting"):
             if await phone.greeted(GREETING_S):
                 await phone.agent_quiet(timeout_s)
@@ -100,11 +131,19 @@ async def talk(
                 done = await (phone.press(line.keys) if line.keys else phone.say(line.pcm, line.rate_hz))
                 await phone.answer_over(done, timeout_s)
             turns.append(_told(line, done))
+        if exchange is not None:
+            await _over(phone, timeout_s)  # what was said last may be that the caller is connected now
         ended = _end(phone)
         if out is not None:
             # The socket is still open, but nobody speaks any more.
             await asyncio.to_thread(write_wav, out, phone.recording(), phone.rate_hz)
     return turns, ended
+
+
+async def _over(phone: PhoneClient, timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await phone.over.wait()
 
 
 def read_line(text: str) -> Line:

@@ -111,12 +111,18 @@ def call(
     key: Annotated[str | None, typer.Option(help="API key; the first of ANTIPHON_API_KEYS unless given.")] = None,
     timeout: Annotated[float, typer.Option(help="Longest wait for an answer, in seconds.")] = 30.0,
     out: Annotated[Path | None, typer.Option(help="Where the WAV of both sides goes.")] = None,
+    exchange: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65_535, help="Take Twilio's commands to transfer the call, on this port.", metavar="PORT"
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Phone an agent with recorded lines and keys, and tell how fast it answers."""
     from antiphon.cli.call import make_call
 
-    make_call(url, say, key=key, timeout_s=timeout, out=out, as_json=as_json)
+    make_call(url, say, key=key, timeout_s=timeout, out=out, as_json=as_json, exchange=exchange)
 
 
 @app.command()

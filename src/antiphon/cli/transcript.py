@@ -125,6 +125,17 @@ class Transcript:
     def _approval(self, at: float, event: events.ToolApprovalRequested) -> None:
         self._add("note", f"a person has to approve {event.prompt}", at, is_final=True)
 
+    def _transferring(self, at: float, event: events.CallTransferring) -> None:
+        whom = event.name or event.destination
+        self._add("note", f"{event.kind} transfer to {whom} begins: the caller holds", at, is_final=True)
+
+    def _transferred(self, at: float, event: events.CallTransferred) -> None:
+        self._add("note", f"transferred to {event.name or event.destination}", at, is_final=True)
+
+    def _transfer_failed(self, at: float, event: events.CallTransferFailed) -> None:
+        why = event.code.replace("_", " ")
+        self._add("note", f"the transfer to {event.name or event.destination} failed: {why}", at, is_final=True)
+
     def _failed(self, at: float, event: events.SessionError) -> None:
         self._add("note", f"{event.code}: {event.message}", at, is_final=True)
 
@@ -156,6 +167,9 @@ _HANDLERS: dict[type, Callable[[Transcript, float, Any], None]] = {
     events.ToolCalled: Transcript._tool,
     events.AgentHandoff: Transcript._handoff,
     events.ToolApprovalRequested: Transcript._approval,
+    events.CallTransferring: Transcript._transferring,
+    events.CallTransferred: Transcript._transferred,
+    events.CallTransferFailed: Transcript._transfer_failed,
     events.SessionError: Transcript._failed,
     events.AgentStateChanged: Transcript._state,
     events.TurnCompleted: Transcript._turn_over,

@@ -62,6 +62,7 @@ class Exchange:
         on_moved: Told a call and its new document: whom it dials, and which room it joins; one of them is empty.
         on_ended: Told a call that was ended by command.
         live: The calls that may be moved and ended.
+        knows_all: Whether any call may, that is none to another party.
         legs: The calls to other parties, by id.
         commands: What was asked, as ``move CA1``, ``end CA1`` or ``dial +4930123456``, in order.
     """
@@ -75,6 +76,7 @@ class Exchange:
     on_moved: Callable[[str, str, str], None] = lambda call_id, number, room: None
     on_ended: Callable[[str], None] = lambda call_id: None
     live: set[str] = field(default_factory=set)
+    knows_all: bool = False
     legs: dict[str, Leg] = field(default_factory=dict)
     rooms: dict[str, list[str]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
@@ -133,7 +135,7 @@ class Exchange:
         if not self._is_known(request):
             return JSONResponse(_NO_ENTRY, 401)
         leg = self.legs.get(call_id)
-        if leg is None and call_id not in self.live:
+        if leg is None and call_id not in self.live and not self.knows_all:
             return JSONResponse(_NOT_FOUND, 404)
         if request.method == "GET":
             return JSONResponse({"sid": call_id, "status": "in-progress" if leg is None else leg.status})
