@@ -17,6 +17,7 @@ from antiphon.calls.events import (
     SessionEnded,
     SessionStarted,
     TurnCompleted,
+    UserDtmf,
     UserTurnCompleted,
 )
 from antiphon.models.llm.messages import Message
@@ -88,9 +89,12 @@ def silences(call: CallUnderTest) -> list[tuple[float, float]]:
 
 
 def agent_turns(call: CallUnderTest) -> list[tuple[float, float]]:
-    """When the floor is the agent's, from and to."""
+    """When the floor is the agent's, from and to; a key is an act of the caller, behind which the wait is a new one."""
     spans, since = [], None
     for entry in call.entries:
+        if isinstance(entry.event, UserDtmf) and since is not None:
+            spans.append((since, entry.at))
+            since = entry.at
         if isinstance(entry.event, AgentStateChanged):
             is_agents = entry.event.new_state in {"thinking", "speaking"}
             if is_agents and since is None:
