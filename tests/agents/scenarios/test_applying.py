@@ -198,6 +198,31 @@ def test_tools_are_added_to_every_agent_that_has_none_of_the_name(tmp_path: Path
     assert team["desk"].toolset["look_up"]() == 3
 
 
+def test_collectors_may_be_added_with_options_and_in_code_by_name(tmp_path: Path) -> None:
+    options = "{tool_name: booking_number, num_digits: 6}"
+    team = team_of(tmp_path, f"tools: [collect_email, {{collect_digits: {options}}}]\n")
+    assert list(team["desk"].toolset) == ["collect_email", "booking_number"]
+    (desk, *_) = Scenario("line", tools=["collect_email"]).apply(bank())
+    assert list(desk.toolset) == ["collect_email"]
+
+
+async def test_a_generic_handoff_to_nobody_or_for_nobody_is_refused_and_the_agent_goes_on() -> None:
+    wishes = [{"target_agent": "billing"}, {"target_agent": "fraud"}, {"target_agent": "FRAUD", "client_id": "c7"}]
+    client = ScriptedChatClient(
+        [*(Reply(calls=(call(SHARED_TOOL, reason="Stolen.", **wish),)) for wish in wishes), "Whose card is it?"]
+    )
+    scenario = Scenario("line", generic_handoff=GenericHandoff(["fraud"], require_client_id=True))
+    team = [agent.replace(model=client) for agent in scenario.apply(bank())]
+    session = AgentSession(agents=team)
+    response = await team[0].run("My card is gone.", session=session)
+    assert (response.text, response.agent, session.active_agent) == ("Whose card is it?", "fraud", "fraud")
+    results = [message.result for message in session.messages if message.result is not None]
+    assert [result.status for result in results] == ["error", "error", "ok"]
+    assert "billing" in results[0].text
+    assert "client_id" in results[1].text
+    assert [record.target for record in response.handoffs] == ["fraud"]
+
+
 @pytest.mark.parametrize("start", ["desk", "fraud"])
 async def test_a_conversation_in_text_goes_along_the_edges(start: str) -> None:
     client = ScriptedChatClient(

@@ -135,6 +135,8 @@ def test_what_is_wrong_in_a_file_is_told_at_once_with_its_line(tmp_path: Path) -
         ),
         ("template_vars: {a: '{{ 1'}", "Line 1 of a template is wrong"),
         ("handoffs: [{from: desk, to: fraud, context_vars: {a: '{{ 1'}}]", "Line 1 of a template is wrong"),
+        ("tools: [{collect_digits: {nmu_digits: 6}}]", "the tool 'collect_digits' cannot be used: "),
+        ("tools: [{end_call: {a: 6}}]", "the tool 'end_call' takes no options; write its name alone."),
         ("[desk]", "a scenario is a mapping, such as 'name: front-desk'."),
     ],
 )
@@ -311,6 +313,8 @@ def test_every_key_is_in_the_schema_and_has_a_description() -> None:
         ("handoffs: [{from: a, to: b, when: x}]\nagents: [a, b]\n", False),
         ("generic_handoff: yes\n", False),
         ("agent_defaults: {voice: {rate: fast}}\n", False),
+        ("tools: [{collect_digits: {num_digits: 6}}, collect_email]\n", True),
+        ("tools: [[collect_email]]\n", False),
     ],
 )
 def test_the_schema_and_the_reader_agree(tmp_path: Path, text: str, is_right: bool) -> None:

@@ -12,6 +12,7 @@ from antiphon.agents.instructions import template_values
 from antiphon.agents.scenarios.scenario import Scenario, ScenarioEdge
 from antiphon.agents.scenarios.wording import in_words
 from antiphon.agents.templates import render
+from antiphon.tools.collect import COLLECTORS
 from antiphon.tools.prebuilt import PREBUILT
 from antiphon.tools.source import ToolSource
 from antiphon.tools.tool import FunctionTool
@@ -48,12 +49,13 @@ def variables_of(scenario: Scenario) -> dict[str, Any]:
 
 def more_tools(scenario: Scenario, agents: Sequence[Agent]) -> dict[str, FunctionTool | ToolSource]:
     """The tools that a scenario adds, by name. Names that mean nothing are left out."""
-    known: dict[str, FunctionTool] = {name: as_function_tool(made) for name, made in PREBUILT.items()}
-    for agent in agents:
-        known = {**agent.toolset, **known}
+    of_agents = {name: tool for agent in reversed(agents) for name, tool in agent.toolset.items()}
+    known: dict[str, FunctionTool] = {**of_agents, **PREBUILT}
     found: dict[str, FunctionTool | ToolSource] = {}
     for item in scenario.tools:
-        if isinstance(item, str):
+        if isinstance(item, str) and item in COLLECTORS:
+            found[item] = COLLECTORS[item]()
+        elif isinstance(item, str):
             found |= {item: known[item]} if item in known else {}
         elif not isinstance(item, FunctionTool) and isinstance(item, ToolSource):
             found[item.name] = item

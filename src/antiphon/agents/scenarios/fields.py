@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from antiphon.agents.files.kinds import Block, Choice, Field, Flag, Free, ListOf, Percent, Text
+from antiphon.agents.files.kinds import Block, Choice, Field, Flag, Free, ListOf, Named, Percent, Text
 from antiphon.agents.scenarios.scenario import MOST_AGENTS, MOST_EDGES
 
 _NAME = Text(64, ".+", "a name on one line")
@@ -71,7 +71,8 @@ SCENARIO = Block(
         ),
         "template_vars": Field(Free(), "Values for templates, over the agents' own; texts may be templates."),
         "tools": Field(
-            ListOf(Text(64)), "Added to every agent: names in tools.py, of agents' tools, or of Antiphon's."
+            ListOf(Named()),
+            "Added to every agent: names in tools.py, of agents' tools, or of Antiphon's; collectors may have options.",
         ),
     }
 )

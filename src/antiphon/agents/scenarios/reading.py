@@ -20,6 +20,7 @@ from antiphon.agents.modules import tools_in
 from antiphon.agents.scenarios.check import Place, doubts, faults
 from antiphon.agents.scenarios.fields import ALIASES, EDGE_ALIASES, SCENARIO
 from antiphon.agents.scenarios.scenario import AgentDefaults, GenericHandoff, Scenario, ScenarioEdge
+from antiphon.tools.collect import COLLECTORS
 
 FILES = ("scenario.yaml", "orchestration.yaml")
 """A scenario in a folder of its own."""
@@ -185,11 +186,22 @@ def _defaults(found: Findings, values: Mapping[str, Read]) -> AgentDefaults:
 
 
 def _tools(reading: Reading, path: Path, values: Mapping[str, Read]) -> list[Any]:
-    """The tools of ``tools.py`` as such, and others by their names."""
-    names: list[str] = plain(values.get("tools")) or []
-    beside = reading.tools_beside(path) if names else None
+    """The tools of ``tools.py`` and the collectors as such, and others by their names."""
+    entries: list[Read] = values["tools"].value if "tools" in values else []
+    beside = reading.tools_beside(path) if entries else None
     own = tools_in(beside) if beside is not None else {}
-    return [own.get(name, name) for name in names]
+    tools: list[Any] = []
+    for read in entries:
+        name, options = read.value
+        tools.append(own.get(name, name))
+        if name in COLLECTORS and name not in own:
+            try:
+                tools[-1] = COLLECTORS[name](**options)
+            except (TypeError, ValueError) as error:
+                reading.found.fault(read.node, f"the tool {name!r} cannot be used: {error}")
+        elif options:
+            reading.found.fault(read.node, f"the tool {name!r} takes no options; write its name alone.")
+    return tools
 
 
 def _node_at(read: Read, place: Place) -> yaml.Node:

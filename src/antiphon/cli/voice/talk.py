@@ -167,12 +167,12 @@ async def served(
     from antiphon.server.run import running
     from antiphon.settings import load_settings
 
-    book = AgentBook.at(agents) if agents is not None else AgentBook([_demo_agent()])
     chosen: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "dev": True, "log_level": "error", "llm": options.llm}
     # The only session of this server ends with the program: another one would be greeted again.
     chosen |= {"realtime_max_session_s": SESSION_S, "realtime_idle_s": 0.0}
     # The microphone and the models share this process: a late loop is no reason to refuse the only call.
     server = load_settings(**chosen, log_format="console", max_loop_lag_ms=10_000.0)
+    book = AgentBook.at(agents, scenario=server.scenario) if agents is not None else AgentBook([_demo_agent()])
     async with AsyncExitStack() as stack:
         with closing(PullBar(console)) as bar, console.status("loading the models"):
             up = await stack.enter_async_context(running(book, server, on_progress=bar))
