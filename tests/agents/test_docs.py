@@ -23,6 +23,12 @@ ROOT = Path(__file__).parents[2]
 TO_BILLING = [{"index": 0, "id": "c1", "function": {"name": "handoff_to_billing", "arguments": '{"reason":"A bill."}'}}]
 REFUND = [{"index": 0, "id": "c1", "function": {"name": "refund", "arguments": '{"patient":"Ada","dollars":95}'}}]
 
+
+def asking(name: str, arguments: str) -> list[dict[str, Any]]:
+    """What a vendor sends of a call."""
+    return [{"index": 0, "id": f"call_{name}", "function": {"name": name, "arguments": arguments}}]
+
+
 PAGES: dict[str, tuple[list[Answer], list[str]]] = {
     "agents.md": (
         [
@@ -48,6 +54,26 @@ PAGES: dict[str, tuple[list[Answer], list[str]]] = {
     ),
     "orchestrations.md": ([words(text) for text in ("A draft.", "Short.") * 3], []),
     "agent-files.md": ([words("It is 180 dollars.")], []),
+    "collectors.md": (
+        [
+            stream(delta(tool_calls=asking("collect_digits", "{}"), finish="tool_calls")),
+            words("What is your booking number?"),
+            stream(
+                delta(
+                    tool_calls=asking("record", '{"digits":"four seven double one eight three"}'), finish="tool_calls"
+                )
+            ),
+            words("4 7 1 1 8 3, is that right?"),
+            stream(delta(tool_calls=asking("confirm", "{}"), finish="tool_calls")),
+            words("From three o'clock."),
+        ],
+        [
+            "collect_digits: What is your booking number?",
+            "collect_digits: 4 7 1 1 8 3, is that right?",
+            "desk: From three o'clock.",
+            "{'collect_digits': {'digits': '471183'}}",
+        ],
+    ),
     "scenarios.md": (
         [stream(delta(tool_calls=TO_BILLING, finish="tool_calls")), words("It is for a crown.")],
         ["billing It is for a crown.", "() ['handoff_to_billing']"],
