@@ -111,6 +111,33 @@ async def test_live_call_can_be_watched(open_tab: OpenTab, tmp_path: Path) -> No
         await expect(tab.page.locator(".call-title")).to_contain_text("user hangup")
 
 
+async def test_live_call_is_held_and_ended_from_the_page(open_tab: OpenTab, tmp_path: Path) -> None:
+    async with site(tmp_path) as up, phone(up) as socket:
+        await start_stream(socket, "CA1")
+        await next_event(socket)
+        (call,) = up.board.live.all()
+        tab = await open_tab(address(up, f"/calls/{call.id}"), script=AXE)
+        controls = tab.page.get_by_role("region", name="Controls of the call")
+        await controls.get_by_role("button", name="Hold").click()
+        await expect(tab.page.get_by_test_id("captions")).to_contain_text("The caller is on hold")
+        await controls.get_by_role("button", name="Back from hold").click()
+        await expect(tab.page.get_by_test_id("captions")).to_contain_text("back from hold")
+        await controls.get_by_role("button", name="Pause recording").click()
+        await expect(controls.get_by_role("button", name="Record again")).to_be_visible()
+        assert await violations(tab) == []
+        await tab.shot("live-call")
+        await controls.get_by_role("button", name="Transfer").click()
+        dialog = tab.page.get_by_role("dialog")
+        await dialog.get_by_role("textbox", name="To").fill("+14155550123")
+        await dialog.get_by_role("button", name="Transfer").click()
+        await expect(tab.page.get_by_role("alert")).to_contain_text("This call cannot be transferred")
+        tab.faults = [fault for fault in tab.faults if "409" not in fault]
+        await controls.get_by_role("button", name="End call").click()
+        assert await close_code(socket) == 1000
+        await expect(tab.page.locator(".call-title")).to_contain_text("agent hangup")
+        await expect(tab.page.get_by_test_id("captions")).to_contain_text("The agent ended the call")
+
+
 async def test_calls_can_be_searched(open_tab: OpenTab, tmp_path: Path) -> None:
     async with site(tmp_path) as up:
         await one_call(up, "CA1")

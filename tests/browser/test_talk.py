@@ -244,6 +244,10 @@ async def test_call_of_the_page_is_listed_with_its_recording(open_tab: OpenTab, 
         await expect(tab.button("Pause")).to_be_visible()
         await expect(page.get_by_test_id("line-agent")).to_have_attribute("data-current", "true")
         await tab.shot("call-of-the-page")
+        await page.get_by_role("tab", name="Report").click()
+        row = page.get_by_role("row").filter(has_text="Voice to voice")
+        await expect(row.get_by_role("cell").last).to_have_text("1")
+        await expect(page.get_by_role("list", name="Insights")).to_contain_text("Answered by")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -9,6 +9,7 @@ import "./styles/captions.css";
 import "./styles/timeline.css";
 import "./styles/calls.css";
 import "./styles/agents.css";
+import "./styles/report.css";
 import "./styles/scenarios.css";
 
 const root = document.getElementById("root");

@@ -2,7 +2,16 @@
 
 import type { Entry } from "../call/entries";
 import { serverEvents } from "./sse";
-import type { AgentInfo, CallDetail, CallPage, CallSummary, ScenarioInfo, ScenarioOutline, ServerInfo } from "./types";
+import type {
+  AgentInfo,
+  CallDetail,
+  CallPage,
+  CallSummary,
+  Report,
+  ScenarioInfo,
+  ScenarioOutline,
+  ServerInfo,
+} from "./types";
 
 const KEY = "antiphon.key";
 const TIMEOUT_MS = 15_000;
@@ -84,6 +93,19 @@ export function calls(query: CallQuery, signal: AbortSignal): Promise<CallPage> 
 export const callPath = (id: string) => `/v1/calls/${encodeURIComponent(id)}`;
 
 export const call = (id: string, signal: AbortSignal) => json<CallDetail>(callPath(id), signal);
+
+export const callReport = async (id: string, signal: AbortSignal) =>
+  (await json<{ report: Report }>(`${callPath(id)}/report`, signal)).report;
+
+/** Have something done with a live call: `hold`, `resume`, `recording`, `transfer`, `terminate`. */
+export async function command(id: string, path: string, body?: object): Promise<void> {
+  await request(`${callPath(id)}/${path}`, {
+    method: "POST",
+    headers: body ? { "Content-Type": "application/json" } : {},
+    ...(body ? { body: JSON.stringify(body) } : {}),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+}
 
 /** Summaries of calls as they begin, go on and end. */
 export const callUpdates = (signal: AbortSignal) => follow<CallSummary>("/v1/calls/stream", "call", signal);

@@ -73,5 +73,39 @@ export type CallSummary = {
   preview: string;
 };
 
+export type Severity = "ok" | "warning" | "error";
+
+/** Durations of one stage; all but `count` are null where there is none. */
+export type Spread = {
+  count: number;
+  avg_ms: number | null;
+  min_ms: number | null;
+  max_ms: number | null;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  p99_ms: number | null;
+  relative_pct: number | null;
+  severity: Severity | null;
+};
+
+/** How one call went, or many. */
+export type Report = {
+  calls: number;
+  turns: number;
+  interrupted: number;
+  barge_ins: number;
+  handoffs: number;
+  tool_calls: number;
+  tool_errors: number;
+  errors: Record<string, number>;
+  ended: Record<string, number>;
+  input_tokens: number;
+  output_tokens: number;
+  cost_usd: number | null;
+  models: Record<string, string[]>;
+  stages: Record<string, Spread>;
+  insights: { severity: Severity; stage: string; text: string }[];
+};
+
 export type CallPage = { calls: CallSummary[]; next: string | null };
 export type CallDetail = { call: CallSummary; models: Record<string, string>; entries: Entry[] };

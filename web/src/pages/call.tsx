@@ -1,9 +1,9 @@
 import { ArrowLeft, Download, FileText } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
-import { callEntries, callPath, call as loadCall, request } from "../api/client";
+import { callEntries, callPath, callReport, call as loadCall, request } from "../api/client";
 import { useFollow, useQuery } from "../api/hooks";
-import type { CallDetail } from "../api/types";
+import type { CallDetail, CallSummary } from "../api/types";
 import type { Line, ToolLine } from "../call/conversation";
 import { conversation } from "../call/conversation";
 import type { Entry } from "../call/entries";
@@ -12,7 +12,9 @@ import { firstAudio, measuredTurns, percentile } from "../call/latency";
 import { CaptionLine } from "../ui/captions";
 import { clock, fullDate, milliseconds, plural, words } from "../ui/format";
 import { Inspector } from "../ui/inspector";
+import { ReportView } from "../ui/report";
 import { Tabs } from "../ui/tabs";
+import { LiveControls } from "./calls/live-controls";
 import { Player } from "./calls/player";
 import { RawEvents } from "./calls/raw-events";
 
@@ -47,12 +49,13 @@ function Detail({ detail, onEnded }: DetailProps) {
   const seeker = useRef<(at: number) => void>(() => {});
   const seek = useCallback((at: number) => seeker.current(at), []);
   const onSeek = call.has_recording ? seek : undefined;
-  const [tab, setTab] = useState<"timeline" | "tools" | "events">("timeline");
+  const [tab, setTab] = useState<"timeline" | "report" | "tools" | "events">("timeline");
   const tools = lines.filter((line): line is ToolLine => line.kind === "tool");
   const isLive = call.state === "live";
   return (
     <>
       <Head detail={detail} entries={entries} />
+      {isLive && <LiveControls call={call} entries={entries} />}
       {call.has_recording && <Player id={call.id} onTime={setPlayhead} seeker={seeker} />}
       <div className="detail">
         <section className="card transcript" aria-label="Transcript">
@@ -80,6 +83,7 @@ function Detail({ detail, onEnded }: DetailProps) {
                   />
                 ),
               },
+              { id: "report", name: "Report", body: tab === "report" && <CallReport call={call} /> },
               { id: "tools", name: `Tools ${tools.length || ""}`, body: <ToolList tools={tools} /> },
               { id: "events", name: "Events", body: <RawEvents entries={entries} isShown={tab === "events"} /> },
             ]}
@@ -88,6 +92,17 @@ function Detail({ detail, onEnded }: DetailProps) {
       </div>
     </>
   );
+}
+
+const REPORT_EVERY_MS = 5_000;
+
+/** The server's report; of a live call it is asked for again and again. */
+function CallReport({ call }: { call: CallSummary }) {
+  const load = (signal: AbortSignal) => callReport(call.id, signal);
+  const isLive = call.state === "live";
+  const { data, error } = useQuery(`report/${call.id}/${call.state}`, load, isLive ? REPORT_EVERY_MS : undefined);
+  if (error) return <p className="banner warn">{error}</p>;
+  return data && <ReportView report={data} />;
 }
 
 /** The call's entries; those of a live call go on coming. */
