@@ -1,9 +1,10 @@
-"""What spans cost: CPU of the server for a minute of a call, with traces exported and without, by turns.
+"""What spans cost: CPU of the server for a minute of a call, with traces exported and without, in pairs.
 
-    python -m benchmarks.telemetry [--calls 20] [--duration-s 20] [--rounds 3]
+    python -m benchmarks.telemetry > benchmarks/telemetry.json     # some two minutes
 
-The server counts for Prometheus in both cases, since it always does. Prints one JSON document. On a machine with other
-work the rounds differ; their medians are compared, and all of them are printed.
+The server counts for Prometheus in both cases, since it always does. Prints one JSON document. The two of a pair are
+measured one after the other, and the next pair the other way round, so that other work of the machine, which comes and
+goes, weighs on both alike: the cost is the median of what the pairs say, and all of them are printed.
 """
 
 from __future__ import annotations
@@ -65,14 +66,16 @@ def rounds(args: argparse.Namespace) -> dict[str, Any]:
         environment = plain | {"ANTIPHON_DATA_DIR": folder}
         cores = sorted(os.sched_getaffinity(0))
         bench = Bench(cores[-1], cores[0], args.duration_s, environment, Path(folder))
-        for _ in range(args.rounds):
-            told = replace(bench, environment=environment | {"ANTIPHON_OTEL_ENDPOINT": address})
-            for case, each in (("off", bench), ("on", told)):
+        told = replace(bench, environment=environment | {"ANTIPHON_OTEL_ENDPOINT": address})
+        for number in range(args.rounds):
+            pair = [("off", bench), ("on", told)]
+            for case, each in pair if number % 2 == 0 else reversed(pair):
                 row = measure(each, subject, vad="energy", calls=args.calls)
                 if row["failed_connects"]:
                     raise MeasurementError(f"{row['failed_connects']} calls were not taken: this round tells nothing.")
                 rows[case].append(row)
-    off, on = (median(row["server_cpu_s_per_call_min"] for row in rows[case]) for case in ("off", "on"))
+    cpu_s = {case: [row["server_cpu_s_per_call_min"] for row in each] for case, each in rows.items()}
+    percents = [100 * (on / off - 1) for off, on in zip(cpu_s["off"], cpu_s["on"], strict=True)]
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
@@ -81,8 +84,9 @@ def rounds(args: argparse.Namespace) -> dict[str, Any]:
         "calls": args.calls,
         "window_s": args.duration_s,
         "n": args.rounds,
-        "cpu_s_per_call_min": {"off": off, "on": on},
-        "overhead_percent": round(100 * (on / off - 1), 1),
+        "cpu_s_per_call_min": {case: median(values) for case, values in cpu_s.items()},
+        "overhead_percent": round(median(percents), 1),
+        "overhead_percent_of_pairs": [round(percent, 1) for percent in percents],
         "target_percent": TARGET_PERCENT,
         "exports": len(sizes),
         "exported_bytes": sum(sizes),
@@ -94,8 +98,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--calls", type=int, default=20)
-    parser.add_argument("--duration-s", type=float, default=20.0, help="length of each window")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--duration-s", type=float, default=10.0, help="length of each window")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements")
     print(json.dumps(rounds(parser.parse_args()), indent=2))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from antiphon.audio.formats import AudioFormat
 from antiphon.calls.events import SessionStarted
 from antiphon.calls.log import CallLog
@@ -31,7 +33,7 @@ class Caller:
 def announce(
     caller: Caller, log: CallLog, *, agent: str, audio: AudioFormat, models: Mapping[str, str], manners: dict[str, Any]
 ) -> None:
-    """Write the first event of a call.
+    """Write the first event of a call, and have all that its tasks log tell whose it is.
 
     Args:
         caller: Who calls.
@@ -41,6 +43,7 @@ def announce(
         models: The providers by role.
         manners: The policy of turn-taking.
     """
+    structlog.contextvars.bind_contextvars(session_id=caller.session_id, call_id=caller.call_id, carrier=caller.carrier)
     log.append(
         SessionStarted(
             session_id=caller.session_id,

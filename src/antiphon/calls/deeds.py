@@ -119,6 +119,7 @@ class Deeds:
         turn.silence_at = self._floor.silence_at
         turn.final_at = self._floor.final_at
         turn.committed_at = self._log.seconds()
+        turn.anchor = "turn_start" if action.trigger in ("text", "dtmf") else "vad_end"
         self._log.append(events.UserTurnCompleted(turn.number, action.text, action.trigger, action.probability))
         if not action.answer:
             self._responding.drop()

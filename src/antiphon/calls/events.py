@@ -15,6 +15,7 @@ UserState = Literal["listening", "speaking", "away"]
 EndReason = Literal[
     "user_hangup", "agent_hangup", "idle_timeout", "transferred", "time_limit", "drained", "voicemail", "error"
 ]
+LatencyAnchor = Literal["vad_end", "turn_start"]
 SpeechKind = Literal[
     "greeting", "reply", "say", "filler", "apology", "reminder", "goodbye", "tones", "play", "announcement"
 ]
@@ -451,7 +452,7 @@ class TurnCompleted:
 
 @dataclass(frozen=True, slots=True)
 class TurnMetrics:
-    """Where the time of a turn went, in milliseconds after the caller's last voiced sound.
+    """Where the time of a turn went, in milliseconds after its anchor: the caller's last voiced sound.
 
     Stages overlap when the answer was begun before the turn was sure (``speculative``). None is unknown, never 0.
 
@@ -466,6 +467,7 @@ class TurnMetrics:
         tts_total_ms: All clauses of the answer together, each from its words to its last sound.
         processing_ms: From the decision to the last words of the answer.
         agent: Who answered.
+        anchor: ``vad_end``, or ``turn_start`` for a turn that was written or typed on the keypad.
         models: The models that answered, by role; of several that stand in for each other the one that did.
         input_tokens: Read by models since the turn before, in tries that came to nothing too.
         output_tokens: The same of what they wrote.
@@ -486,6 +488,7 @@ class TurnMetrics:
     tts_total_ms: float | None = None
     processing_ms: float | None = None
     agent: str = ""
+    anchor: LatencyAnchor = "vad_end"
     models: dict[str, str] = field(default_factory=dict)
     input_tokens: int | None = None
     output_tokens: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any
 
 import structlog
@@ -17,7 +17,7 @@ class CallTasks:
 
     Args:
         call_id: For the log and the tasks' names.
-        context: Gives the context that tasks run in.
+        context: Gives the context that tasks run in; that of the call's own task unless it gives one.
         failed: Told the name of a task and its fault.
     """
 
@@ -27,11 +27,13 @@ class CallTasks:
         self._call_id = call_id
         self._context = context
         self._failed = failed
+        self._own = copy_context()
         self._group: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
 
     def open(self, group: asyncio.TaskGroup) -> None:
-        """Tasks may be begun from now on; they belong to ``group``."""
+        """Tasks may be begun from now on, by whomever; they belong to ``group``, and to the call that opens this."""
+        self._own = copy_context()
         self._group = group
 
     def close(self) -> None:
@@ -45,7 +47,8 @@ class CallTasks:
         if self._group is None:
             work.close()
             return None
-        task = self._group.create_task(self._guard(work, name), name=f"{self._call_id} {name}", context=self._context())
+        context = self._context() or self._own.copy()
+        task = self._group.create_task(self._guard(work, name), name=f"{self._call_id} {name}", context=context)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         # A task that is cancelled before its first step never comes to its work.

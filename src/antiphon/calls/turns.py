@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from antiphon.calls.events import CallEvent, TurnCompleted, TurnMetrics
+from antiphon.calls.events import CallEvent, LatencyAnchor, TurnCompleted, TurnMetrics
 from antiphon.calls.ledger import Ledger, Spent
 from antiphon.calls.reply import Reply
 from antiphon.calls.speech import Speech
@@ -23,6 +23,7 @@ class TurnRecord:
         final_at: The final words were there.
         committed_at: The turn was decided.
         first_audio_at: The first sound of the answer was written to the line.
+        anchor: From where its figures count.
         heard: What was heard of the answer.
         reply: The answer.
     """
@@ -34,6 +35,7 @@ class TurnRecord:
     final_at: float | None = None
     committed_at: float | None = None
     first_audio_at: float | None = None
+    anchor: LatencyAnchor = "vad_end"
     heard: str = ""
     reply: Reply | None = None
 
@@ -60,6 +62,7 @@ class TurnRecord:
             tts_total_ms=None if reply is None else _ms(reply.voiced_s),
             processing_ms=_span_ms(self.committed_at, last_at),
             agent="" if reply is None or reply.speech.speaker is None else reply.speech.speaker.agent,
+            anchor=self.anchor,
             models=spent.models,
             input_tokens=spent.input_tokens,
             output_tokens=spent.output_tokens,

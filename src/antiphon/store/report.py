@@ -116,7 +116,7 @@ class Findings:
             input_tokens=counts["input_tokens"],
             output_tokens=counts["output_tokens"],
             cost_usd=None if self._cost_usd is None else round(self._cost_usd, 6),
-            models={role: sorted(names) for role, names in self._models.items()},
+            models={role: sorted(names) for role, names in sorted(self._models.items())},
             stages=stages,
             insights=[*_insights(stages), *self._faults()],
         )

@@ -146,8 +146,7 @@ class PhoneLine:
     async def _live(self, call: AnyCall) -> SessionEnded:
         self._end_reason = "error"
         try:
-            with structlog.contextvars.bound_contextvars(call_id=call.log.call_id):
-                ended = await call.run()
+            ended = await call.run()
             self._end_reason = ended.reason
             return ended
         finally:

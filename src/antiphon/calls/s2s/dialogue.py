@@ -445,7 +445,7 @@ class Dialogue:
         self.stop_answer()
         self._log.hide(keys)
         turn = self.turns.begin()
-        turn.user_text = floor.KEY_MARK * len(keys)
+        turn.user_text, turn.anchor = floor.KEY_MARK * len(keys), "turn_start"
         turn.silence_at = turn.committed_at = self._log.seconds()
         self._history.hear_user(turn.user_text, turn.user_text)
         self._tell_user_turn(turn.number, turn.user_text, trigger="dtmf")

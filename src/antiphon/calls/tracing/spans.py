@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextvars import Context, copy_context
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class CallSpans:
         about: What stands on every span; it may change.
         models: The call's, by role.
         below: The context of the call's own span.
+        context: In which the call's tasks run.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class CallSpans:
         about: Mapping[str, str],
         models: Mapping[str, str],
         below: SpanContext,
+        context: Context,
     ) -> None:
         self._tracing = tracing
         self._log = log
         self._about = about
         self._models = models
         self._below = below
+        self._context = context
 
     def open_turn(self, at: float) -> Turn:
         """The span of a turn that began at ``at`` (call seconds)."""
@@ -80,7 +83,7 @@ class CallSpans:
             "voice.turn", self._below, attributes=self._about, start_time=self.time(at)
         )
         below = set_span_in_context(span, self._below)
-        return Turn(span, below, current_in(below), at)
+        return Turn(span, below, current_in(below, self._context), at)
 
     def stage(
         self,
@@ -147,10 +150,10 @@ def nanoseconds(log: CallLog, at: float) -> int:
     return round(log.started_at.timestamp() * 1e9) + round(max(0.0, at) * 1e9)
 
 
-def current_in(below: SpanContext) -> Context:
-    """A context for tasks, in which a span is the current one."""
+def current_in(below: SpanContext, context: Context) -> Context:
+    """A copy of a context for tasks, in which a span is the current one."""
     from opentelemetry.context import attach
 
-    context = copy_context()
+    context = context.copy()
     context.run(attach, below)
     return context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING
 
 from antiphon.agents.observability.switch import SWITCH
@@ -69,10 +69,9 @@ class CallTrace:
             "voice.session", kind=SpanKind.SERVER, attributes=about, start_time=nanoseconds(self._log, 0.0)
         )
         below = with_about(about, set_span_in_context(self._span))
-        self._context = current_in(below)
-        self._turns = TurnSpans(
-            CallSpans(self._tracing, self._log, about=about, models=event.models, below=below), about
-        )
+        context = self._context = current_in(below, copy_context())
+        spans = CallSpans(self._tracing, self._log, about=about, models=event.models, below=below, context=context)
+        self._turns = TurnSpans(spans, about)
 
     def _used(self, event: events.SessionUsage) -> None:
         if self._span is not None:

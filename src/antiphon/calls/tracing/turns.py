@@ -85,8 +85,7 @@ class TurnSpans:
         elif self._next is not None:  # the caller went on: it is the same turn
             turn.audio_s += self._next.audio_s
             self._drop(at, part_of=event.turn)
-        anchor = "turn_start" if event.trigger in ("text", "dtmf") else "vad_end"
-        turn.span.set_attributes({"turn.trigger": event.trigger, "turn.latency_anchor": anchor})
+        turn.span.set_attribute("turn.trigger", event.trigger)
         turn.span.set_attributes(self._spans.said("turn.user_text", event.text))
 
     def _talked_over(self, at: float, event: events.UserBackchannel) -> None:
@@ -104,7 +103,8 @@ class TurnSpans:
         spoken, self._next = (self._next, None) if self._spans.one_model_holds_it else (None, self._next)
         self._turn = spoken or self._spans.open_turn(at)
         self._turn.count_as(event.turn)
-        self._turn.span.set_attribute("turn.latency_anchor", "vad_end" if spoken is not None else "turn_start")
+        if spoken is None:
+            self._turn.span.set_attribute("turn.latency_anchor", "turn_start")
 
     def _called(self, at: float, event: events.ToolCalled) -> None:
         self._calls[event.id] = at
@@ -139,7 +139,8 @@ class TurnSpans:
             return
         figures = {**turn_figures(event), "turn.wall_ms": round((at - turn.start) * 1000, 1)}
         answered = {f"turn.{role}_model": model for role, model in event.models.items()}
-        turn.span.set_attributes({**figures, **answered, "turn.speculative": event.speculative})
+        about = {"turn.speculative": event.speculative, "turn.latency_anchor": event.anchor}
+        turn.span.set_attributes({**figures, **answered, **about})
         turn.span.add_event("turn.kpi_summary", figures, self._spans.time(at))
         self._close(at)
 
