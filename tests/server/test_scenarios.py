@@ -73,6 +73,21 @@ async def test_a_call_chooses_its_scenario_and_else_gets_the_servers(serve: Serv
         assert to_bills in await asked(up, llm, "/telephony/twilio")
 
 
+@pytest.mark.parametrize(
+    ("of_server", "query", "name"), [(None, "", ""), ("day", "", "day"), ("day", "?scenario=NIGHT", "night")]
+)
+async def test_a_calls_log_names_its_scenario(serve: Serve, of_server: str | None, query: str, name: str) -> None:
+    told: list[dict[str, Any]] = []
+    async with serve(book=book(of_server)) as up:
+        up.board.watchers.append(lambda log: log.subscribe(lambda entry: told.append(entry.to_dict())))
+        async with phone(up, f"/telephony/twilio{query}", max_queue=None) as socket:
+            caller = await start_stream(socket)
+            await until(lambda: bool(told))
+            await socket.send(caller.closing() or "")
+            await close_code(socket)
+    assert (told[0]["type"], told[0]["scenario"]) == ("session.started", name)
+
+
 async def test_a_scenario_or_an_agent_outside_of_it_that_is_not_there_is_refused(serve: Serve) -> None:
     async with serve(book=book()) as up, httpx.AsyncClient() as http:
         for query, reason in (("scenario=dawn", "scenario"), ("scenario=night&agent=desk", "agent")):

@@ -22,12 +22,14 @@ class Caller:
         call_id: The carrier's id of the call.
         carrier: The protocol's name.
         parameters: What the carrier's document passed on; values for templates and tools.
+        scenario: Of the agents that answer; empty for none.
     """
 
     session_id: str
     call_id: str
     carrier: str
     parameters: Mapping[str, str]
+    scenario: str = ""
 
 
 def announce(
@@ -54,5 +56,6 @@ def announce(
             started_at=log.started_at.isoformat(timespec="milliseconds"),
             models=dict(models),
             manners=manners,
+            scenario=caller.scenario,
         )
     )

@@ -24,7 +24,10 @@ SpeechKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """The call is up; ``audio`` is the line's format as ``encoding/rate``, ``manners`` the policy of turn-taking."""
+    """The call is up; ``audio`` is the line's format as ``encoding/rate``, ``manners`` the policy of turn-taking.
+
+    ``scenario`` is empty where agents answer without one.
+    """
 
     type: ClassVar[str] = "session.started"
     session_id: str
@@ -35,6 +38,7 @@ class SessionStarted:
     started_at: str
     models: dict[str, str] = field(default_factory=dict)
     manners: dict[str, Any] = field(default_factory=dict)
+    scenario: str = ""
 
 
 @dataclass(frozen=True, slots=True)

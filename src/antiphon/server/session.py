@@ -125,7 +125,7 @@ class Session:
             clock=board.clock,
             policy=policy or board.policy,
             log=log,
-            caller=Caller(self.id, call_id, self.carrier, parameters),
+            caller=self._caller(call_id, parameters),
             tap=tap,
             data_dir=board.settings.data_dir,
             phrases=board.phrases,
@@ -161,7 +161,7 @@ class Session:
             clock=board.clock,
             policy=policy or board.policy,
             log=log,
-            caller=Caller(self.id, call_id, self.carrier, parameters),
+            caller=self._caller(call_id, parameters),
             tap=tap,
             data_dir=board.settings.data_dir,
             phrases=board.phrases,
@@ -170,6 +170,11 @@ class Session:
             model_for=board.speech_model,
         )
         return call, log
+
+    def _caller(self, call_id: str, parameters: Mapping[str, str]) -> Caller:
+        agents = self._board.agents
+        scenario = agents.find(self._scenario) if self._scenario else agents.scenario
+        return Caller(self.id, call_id, self.carrier, parameters, scenario.name if scenario is not None else "")
 
     def _begin(
         self, agent: Agent, line: Line, call_id: str, *, parameters: Mapping[str, str]
