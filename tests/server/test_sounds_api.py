@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.background import BackgroundSound
 from antiphon.audio.g711 import decode_mulaw
 from antiphon.audio.tones import sine
 from antiphon.audio.wav import write_wav
+from antiphon.errors import AudioError, ConfigurationError
 from antiphon.server.run import Running
 from tests.server.harness import HEADERS, SILENCE, Serve, phone, start_stream, until
 
@@ -132,3 +134,13 @@ async def test_what_cannot_be_is_refused_with_the_reason(serve: Serve, tmp_path:
         assert (await http.post("/hold", headers={"Authorization": "Bearer wrong"})).status_code == 401
         assert (await http.post(f"http://127.0.0.1:{up.port}/v1/calls/none/hold")).status_code == 404
         assert ear.sound == b""
+
+
+async def test_a_background_that_is_not_there_keeps_the_server_from_starting(serve: Serve, tmp_path: Path) -> None:
+    desk = Agent("desk", background=BackgroundSound(tmp_path / "none.wav"))
+    with pytest.raises(ConfigurationError, match=r"The background 'none.wav' cannot be loaded"):
+        async with serve(agents=[desk]):
+            pass
+    with pytest.raises(AudioError, match="There is no sound 'jazz'"):
+        async with serve(agents=[Agent("desk", background=BackgroundSound("jazz"))]):
+            pass

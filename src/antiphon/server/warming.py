@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from antiphon.agents.agent import Agent
@@ -9,14 +10,18 @@ from antiphon.agents.handoff import team_of
 from antiphon.agents.instructions import instructions_for, template_values
 from antiphon.agents.templates import render
 from antiphon.audio.formats import PHONE
+from antiphon.audio.sounds import load_sound
 from antiphon.calls.manners import policy_for
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.speech import Speaker
+from antiphon.errors import ConfigurationError
 from antiphon.models import catalog
 from antiphon.models.catalog import Models, Prompt
 from antiphon.models.llm.messages import Message
 from antiphon.models.weights.store import OnProgress
 from antiphon.server.switchboard import Switchboard
+
+LOAD_SOUND_S = 20.0
 
 
 async def load_and_warm(board: Switchboard, models: Models | None, on_progress: OnProgress | None) -> Models:
@@ -40,6 +45,7 @@ async def load_and_warm(board: Switchboard, models: Models | None, on_progress: 
         await models.warm([await _prompt(agent) for agent in agents if agent.model is None])
         await _warm_own(board, models, agents)
         await _voice_phrases(board, models, agents)
+        await _load_sounds(agents)
     except BaseException:
         await models.aclose()
         raise
@@ -63,6 +69,7 @@ async def warm_agents(board: Switchboard, agents: Sequence[Agent]) -> None:
                 await board.models.llm.warm(*await _prompt(agent))
         await _warm_own(board, board.models, agents)
         await _voice_phrases(board, board.models, agents)
+        await _load_sounds(agents)
     except BaseException:
         await board.close_unused_sources()
         raise
@@ -85,6 +92,17 @@ async def _voice_phrases(board: Switchboard, models: Models, agents: Iterable[Ag
         # Voice and language of an agent that speaks by its model are that model's, not those of our phrases.
         speaker = Speaker.of(agent) if board.speech_model(agent) is None else None
         await board.phrases.prepare(models.tts, PHONE, texts, speaker=speaker)
+
+
+async def _load_sounds(agents: Iterable[Agent]) -> None:
+    """What is heard behind agents is there before the first call, or is found to be missing."""
+    beds = [agent.background for agent in agents if agent.background is not None]
+    for bed in {bed.sound: bed for bed in beds}.values():
+        try:
+            async with asyncio.timeout(LOAD_SOUND_S):
+                await asyncio.to_thread(load_sound, bed.sound, PHONE.rate_hz)
+        except (OSError, TimeoutError) as error:
+            raise ConfigurationError(f"The background {bed.name!r} cannot be loaded: {error}.") from error
 
 
 def _with_targets(agents: Sequence[Agent]) -> Sequence[Agent]:
