@@ -10,6 +10,7 @@ import structlog
 
 from antiphon import Agent
 from antiphon.agents.handoff import SHARED_TOOL, Handoff
+from antiphon.agents.instructions import instructions_for
 from antiphon.agents.passing import speed_of
 from antiphon.agents.session import AgentSession
 from antiphon.agents.templates import render
@@ -343,3 +344,12 @@ async def test_who_follows_an_agent_that_knew_little_sees_the_whole_conversation
     await a.run("My secret.", session=session)
     await a.run("Go on.", session=session)
     assert seen(client)[:2] == [("user", "My secret."), ("assistant", "Hello.")]
+
+
+async def test_r14_a_preview_of_instructions_reports_nothing() -> None:
+    agent = Agent("desk", "Hello {{ who_is_there }}.")
+    with structlog.testing.capture_logs() as logs:
+        assert await instructions_for(agent) == "Hello ."
+        assert [entry["event"] for entry in logs] == []
+        await instructions_for(agent, session=AgentSession())
+    assert [(entry["event"], entry["variable"]) for entry in logs] == [("template.undefined", "who_is_there")]

@@ -43,7 +43,7 @@ async def instructions_for(
 
 async def _part(part: Instruction, context: RunContext) -> str:
     if isinstance(part, str):
-        return render(part, context.variables)
+        return render(part, context.variables, warns=context.session is not None)  # else it is a preview
     text = part(context)
     return await text if inspect.isawaitable(text) else text
 

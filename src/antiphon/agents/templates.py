@@ -38,10 +38,13 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
-def render(text: str, values: Mapping[str, Any]) -> str:
+def render(text: str, values: Mapping[str, Any], *, warns: bool = True) -> str:
     """Render a template; a text that is none stays as it is. A variable that nobody gives is rendered as nothing.
 
-    Where the template does not guard it, the log says so, once for each template and variable.
+    Args:
+        text: The template.
+        values: Of its variables.
+        warns: Whether the log tells, once, of a variable that is missing and not guarded by the template.
 
     Raises:
         ConfigurationError: The template is wrong, does what the sandbox forbids, or takes more than its bounds.
@@ -49,7 +52,7 @@ def render(text: str, values: Mapping[str, Any]) -> str:
     if not is_template(text):
         return text
     check_template(text)
-    for name in _unguarded(text):
+    for name in _unguarded(text) if warns else ():
         if name not in values:
             _warn(text, name)
     size, parts = 0, []

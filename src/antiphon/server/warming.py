@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import team_of
 from antiphon.agents.instructions import instructions_for, template_values
-from antiphon.agents.templates import render
+from antiphon.agents.templates import check_template, render, undefined_variables
 from antiphon.audio.formats import PHONE
 from antiphon.audio.sounds import load_sound
 from antiphon.calls.manners import policy_for
@@ -111,12 +111,21 @@ def _with_targets(agents: Sequence[Agent]) -> Sequence[Agent]:
 
 
 def _phrases(policy: CallPolicy, agent: Agent) -> Iterable[str]:
-    yield render(agent.greeting, template_values(agent))
+    yield from _greetings(agent)
     yield from agent.fillers or policy.fillers
     yield from (words for tool in agent.toolset.values() for words in tool.filler)
     own = policy_for(agent, policy)
     yield from (own.apology, *own.reminders, own.voicemail_message)
     yield from (own.goodbye, own.idle_goodbye, own.limit_goodbye, own.failure_goodbye)
+
+
+def _greetings(agent: Agent) -> Iterable[str]:
+    """The greetings that are the same in every conversation; the templates of the others are compiled for them."""
+    values = template_values(agent)
+    for text in (agent.greeting, agent.return_greeting):
+        check_template(text)
+        if not undefined_variables(text, values):
+            yield render(text, values)
 
 
 async def _prompt(agent: Agent) -> Prompt:
