@@ -91,6 +91,11 @@ async def test_call_goes_through_a_scenario_and_the_graph_follows(open_tab: Open
         await expect(last).to_have_attribute("data-who", "1")
         await expect(page.get_by_role("img", name="Answers: 2 bars")).to_be_visible()
         await tab.shot("scenario-call")
+        await tab.button("Hang up").click()
+        await page.get_by_role("link", name="Open this call").click()
+        await page.get_by_role("tab", name="Scenario").click()
+        await expect(page.get_by_role("region", name="Scenario")).to_contain_text("The caller asks about a bill.")
+        await expect(page.get_by_test_id("line-handoff")).to_contain_text("billing")
 
 
 async def test_agent_alone_is_called_without_the_scenario(open_tab: OpenTab, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ type Fields = {
     carrier: string;
     audio: string;
     started_at: string;
+    scenario?: string;
     models: Record<string, string>;
   };
   "session.ended": { reason: string; duration_s: number; turns: number; error: string | null };

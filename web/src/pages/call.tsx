@@ -9,6 +9,7 @@ import { conversation } from "../call/conversation";
 import type { Entry } from "../call/entries";
 import { only } from "../call/entries";
 import { firstAudio, measuredTurns, percentile } from "../call/latency";
+import { CallGraph, scenarioOf } from "../ui/call-graph";
 import { CaptionLine } from "../ui/captions";
 import { clock, fullDate, milliseconds, plural, words } from "../ui/format";
 import { Inspector } from "../ui/inspector";
@@ -49,9 +50,10 @@ function Detail({ detail, onEnded }: DetailProps) {
   const seeker = useRef<(at: number) => void>(() => {});
   const seek = useCallback((at: number) => seeker.current(at), []);
   const onSeek = call.has_recording ? seek : undefined;
-  const [tab, setTab] = useState<"timeline" | "report" | "tools" | "events">("timeline");
+  const [tab, setTab] = useState<"timeline" | "report" | "scenario" | "tools" | "events">("timeline");
   const tools = lines.filter((line): line is ToolLine => line.kind === "tool");
   const isLive = call.state === "live";
+  const scenario = scenarioOf(entries);
   return (
     <>
       <Head detail={detail} entries={entries} />
@@ -84,6 +86,15 @@ function Detail({ detail, onEnded }: DetailProps) {
                 ),
               },
               { id: "report", name: "Report", body: tab === "report" && <CallReport call={call} /> },
+              ...(scenario
+                ? [
+                    {
+                      id: "scenario" as const,
+                      name: "Scenario",
+                      body: tab === "scenario" && <CallGraph name={scenario} entries={entries} isLive={isLive} />,
+                    },
+                  ]
+                : []),
               { id: "tools", name: `Tools ${tools.length || ""}`, body: <ToolList tools={tools} /> },
               { id: "events", name: "Events", body: <RawEvents entries={entries} isShown={tab === "events"} /> },
             ]}

@@ -6,8 +6,8 @@ import { useQuery } from "../api/hooks";
 import type { ScenarioInfo, ScenarioOutline, ServerInfo } from "../api/types";
 import { AgentDetails, AgentHead } from "../ui/agent-details";
 import { plural } from "../ui/format";
+import { GraphLegend, HandoffList } from "../ui/handoffs";
 import { ScenarioGraph } from "../ui/scenario-graph";
-import { GraphLegend, HandoffList } from "./scenarios/handoffs";
 
 const pathOf = (name: string) => `/scenarios/${encodeURIComponent(name)}`;
 const talkTo = (name: string) => `/?scenario=${encodeURIComponent(name)}`;

@@ -10,15 +10,15 @@ import { plural } from "./format";
 import { useWidth } from "./use-size";
 
 type Point = { x: number; y: number };
-/** Where the conversation is: the agent that answers, and from whom it came. */
-export type Where = { agent: string; from: string | null };
+/** The way of a conversation: who answers now, and the handoffs so far as `from→to`. */
+export type Way = { agent: string | null; taken: ReadonlySet<string> };
 
 type Props = {
   scenario: ScenarioInfo;
   /** Which agent's details are shown elsewhere; without it agents are no buttons. */
   selected?: string | null;
   onSelect?: ((name: string) => void) | undefined;
-  where?: Where | null;
+  way?: Way | null;
 };
 
 /** Below this the graph goes down the page in place of across it. */
@@ -42,7 +42,7 @@ const DOWNWARDS: Sizes = {
 };
 
 /** The agents of a scenario and who hands over to whom; the lists below it say the same in words. */
-export function ScenarioGraph({ scenario, selected = null, onSelect, where = null }: Props) {
+export function ScenarioGraph({ scenario, selected = null, onSelect, way = null }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const isDown = width > 0 && width < NARROW_PX;
@@ -64,7 +64,7 @@ export function ScenarioGraph({ scenario, selected = null, onSelect, where = nul
     <div className="graph" ref={box} role="group" aria-label="Agents" tabIndex={0}>
       <div className="graph-fit" style={{ width: size.width * scale, height: size.height * scale }}>
         <div className="graph-sheet" style={{ ...size, transform: `scale(${scale})` }}>
-          <Arrows graph={graph} drawn={drawn} size={size} at={at} isDown={isDown} where={where} />
+          <Arrows graph={graph} drawn={drawn} size={size} at={at} isDown={isDown} way={way} />
           {drawn.routes.map((route) => (
             <Label key={route.key} edge={edgeOf(graph, route)} at={at(route.label)} />
           ))}
@@ -76,7 +76,7 @@ export function ScenarioGraph({ scenario, selected = null, onSelect, where = nul
               isStart={index === 0}
               isAnyones={graph.anyones.has(index)}
               isSelected={agent.name === selected}
-              isActive={agent.name === where?.agent}
+              isActive={agent.name === way?.agent}
               at={at(drawn.agents[index] ?? { along: 0, across: 0 })}
               onSelect={onSelect}
             />
@@ -154,10 +154,10 @@ type ArrowsProps = {
   size: { width: number; height: number };
   at: (spot: Spot) => Point;
   isDown: boolean;
-  where: Where | null;
+  way: Way | null;
 };
 
-function Arrows({ graph, drawn, size, at, isDown, where }: ArrowsProps) {
+function Arrows({ graph, drawn, size, at, isDown, way }: ArrowsProps) {
   return (
     <svg className="graph-arrows" width={size.width} height={size.height} aria-hidden>
       <defs>
@@ -180,7 +180,7 @@ function Arrows({ graph, drawn, size, at, isDown, where }: ArrowsProps) {
       {drawn.routes.map((route) => {
         const edge = edgeOf(graph, route);
         if (!edge) return null;
-        const isTaken = graph.agents[edge.from] === where?.from && graph.agents[edge.to] === where?.agent;
+        const isTaken = way?.taken.has(`${graph.agents[edge.from]}→${graph.agents[edge.to]}`) ?? false;
         return (
           <path
             key={route.key}

@@ -8,6 +8,7 @@ import { only } from "../../call/entries";
 import { firstAudio, measuredTurns } from "../../call/latency";
 import { useLiveCall, usePolled } from "../../realtime/hooks";
 import type { LiveState, Status } from "../../realtime/live";
+import { CallGraph, scenarioOf } from "../../ui/call-graph";
 import { CaptionLine, CaptionsForReaders } from "../../ui/captions";
 import { Duet } from "../../ui/duet";
 import { clock, milliseconds } from "../../ui/format";
@@ -15,7 +16,6 @@ import { Inspector } from "../../ui/inspector";
 import { Tabs } from "../../ui/tabs";
 import { Dock } from "./dock";
 import { EmbeddedNote, GoOn } from "./lobby";
-import { Whereabouts } from "./whereabouts";
 
 const CLOCK_MS = 200;
 /** Until the length of a speech is known, it is taken to go on at this rate. */
@@ -27,6 +27,7 @@ export function Conversation({ server }: { server: ServerInfo | null }) {
   const isLive = state.status === "live";
   const now = usePolled(call.now, CLOCK_MS, isLive);
   const lines = useMemo(() => conversation(state.entries), [state.entries]);
+  const scenario = scenarioOf(state.entries) || state.scenario;
   const [tab, setTab] = useState<"talk" | "detail">("talk");
   const talk = (
     <div className="talk-column">
@@ -38,7 +39,7 @@ export function Conversation({ server }: { server: ServerInfo | null }) {
   const detail = (
     <div className="detail-column">
       {server?.is_embedded_llm && <EmbeddedNote model={server.models.llm ?? ""} />}
-      {state.scenario && <Whereabouts name={state.scenario} entries={state.entries} isLive={isLive} />}
+      {scenario && <CallGraph name={scenario} entries={state.entries} isLive={isLive} />}
       <Inspector entries={state.entries} now={isLive ? now : null} />
     </div>
   );

@@ -1,5 +1,5 @@
 import { ArrowRight } from "lucide-react";
-import type { ScenarioInfo } from "../../api/types";
+import type { ScenarioInfo } from "../api/types";
 
 /** What the lines of the graph mean; only those that it has. */
 export function GraphLegend({ scenario: { handoffs, generic_handoff } }: { scenario: ScenarioInfo }) {
