@@ -175,6 +175,11 @@ def test_number_and_code_of_a_card_are_nowhere_in_the_log() -> None:
     for secret in (CARD, "four one", "one one one", "737", "seven three", "thirty nine"):
         assert secret not in log, secret
     assert "charged ••••" in log
+    kept = [message.text for message in call.call.history.messages if message.role == "user"]
+    assert kept == ["I want to pay.", "•••", "•••", "•••", "Goodbye then, see you on May 5."]
+    arguments = str([message.calls for message in call.call.history.messages])
+    assert CARD not in arguments
+    assert "737" not in arguments
     texts = [event.text for event in call.events(UserTurnCompleted)]
     assert texts == ["I want to pay.", "•••", "•••", "•••", "Goodbye then, see you on May 5."]
     [completed] = call.events(AgentToolCompleted)

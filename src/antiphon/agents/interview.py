@@ -109,6 +109,7 @@ def interviewer(agent: Agent, tool: CollectTool, interview: Interview, clock: Cl
         greeting="",
         handoffs=(),
         output_type=None,
+        compaction=None,
         options=replace(agent.options, tool_choice="auto", allowed_tools=(), output=None),
         context_providers=(),
     )

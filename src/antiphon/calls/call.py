@@ -204,8 +204,9 @@ class Call:
         )
         self._collecting = Collecting(
             self._session,
+            self.history,
             log,
-            clock,
+            clock=clock,
             request=self._tool_request,
             is_free=lambda: self._floor.phase is Phase.IDLE,
             give_up=self.respond,

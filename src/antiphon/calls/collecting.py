@@ -12,6 +12,7 @@ import msgspec
 from antiphon.agents.interview import Interview
 from antiphon.agents.session import AgentSession
 from antiphon.calls import events
+from antiphon.calls.history import History
 from antiphon.calls.log import CallLog, Entry
 from antiphon.clock import Clock
 from antiphon.models.llm.content import AgentToolEnded, AgentToolStarted
@@ -28,6 +29,7 @@ class Collecting:
 
     Args:
         session: Knows what is being asked for.
+        history: Loses what was said in confidence.
         log: Where it is told.
         clock: The call's time.
         request: Asks the call for something, as tools do: patience, and that the recording is paused.
@@ -38,14 +40,16 @@ class Collecting:
     def __init__(
         self,
         session: AgentSession,
+        history: History,
         log: CallLog,
-        clock: Clock,
         *,
+        clock: Clock,
         request: Callable[[str, Mapping[str, Any]], None],
         is_free: Callable[[], bool],
         give_up: Callable[[], None],
     ) -> None:
         self._session = session
+        self._history = history
         self._log = log
         self._clock = clock
         self._request = request
@@ -98,6 +102,8 @@ class Collecting:
                 self._log.hide(str(found[name]))
             self._log.unveil()
             self._request(RESUME_RECORDING, {"by": _BY})
+        while self._session.uncovered:
+            self._history.cover(self._session.uncovered.pop())
         result = msgspec.json.decode(record.result.text)
         self._log.append(events.AgentToolCompleted(record.tool_type, record.call.call_id, result))
 

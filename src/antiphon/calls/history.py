@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from antiphon.agents.interview import Interview, covered
 from antiphon.models.llm.content import FunctionCall, FunctionResult
 from antiphon.models.llm.messages import Message, tool_message
 
@@ -73,6 +74,11 @@ class History:
         if result.call_id in self._open_calls:
             self._open_calls.remove(result.call_id)
             self.messages.append(tool_message(result))
+
+    def cover(self, interview: Interview) -> None:
+        """Take what nobody may read out of the messages of an interview that is over."""
+        for place, message in covered(self.messages, interview):
+            self.messages[place] = message
 
     def add_reply(self, record: ReplyRecord) -> None:
         """What the agent said, as far as it was heard."""

@@ -21,6 +21,7 @@ from antiphon.agents.context import RunContext, tell_after, tell_before
 from antiphon.agents.handoff import visible
 from antiphon.agents.history import build_request
 from antiphon.agents.instructions import instructions_for
+from antiphon.agents.interview import seen_by_agent
 from antiphon.agents.layers import tell_through
 from antiphon.agents.limits import RunLimits
 from antiphon.agents.memory import compacted, learn
@@ -153,7 +154,7 @@ class Responding:
 
     async def _read_on(self) -> None:
         try:
-            agent, messages = self._agent, self._history.messages
+            agent, messages = self._agent, seen_by_agent(self._history.messages, self._session)
             parts = [await self._instructed(self.terms), *(route.when for route in agent.routes)]
             seen = visible(messages, self._session.apart)
             fitting = compacted(agent, seen, self._session, self._client_for(agent))

@@ -165,8 +165,9 @@ class S2SCall:
         )
         self._collecting = Collecting(
             self._session,
+            self.history,
             log,
-            clock,
+            clock=clock,
             request=self._tool_request,
             is_free=lambda: self._dialogue.phase is Phase.IDLE,
             give_up=lambda: self._dialogue.functions.asking.give_up(),
