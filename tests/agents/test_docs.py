@@ -74,6 +74,7 @@ PAGES: dict[str, tuple[list[Answer], list[str]]] = {
             "{'collect_digits': {'digits': '471183'}}",
         ],
     ),
+    "telephony.md": ([], []),
     "scenarios.md": (
         [stream(delta(tool_calls=TO_BILLING, finish="tool_calls")), words("It is for a crown.")],
         ["billing It is for a crown.", "() ['handoff_to_billing']"],

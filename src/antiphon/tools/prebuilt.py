@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from antiphon.tools.context import ToolContext
 from antiphon.tools.keypad import send_dtmf
-from antiphon.tools.tool import tool
+from antiphon.tools.tool import FunctionTool, tool
+from antiphon.tools.transfer import transfer_call
 from antiphon.tools.voicemail import confirm_voicemail_and_end_call, detect_voicemail_and_end_call
 
 HANG_UP = "hang_up"
@@ -27,3 +28,6 @@ PREBUILT = {
     each.name: each for each in (end_call, send_dtmf, detect_voicemail_and_end_call, confirm_voicemail_and_end_call)
 }
 """All of them, by name."""
+
+MAKERS: Mapping[str, Callable[..., FunctionTool]] = {**COLLECTORS, "transfer_call": transfer_call}
+"""Those that are made with options, by name."""

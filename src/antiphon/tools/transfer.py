@@ -81,7 +81,7 @@ def transfer_call(
     any_number: bool = False,
     kinds: Sequence[TransferKind] = KINDS,
     hold_text: str = HOLD_TEXT,
-    name: str = "transfer_call",
+    tool_name: str = "transfer_call",
 ) -> FunctionTool:
     """A tool with which an agent brings the caller to a person.
 
@@ -90,16 +90,16 @@ def transfer_call(
         any_number: Whether it may also call a number that the caller has given.
         kinds: How it may transfer; the first is what it does unless it says otherwise.
         hold_text: Said to the caller before, unless the model has words of its own.
-        name: Of the tool.
+        tool_name: Of the tool.
 
     Raises:
         ValueError: There is nobody to call, or a destination cannot be dialled.
     """
-    known = {key: checked_destination(each) for key, each in (destinations or {}).items()}
+    known = {key: _of_file(key, each) for key, each in (destinations or {}).items()}
     if not known and not any_number:
-        raise ValueError(f"The tool {name!r} needs destinations: without them there is nobody to transfer to.")
-    if not kinds or not set(kinds) <= set(KINDS):
-        raise ValueError(f"The tool {name!r} has kinds {tuple(kinds)}: give one or both of {', '.join(KINDS)}.")
+        raise ValueError("it needs destinations: without them there is nobody to transfer to.")
+    if isinstance(kinds, str) or not kinds or not set(kinds) <= set(KINDS):
+        raise ValueError(f"its kinds are {kinds!r}: give a list with one or both of {', '.join(KINDS)}.")
     usual_kind, usual_text = kinds[0], hold_text
 
     async def transfer(
@@ -123,11 +123,17 @@ def transfer_call(
 
     return FunctionTool(
         transfer,
-        name=name,
+        name=tool_name,
         description=_DESCRIPTION,
         schema=_schema(known, any_number=any_number, kinds=kinds, hold_text=hold_text),
         return_direct=True,
     )
+
+
+def _of_file(name: str, destination: object) -> str:
+    if not isinstance(destination, str):  # YAML takes +4930123456 for a sum
+        raise ValueError(f"the destination {name!r} must be text: put it in quotes.")
+    return checked_destination(destination)
 
 
 def _pick(wanted: str, known: Mapping[str, str], *, any_number: bool) -> tuple[str, str]:

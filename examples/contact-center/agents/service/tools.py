@@ -7,7 +7,7 @@ from antiphon.tools.transfer import transfer_call
 
 CUTS = {"eastmoor": "half past four", "lower fenwick": "this evening"}
 
-put_through = transfer_call({"a colleague": "+441632960177"}, kinds=("warm", "blind"), name="put_through")
+put_through = transfer_call({"a colleague": "+441632960177"}, kinds=("warm", "blind"), tool_name="put_through")
 
 
 @tool

@@ -229,7 +229,7 @@ AGENT = Block(
         "session": Field(Block(_SESSION), "Of a realtime model.", later=True),
         "tools": Field(
             ListOf(Named()),
-            "Names of tools: those of tools.py, and those that come with Antiphon; a collector may have options.",
+            "Names of tools: those of tools.py, and those that come with Antiphon; some of these may have options.",
         ),
         "mcp_servers": Field(ListOf(Block(_MCP, short="name"), most=32), "Servers of tools."),
         "approval": Field(MapOf(_APPROVAL), "By tool: whether a person has to approve its calls."),

@@ -15,7 +15,7 @@ from antiphon.agents.modules import tools_in
 from antiphon.errors import IntegrationInitializationError
 from antiphon.tools.collect import COLLECTORS
 from antiphon.tools.mcp import MCPStdioTool, MCPStreamableHTTPTool
-from antiphon.tools.prebuilt import PREBUILT
+from antiphon.tools.prebuilt import MAKERS, PREBUILT
 from antiphon.tools.source import ToolSource
 from antiphon.tools.tool import FunctionTool
 
@@ -64,21 +64,21 @@ def named_objects(reading: Reading, values: Values, key: str, folder_tools: Any)
 
 def _functions(reading: Reading, values: Values, folder_tools: Any) -> Iterator[FunctionTool]:
     own = {} if folder_tools is None else tools_in(folder_tools)
-    known: dict[str, FunctionTool | Callable[..., Any]] = {**COLLECTORS, **PREBUILT, **own}
+    known: dict[str, FunctionTool | Callable[..., Any]] = {**MAKERS, **PREBUILT, **own}
     seen: set[str] = set()
     for read in values["tools"].value if "tools" in values else ():
         (given, options), found = read.value, reading.found
         name = options.get("tool_name", given)
-        is_collector = given in COLLECTORS and given not in own
+        is_made = given in MAKERS and given not in own
         if name in seen:
             found.fault(read.node, f"the tool {name!r} stands here for the second time.")
         elif given not in known:
             found.fault(read.node, _missing(f"no tool {given!r}", given, folder_tools, known))
-        elif options and not is_collector:
+        elif options and not is_made:
             found.fault(read.node, f"the tool {given!r} takes no options; write its name alone.")
         else:
             try:
-                yield _made(known[given], options if is_collector else None)
+                yield _made(known[given], options if is_made else None)
             except (TypeError, ValueError) as error:
                 found.fault(read.node, f"the tool {given!r} cannot be used: {error}")
         seen.add(name)

@@ -14,8 +14,7 @@ from antiphon.agents.scenarios.applying import edges_from, members_of, more_tool
 from antiphon.agents.scenarios.scenario import MOST_AGENTS, MOST_EDGES, Scenario
 from antiphon.agents.templates import check_template, undefined_variables
 from antiphon.errors import ConfigurationError
-from antiphon.tools.collect import COLLECTORS
-from antiphon.tools.prebuilt import PREBUILT
+from antiphon.tools.prebuilt import MAKERS, PREBUILT
 
 Place = tuple[str | int, ...]
 """The way to a value: keys of the file, and numbers of entries."""
@@ -126,7 +125,7 @@ def _wrong_edges(scenario: Scenario, agents: Sequence[Agent]) -> Iterator[Fault]
 
 def _wrong_tools(scenario: Scenario, agents: Sequence[Agent]) -> Iterator[Fault]:
     added = more_tools(scenario, agents)
-    known = [*added, *PREBUILT, *COLLECTORS, *(name for agent in agents for name in agent.toolset)]
+    known = [*added, *PREBUILT, *MAKERS, *(name for agent in agents for name in agent.toolset)]
     for number, item in enumerate(scenario.tools):
         if isinstance(item, str) and item not in added:
             yield Fault(

@@ -20,7 +20,7 @@ from antiphon.agents.modules import tools_in
 from antiphon.agents.scenarios.check import Place, doubts, faults
 from antiphon.agents.scenarios.fields import ALIASES, EDGE_ALIASES, SCENARIO
 from antiphon.agents.scenarios.scenario import AgentDefaults, GenericHandoff, Scenario, ScenarioEdge
-from antiphon.tools.collect import COLLECTORS
+from antiphon.tools.prebuilt import MAKERS
 
 FILES = ("scenario.yaml", "orchestration.yaml")
 """A scenario in a folder of its own."""
@@ -194,9 +194,9 @@ def _tools(reading: Reading, path: Path, values: Mapping[str, Read]) -> list[Any
     for read in entries:
         name, options = read.value
         tools.append(own.get(name, name))
-        if name in COLLECTORS and name not in own:
+        if name in MAKERS and name not in own:
             try:
-                tools[-1] = COLLECTORS[name](**options)
+                tools[-1] = MAKERS[name](**options)
             except (TypeError, ValueError) as error:
                 reading.found.fault(read.node, f"the tool {name!r} cannot be used: {error}")
         elif options:
