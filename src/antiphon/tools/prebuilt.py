@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from antiphon.tools.collect import COLLECTORS
 from antiphon.tools.context import ToolContext
 from antiphon.tools.keypad import send_dtmf
 from antiphon.tools.tool import FunctionTool, tool

@@ -13,7 +13,6 @@ from antiphon.agents.files.kinds import Read, plain
 from antiphon.agents.files.reading import Reading
 from antiphon.agents.modules import tools_in
 from antiphon.errors import IntegrationInitializationError
-from antiphon.tools.collect import COLLECTORS
 from antiphon.tools.mcp import MCPStdioTool, MCPStreamableHTTPTool
 from antiphon.tools.prebuilt import MAKERS, PREBUILT
 from antiphon.tools.source import ToolSource
@@ -85,7 +84,7 @@ def _functions(reading: Reading, values: Values, folder_tools: Any) -> Iterator[
 
 
 def _made(tool: FunctionTool | Callable[..., Any], options: Mapping[str, Any] | None) -> FunctionTool:
-    """A tool as it is, of a function, or by a collector's maker with its ``options``."""
+    """A tool as it is, of a function, or by its maker with ``options``."""
     if isinstance(tool, FunctionTool):
         return tool
     if options is None:

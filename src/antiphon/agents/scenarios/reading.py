@@ -186,7 +186,7 @@ def _defaults(found: Findings, values: Mapping[str, Read]) -> AgentDefaults:
 
 
 def _tools(reading: Reading, path: Path, values: Mapping[str, Read]) -> list[Any]:
-    """The tools of ``tools.py`` and the collectors as such, and others by their names."""
+    """The tools of ``tools.py`` and those that are made with options as such, others by their names."""
     entries: list[Read] = values["tools"].value if "tools" in values else []
     beside = reading.tools_beside(path) if entries else None
     own = tools_in(beside) if beside is not None else {}
