@@ -264,6 +264,25 @@ def test_a_call_that_ends_in_the_middle_of_it_tells_that_it_failed() -> None:
     assert not call.events(AgentToolCompleted)
 
 
+def test_a_collector_whose_model_fails_twice_gives_the_caller_back() -> None:
+    clock = VirtualClock()
+    broken = Reply(fault="garbage")
+    model = ScriptedChatClient([use("collect_email"), "Your address?", broken, broken, "Never mind that."], clock=clock)
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[collect_email()])
+        async with calling(clock, agent=agent, llm=model, stt=["Send it.", "Ann.", "Ann Lee.", "Hello?"]) as call:
+            for _ in range(4):
+                await say(call, wait_s=7.0)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert [event.error for event in call.events(AgentToolFailed)] == ["It could not be asked for: the model failed."]
+    assert said(call)[-1] == "Never mind that."
+    assert model.requests[-1].messages[-1].text == "Ann.\nAnn Lee.\nHello?"  # which nobody has answered
+
+
 def test_a_caller_may_cut_in_on_the_question() -> None:
     clock = VirtualClock()
     question = "Please tell me your e-mail address, slowly, and spell what is unusual in it, so that I get it right."

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RECORD, CONFIRM, DECLINE = "record", "confirm", "decline"
 _MANY_REFUSED = 3
+_MOST_BROKEN = 2
+_BROKEN = "It could not be asked for: the model failed."
 _TO_BEGIN = "Please go on."
 _COVER = "•••"
 
@@ -43,6 +45,7 @@ class Interview:
         values: What was recorded, checked.
         is_read_back: Whether the caller has spoken since the values were whole, and can have confirmed them.
         refused: Values in a row that were not right.
+        broken: Turns that failed.
         outcome: What came of it: the values, that it was declined, or that the time was over.
         parent: The agent that waits; None until it is found again in another process.
         tool: What it has called; None likewise.
@@ -55,13 +58,20 @@ class Interview:
     values: dict[str, str] = field(default_factory=dict)
     is_read_back: bool = False
     refused: int = 0
+    broken: int = 0
     outcome: dict[str, Any] | None = None
     parent: Agent | None = None
     tool: CollectTool | None = None
 
-    def overdue(self, clock: Clock) -> bool:
-        """Whether the time is over."""
-        return clock.utc() >= self.ends_at
+    def is_over(self, clock: Clock) -> bool:
+        """Whether the agent that waits goes on before anything else: something came of it, or the time is over."""
+        return self.outcome is not None or clock.utc() >= self.ends_at
+
+    def note_failure(self) -> None:
+        """A turn has failed; after some of these the agent that waits goes on."""
+        self.broken += 1
+        if self.broken >= _MOST_BROKEN:
+            self.outcome = {"failed": _BROKEN}
 
     def expects(self) -> Field | None:
         """What the caller is asked for now, if it is said in pieces."""
@@ -117,10 +127,12 @@ def interviewer(agent: Agent, tool: CollectTool, interview: Interview, clock: Cl
 
 def finished(tool: CollectTool, interview: Interview, clock: Clock) -> tuple[FunctionResult, dict[str, Any]]:
     """The result of the call as everybody may read it, and the whole of it."""
-    whole = dict(interview.outcome or {})
-    text = msgspec.json.encode(tool.form.shown(whole)).decode()
+    whole, call = dict(interview.outcome or {}), interview.call
     took_s = tool.timeout_s - (interview.ends_at - clock.utc()).total_seconds()
-    return FunctionResult(interview.call.call_id, interview.call.name, "ok", text, took_s * 1000), whole
+    if "failed" in whole:
+        return FunctionResult(call.call_id, call.name, "error", str(whole["failed"]), took_s * 1000), whole
+    text = msgspec.json.encode(tool.form.shown(whole)).decode()
+    return FunctionResult(call.call_id, call.name, "ok", text, took_s * 1000), whole
 
 
 # Who sees what.

@@ -86,9 +86,11 @@ class Interviews:
         interview = self._session.interview
         if interview is None:
             return None
-        if interview.outcome is None and interview.overdue(self._session.clock):
+        if not interview.is_over(self._session.clock):
+            return None
+        if interview.outcome is None:
             interview.outcome = TIMED_OUT
-        return None if interview.outcome is None else self._end(interview)
+        return self._end(interview)
 
     def _begin(self, agent: Agent, tool: CollectTool, call: FunctionCall) -> Change:
         self._wanted = None
@@ -107,7 +109,7 @@ class Interviews:
         session.interviewed.append(interview.call.call_id)
         if interview.secret:
             session.uncovered.append(interview)
-        if not whole.keys() & {"declined", "timed_out"}:
+        if not whole.keys() & {"declined", "timed_out", "failed"}:
             session.private[tool.name] = whole
         record = self.last = AgentToolEnded(call=interview.call, result=result, tool_type=tool.form.type)
         return Change(agent, record)

@@ -304,6 +304,8 @@ class Turn:
             else:
                 if self.run is not None:
                     self.run.finish = "error" if isinstance(error, Exception) else "interrupted"
+                    if isinstance(error, Exception) and self._session.interview is not None:
+                        self._session.interview.note_failure()
                     if not isinstance(error, Exception) and not self.run.step.recorded:
                         self._record_interruption(self.run)
                 await _shielded(self._write_rest(error))

@@ -104,8 +104,11 @@ class Collecting:
             self._request(RESUME_RECORDING, {"by": _BY})
         while self._session.uncovered:
             self._history.cover(self._session.uncovered.pop())
-        result = msgspec.json.decode(record.result.text)
-        self._log.append(events.AgentToolCompleted(record.tool_type, record.call.call_id, result))
+        tool_type, call_id, text = record.tool_type, record.call.call_id, record.result.text
+        if record.result.status == "ok":
+            self._log.append(events.AgentToolCompleted(tool_type, call_id, msgspec.json.decode(text)))
+        else:
+            self._log.append(events.AgentToolFailed(tool_type, call_id, text))
 
     def _read(self, entry: Entry) -> None:
         """The agent begins to speak: now it is known what it waits for."""

@@ -184,7 +184,7 @@ class Responding:
         """Try an answer to words that may be the whole turn."""
         self.drop()
         interview = self._session.interview
-        is_over = interview is not None and interview.overdue(self._clock)
+        is_over = interview is not None and interview.is_over(self._clock)
         if not self._session.late and not is_over:  # a turn that has more to tell than this begins when it is sure
             self._begin(text, fresh, speculative=True)
 
@@ -267,6 +267,8 @@ class Responding:
     async def _break_off(self, reply: Reply, error: AntiphonException) -> None:
         reply.failed = error
         await reply.committed()
+        if self._session.interview is not None:
+            self._session.interview.note_failure()
         if reply is self._reply:  # else it was dropped, by what a tool of its own has asked for
             self._failed(reply, error)
 
