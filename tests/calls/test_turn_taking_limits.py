@@ -319,8 +319,8 @@ def test_a_sign_of_life_starts_the_reminders_anew() -> None:
     script.at(15.0).key()
     script.run(26)
     assert script.acts(f.NoteIdle) == [f.NoteIdle(1, False), f.NoteIdle(1, False)]
-    script.at(28.0).voice(until=28.5)
-    script.run(40)
+    script.at(28.0).voice(until=28.5, words="I am here.")
+    script.run(45)
     assert script.acts(f.NoteIdle)[2:] == [f.NoteIdle(1, False)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.calls.floor import CancelRequested, CommitRequested, InputCleared, Interrupt, Phase, ReplyRequested
 from antiphon.calls.turn_guards import Floor
-from antiphon.calls.turn_rules import after_final, bound_turn, drop_speculation, finish, no_turn
+from antiphon.calls.turn_rules import after_final, bound_turn, drop_speculation, finish, no_turn, note_life
 
 
 def force_by_client(floor: Floor, event: CommitRequested) -> None:
@@ -27,6 +27,7 @@ def owe_reply(floor: Floor, _event: ReplyRequested) -> None:
 def cancel(floor: Floor, event: CancelRequested) -> None:
     """The agent falls silent; words that waited behind its speech are answered."""
     floor.stop("verify", "interrupt", "dead_air")
+    note_life(floor, event)
     floor.committed = ""
     floor.strikes = 0
     floor.speech = "reply"

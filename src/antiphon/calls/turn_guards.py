@@ -87,6 +87,7 @@ class Floor:
         self.lost_turns = 0  # turns in a row that got an apology for an answer
         self.strikes = 0  # fillers and apologies in this silence
         self.reminders = 0
+        self.idle_at = 0.0  # when the caller will have been silent for long; loudness alone does not put it off
         self.ending: EndReason | None = None
         self.reply_owed = False  # the application has asked for an answer that cannot begin yet
         self.turns_kept = False  # turns that were kept beside an answer wait for theirs

@@ -87,7 +87,6 @@ def bound_turn(floor: Floor, event: Any) -> None:
 
 def open_turn(floor: Floor, event: Any) -> None:
     """The caller has the floor: nothing of the agent is owed or heard."""
-    floor.reminders = 0
     floor.stop("idle")
     bound_turn(floor, event)
 
@@ -132,6 +131,7 @@ def note_keys(floor: Floor, event: KeysTyped) -> None:
 
 def await_keys(floor: Floor, event: KeyPressed) -> None:
     """The caller types behind what was said: the number belongs to the turn."""
+    note_life(floor, event)
     floor.keys_until = event.at + event.more_s + _SLACK_S
 
 
@@ -235,7 +235,8 @@ def no_turn(floor: Floor, event: Any) -> None:
     floor.lost_words = False
     floor.stop("endpoint", "final", "turn_limit")
     floor.phase = Phase.IDLE
-    await_caller(floor, event)
+    if floor.policy.idle_s > 0:
+        floor.start("idle", max(event.at, floor.idle_at))
     if owes_reply(floor, event):
         respond(floor, event)
 
@@ -257,6 +258,7 @@ def commit(floor: Floor, event: Any) -> None:
     floor.stop("endpoint", "final", "turn_limit")
     floor.act(Commit(text, fresh, trigger, floor.probability, answer))
     floor.said = []
+    floor.reminders = 0
     floor.lost_words = floor.reply_owed = floor.turns_kept = False
     floor.forced = floor.told_expected = None
     floor.overrun = floor.caller_speaks
@@ -350,6 +352,7 @@ def first_sound(floor: Floor, event: SpeechStarted) -> None:
 
 def said_all(floor: Floor, event: SpeechFinished) -> None:
     """The agent has spoken; the caller is expected."""
+    note_life(floor, event)
     floor.committed = ""
     floor.strikes = 0
     floor.speech = "reply"
@@ -365,8 +368,14 @@ def stalled(floor: Floor, event: SpeechFinished) -> None:
 
 def await_caller(floor: Floor, event: Any) -> None:
     """Nobody speaks: that shall not last for ever."""
+    note_life(floor, event)
     if floor.policy.idle_s > 0:
-        floor.start("idle", event.at + floor.policy.idle_s)
+        floor.start("idle", floor.idle_at)
+
+
+def note_life(floor: Floor, event: Any) -> None:
+    """Somebody is there: the silence that ends a call begins anew."""
+    floor.idle_at = event.at + floor.policy.idle_s
 
 
 def restart_idle(floor: Floor, event: Any) -> None:
@@ -505,7 +514,8 @@ def take_floor(floor: Floor, event: Any) -> None:
         floor.act(NoteOverlap(join([*floor.said, floor.partial]), True))
         floor.act(Interrupt())
         floor.expected = None
-    floor.strikes = floor.reminders = 0
+    note_life(floor, event)
+    floor.strikes = 0
     floor.speech = "reply"
     floor.sounding = False
     bound_turn(floor, event)

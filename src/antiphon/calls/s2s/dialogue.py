@@ -197,16 +197,18 @@ class Dialogue:
         self._tell(events.UserSpeechStarted(round(self._speech_at, 3)))
         self._tell(events.UserStateChanged("listening", "speaking"))
         if self.ending is None and not self.is_announcing:
-            self.take_floor()
+            self.take_floor(is_sure=False)
 
     @property
     def is_announcing(self) -> bool:
         """Whether a file is heard that nobody interrupts."""
         return self._speaking.is_announcing
 
-    def take_floor(self) -> None:
-        """The caller has the floor from here on."""
+    def take_floor(self, *, is_sure: bool = True) -> None:
+        """The caller has the floor from here on; ``is_sure``: by keys, and not by sound that may be noise."""
         self.stop_answer()
+        if is_sure:
+            self._vigil.note_life()
         self._vigil.hear_caller()
         self._enter(Phase.HEARING)
         self._floor_changed()
@@ -243,6 +245,7 @@ class Dialogue:
     def _words(self, event: UserTranscript) -> None:
         utterance = self._utterances.hear(event.item_id, event.text, is_final=event.is_final)
         if event.text:
+            self._vigil.note_life()
             self._tell(events.UserTranscription(event.text, event.is_final, utterance.number))
         self._note_words(utterance)
 
@@ -391,6 +394,7 @@ class Dialogue:
             return
         if self._caller_speaks:
             self._note_silence()
+        self._vigil.note_life()
         self._rest()
 
     def _rest(self) -> None:
@@ -416,6 +420,7 @@ class Dialogue:
     def resume(self) -> None:
         """The caller is with us again."""
         self._holds = False
+        self._vigil.note_life()
         if self.phase is Phase.IDLE:
             self._rest()
 

@@ -40,6 +40,7 @@ class Vigil:
         self._strikes = 0  # fillers and apologies in this silence
         self._lost = 0  # turns in a row that got an apology for an answer
         self._silent_since: float | None = None  # in the agent's turn
+        self._idle_at: float | None = None  # loudness alone does not put it off
         self._is_ending = False
         self._timers = Timers(clock, seconds, self._ran_out)
 
@@ -58,7 +59,10 @@ class Vigil:
         self._stop("turn_limit")
         self._stop_watching()
         if self._policy.idle_s > 0 and not self._is_ending:
-            self._start("idle", self._seconds() + self._policy.idle_s)
+            now = self._seconds()
+            if self._idle_at is None:
+                self._idle_at = now + self._policy.idle_s
+            self._start("idle", max(now, self._idle_at))
 
     def leave_alone(self) -> None:
         """The caller is asked nothing, until somebody speaks or ``await_caller`` says so."""
@@ -66,17 +70,23 @@ class Vigil:
 
     def hear_agent(self, *, is_reply: bool) -> None:
         """The agent is heard."""
+        self._idle_at = None
         self._stop("idle")
         self._stop_watching()
         if is_reply:
-            self._strikes = self._lost = 0
+            self._strikes = self._lost = self.reminders = 0
 
     def hear_caller(self) -> None:
-        """The caller speaks, or presses keys. A model that has been away may never tell that it is over."""
+        """The caller makes sound, or presses keys. A model that has been away may never tell that it is over."""
         self._stop("idle")
         self._stop_watching()
-        self._strikes = self.reminders = 0
+        self._strikes = 0
         self._start("turn_limit", self._seconds() + self._policy.max_turn_s)
+
+    def note_life(self) -> None:
+        """The caller has said words, or pressed keys: the silence that ends a call begins anew."""
+        self.reminders = 0
+        self._idle_at = None
 
     def lose_turn(self) -> bool:
         """A turn gets no answer: whether an apology for it is in order, or it would be one too many."""
