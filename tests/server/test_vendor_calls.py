@@ -63,7 +63,13 @@ async def call(
     return [json.loads(line) for line in log_file.read_text().splitlines()]
 
 
-PAIRS = [("azure", "azure"), ("deepgram", "cartesia"), ("deepgram", "elevenlabs"), ("openai", "openai")]
+PAIRS = [
+    ("azure", "azure"),
+    ("azure fast", "azure"),
+    ("deepgram", "cartesia"),
+    ("deepgram", "elevenlabs"),
+    ("openai", "openai"),
+]
 
 
 def test_every_vendor_has_a_call() -> None:

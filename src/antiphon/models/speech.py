@@ -48,8 +48,11 @@ def connect_stt(provider: str, model: str, settings: Settings, clock: Clock) -> 
         return openai_stt.OpenAISTT(model, api_key=key, base_url=url or openai_stt.BASE_URL)
     if provider == "azure":
         from antiphon.models.stt import azure as azure_stt
+        from antiphon.models.stt import azure_fast
 
         secret = _key("AZURE_SPEECH_KEY", settings.azure_speech_key)
+        if model == azure_fast.MODE:
+            return azure_fast.AzureFastSTT(api_key=secret, base_url=_azure_url(settings, azure_fast.region_url))
         return azure_stt.AzureSTT(model, api_key=secret, base_url=_azure_url(settings, azure_stt.region_url))
     from antiphon.models.stt import deepgram
 

@@ -17,6 +17,7 @@ from websockets.http11 import Request as Handshake
 
 from antiphon.audio.wav import read_wav
 from antiphon.models.stt.azure import AzureSTT
+from antiphon.models.stt.azure_fast import AzureFastSTT
 from antiphon.models.stt.contract import STT
 from antiphon.models.stt.deepgram import DeepgramSTT
 from antiphon.models.stt.openai import OpenAISTT
@@ -238,10 +239,56 @@ def recognition(text: str) -> dict[str, Any]:
     return {"RecognitionStatus": "Success", "Offset": 0, "Duration": 1, "DisplayText": text, "NBest": [best]}
 
 
+@asynccontextmanager
+async def azure_fast(**settings: Any) -> AsyncIterator[tuple[STT, ListeningVendor]]:
+    vendor = ListeningVendor()
+
+    async def listen(request: Request, write: Write) -> None:
+        assert request.path == "/v1/speechtotext/transcriptions:transcribe?api-version=2025-10-15"
+        assert request.headers["ocp-apim-subscription-key"] == KEY
+        definition = json.loads(request.field("definition") or b"")
+        pcm, rate_hz = read_wav(BytesIO(request.field("audio") or b""))
+        vendor.connections += 1
+        named = {"language": definition.get("locales"), "phrases": definition.get("phraseList", {}).get("phrases")}
+        asked = {name: value for name, value in named.items() if value is not None}
+        vendor.asked.append({**asked, "sample_rate": [str(rate_hz)], "model": ["fast"]})
+        vendor.seconds += len(pcm) / rate_hz
+        fault = vendor.fault()
+        if fault in REFUSALS:
+            await write(response(int(fault), json.dumps(REFUSALS[fault]).encode()))
+        elif fault in ("silent", "stall"):
+            await asyncio.Event().wait()
+        elif fault == "garbage":
+            await write(response(200, b"<html>A proxy listens.</html>", "text/html"))
+        elif fault == "drop":
+            await write(stream_head("application/json") + chunked(b'{"durationMilliseconds":'))
+        else:
+            await write(response(200, json.dumps(transcription(heard(pcm))).encode()))
+
+    async with http_server(listen, vendor.left.set) as vendor.url:
+        stt = AzureFastSTT(api_key=KEY, base_url=vendor.url, **settings)
+        try:
+            yield stt, vendor
+        finally:
+            await stt.aclose()
+
+
+def transcription(text: str) -> dict[str, Any]:
+    """What Azure's fast transcription answers."""
+    words = [{"text": word, "offsetMilliseconds": 0, "durationMilliseconds": 100} for word in text.split()]
+    phrase = {"offsetMilliseconds": 0, "durationMilliseconds": 100, "text": text, "locale": "en-US", "confidence": 0.9}
+    return {
+        "durationMilliseconds": 100,
+        "combinedPhrases": [{"text": text}],
+        "phrases": [{**phrase, "words": words}] if text else [],
+    }
+
+
 Serving = Callable[..., AbstractAsyncContextManager[tuple[Any, ListeningVendor]]]
-VENDORS: dict[str, Serving] = {"azure": azure, "deepgram": deepgram, "openai": openai}
+VENDORS: dict[str, Serving] = {"azure": azure, "azure fast": azure_fast, "deepgram": deepgram, "openai": openai}
 IMPATIENT: dict[str, dict[str, float]] = {
     "azure": {"stall_s": 0.3},
+    "azure fast": {"stall_s": 0.3},
     "deepgram": {"final_s": 0.3},
     "openai": {"stall_s": 0.3},
 }
