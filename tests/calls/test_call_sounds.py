@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import s2s_phone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from invariants import check, check_nothing_left
 from numpy.typing import NDArray
 from phone import CallUnderTest, calling
@@ -610,3 +612,61 @@ def test_where_nobody_records_a_pause_means_nothing() -> None:
 
     call = run(clock, scenario)
     assert call.events(RecordingPaused, RecordingResumed) == []
+
+
+# All of it at once.
+
+STEPS: dict[str, Callable[[CallUnderTest, Path], object]] = {
+    "play": lambda call, wav: call.call.sounds.play(wav, text="A tone."),
+    "announce": lambda call, wav: call.call.sounds.play(wav, interruptible=False),
+    "broken": lambda call, wav: call.call.sounds.play(wav.with_name("none.wav")),
+    "background": lambda call, wav: call.call.sounds.play_background(wav, volume=0.4),
+    "once": lambda call, wav: call.call.sounds.play_background(wav, loop=False),
+    "no background": lambda call, _: call.call.sounds.stop_background(),
+    "hold": lambda call, wav: call.call.sounds.hold(wav),
+    "resume": lambda call, _: call.call.sounds.resume(),
+    "pause": lambda call, _: call.call.recording.pause(),
+    "record": lambda call, _: call.call.recording.resume(),
+    "say": lambda call, _: call.call.say("One moment."),
+    "key": lambda call, _: call.call.digit("5"),
+}
+
+
+@both
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(st.tuples(st.sampled_from([*STEPS, "speak", "quiet"]), st.integers(1, 60)), max_size=25),
+    line=st.sampled_from([{}, {"can_clear": False, "can_pause": False}, {"has_marks": False}, {"delay_s": 0.15}]),
+    frame_ms=st.sampled_from([20, 250]),
+)
+def test_whatever_sounds_every_promise_of_a_call_holds(
+    kind: Kind, wav: Path, steps: list[tuple[str, int]], line: dict[str, Any], frame_ms: int
+) -> None:
+    clock = VirtualClock()
+    policy = CallPolicy(frame_ms=frame_ms, lead_s=max(0.2, frame_ms / 1000 + 0.15))
+
+    async def scenario() -> CallUnderTest:
+        async with kind(
+            clock,
+            policy=policy,
+            stt=["And then?"] * 30,
+            llm=["Then we go on with it."] * 60,
+            agent=Agent("desk", greeting="Hello."),
+            tap=Tape(),
+            **line,
+        ) as call:
+            for step, frames in steps:
+                if step == "speak":
+                    await call.speak(frames * 0.02)
+                elif step == "quiet":
+                    await call.quiet(frames * 0.1)
+                else:
+                    STEPS[step](call, wav)
+        return call
+
+    call = run(clock, scenario)
+    asked = sum(step in ("play", "announce", "broken") for step, _ in steps)
+    completed = [event.play for event in call.events(PlayCompleted)]
+    assert sorted(completed) == list(range(1, asked + 1))
+    paused = call.names().count("recording.paused")
+    assert paused - 1 <= call.names().count("recording.resumed") <= paused
