@@ -34,6 +34,9 @@ class TwilioControl:
         call_id: The call's.
         clock: Time.
         caller_id: The number that the other party is called from; None where there is none.
+        action_url: As the attribute.
+
+    Attributes:
         action_url: Where Twilio asks how to go on when a blind transfer was not answered, or is over.
     """
 
@@ -53,7 +56,7 @@ class TwilioControl:
         self._call_id = call_id
         self._clock = clock
         self._caller_id = caller_id
-        self._action_url = action_url
+        self.action_url = action_url
 
     def refusal(self, transfer: Transfer) -> str | None:
         """Why it cannot be."""
@@ -65,7 +68,7 @@ class TwilioControl:
             await consult(self, transfer, leaving)
             return
         leaving()
-        document = documents.twiml_dial(transfer.destination, ring_s=RING_S, action_url=self._action_url)
+        document = documents.twiml_dial(transfer.destination, ring_s=RING_S, action_url=self.action_url)
         await self._update(self._call_id, Twiml=document)
 
     async def hang_up(self) -> None:
