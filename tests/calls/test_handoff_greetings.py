@@ -134,12 +134,12 @@ def test_a_greeting_that_a_tool_asks_for_comes_first(handoff_type: Any) -> None:
         "handoff": True,
         "target_agent": "Billing",
         "handoff_summary": "An invoice.",
-        "session_overrides": {"greeting": "So it is {{ handoff_reason }}", "voice": {"name": "zoe", "rate": "+20%"}},
+        "session_overrides": {"greeting": "So it is {{ handoff_reason }}.", "voice": {"name": "zoe", "rate": "+20%"}},
     }
     tool = FunctionTool(lambda: result, name="route", description="Route.")
     start = desk(billing(), handoff_type=handoff_type).replace(tools=[tool])
     call = talk(start, [Reply(calls=(tool_call("route"),)), ANSWER])
-    assert said(call) == [("So it is An invoice.", "zoe"), (ANSWER, "zoe")]
+    assert said(call) == [("So it is {{ handoff_reason }}.", "zoe"), (ANSWER, "zoe")], "a tool's words are no template"
     assert call.call.agent.speed == 1.2
     assert (start.routes[0].target_name, billing().voice) == ("billing", "eva")
     assert call.events(AgentHandoff) == [AgentHandoff("billing", "desk", handoff_type, "An invoice.")]
@@ -247,3 +247,33 @@ def test_a_greeting_whose_sound_was_made_before_needs_no_voice() -> None:
     assert [event.kind for event in call.events(AgentSpeechCreated)] == ["reply", "greeting", "reply"]
     (turn,) = call.events(TurnCompleted)
     assert turn.agent_text == f"I will put you through. Billing, how can I help? {ANSWER}"
+
+
+def test_the_callers_words_in_a_greeting_are_no_template() -> None:
+    edge = {"context_vars": {"greeting": "About {{ user_last_utterance }}"}}
+    clock = VirtualClock()
+    llm = ScriptedChatClient([TO_BILLING, ANSWER], clock=clock)
+
+    async def scenario() -> CallUnderTest:
+        stt = ["My {{ 7 * 7 }} bills."]
+        async with calling(clock, agent=desk(billing(), **edge), stt=stt, llm=llm, tts=NotingTTS(clock)) as call:
+            await call.speak(1)
+            await call.quiet(8)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert said(call)[1][0].startswith("About My {{ 7 * 7 }}")
+
+
+def test_a_call_may_bring_the_words_that_it_begins_with() -> None:
+    clock = VirtualClock()
+
+    async def scenario() -> CallUnderTest:
+        parameters = {"greeting": "This is about {{ your }} appointment."}
+        agent = Agent("desk", greeting="Good morning.")
+        async with calling(clock, agent=agent, tts=NotingTTS(clock), parameters=parameters) as call:
+            await call.quiet(5)
+        return call
+
+    assert said(clock.run(scenario())) == [("This is about {{ your }} appointment.", None)]

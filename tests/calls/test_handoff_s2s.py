@@ -111,12 +111,12 @@ def test_a_tools_result_hands_over_with_a_greeting_of_its_own() -> None:
         "handoff": True,
         "target_agent": "Billing",
         "handoff_summary": "A bill.",
-        "session_overrides": {"greeting": "So it is {{ handoff_reason }}"},
+        "session_overrides": {"greeting": "So it is a bill."},
     }
     tool = FunctionTool(lambda: result, name="route", description="Route.")
     model = ScriptedS2S([Calls("route"), SAID, ANSWER], clock=clock)
     call = talk(clock, model, agent=desk(billing(), handoff_type="discrete").replace(tools=[tool]))
-    assert spoken(call) == [("billing", "So it is A bill."), ("billing", ANSWER)]
+    assert spoken(call) == [("billing", "So it is a bill."), ("billing", ANSWER)]
     assert call.events(AgentHandoff) == [AgentHandoff("billing", "desk", "discrete", "A bill.")]
 
 

@@ -132,18 +132,18 @@ def greeting_of(
 ) -> str:
     """What an agent says as it takes over; empty for nothing. The first that there is, holds.
 
-    The text that was asked for; nothing, where nobody is to notice; at the first visit the agent's greeting; at later
-    ones that for those who come back.
+    The text that was asked for, as it is; nothing, where nobody is to notice; at the first visit the agent's greeting;
+    at later ones that for those who come back.
 
     Raises:
         ConfigurationError: Its template is wrong.
     """
     asked = _text(passed.overrides.get("greeting")) or _text(values.get("greeting"))
     if asked:
-        text = asked
-    elif handoff.handoff_type == "discrete":
+        return asked  # never taken for a template: the caller's own words may be in it
+    if handoff.handoff_type == "discrete":
         return ""
-    elif agent.name in session.visits:
+    if agent.name in session.visits:
         text = agent.return_greeting or WELCOME_BACK.get((agent.language or "en").lower().partition("-")[0], "")
     else:
         text = agent.greeting

@@ -30,12 +30,13 @@ class Wording:
         self._fillers_said = 0
 
     def render_greeting(self, agent: Agent) -> None:
-        """Put the greeting of the agent that begins into words.
+        """Put the greeting of the agent that begins into words: the call's own where it brings one, as it is.
 
         Raises:
             ConfigurationError: Its template is wrong.
         """
-        self.greeting = render(agent.greeting, template_values(agent, self._parameters))
+        asked = self._parameters.get("greeting", "").strip()
+        self.greeting = asked or render(agent.greeting, template_values(agent, self._parameters))
 
     def phrase(self, kind: SpeechKind, agent: Agent) -> str:
         """What this agent says now; fillers take turns."""
