@@ -9,14 +9,16 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from antiphon.agents.scenarios.load import examine_catalog
-from antiphon.calls.log import CallLog, Entry
+from antiphon.calls.log import Entry
 from antiphon.cli.call import read_line, talk
+from antiphon.cli.exchange import PhoneExchange
 from antiphon.models.catalog import Models
 from antiphon.models.llm.contract import ChatOptions
 from antiphon.models.llm.messages import Message
@@ -26,8 +28,9 @@ from antiphon.models.tts.scripted import ScriptedTTS
 from antiphon.models.vad.energy import EnergyVAD
 from antiphon.server.agents import AgentBook
 from antiphon.server.run import Running
-from antiphon.transports.carriers.loopback import Exchange, serving
+from antiphon.transports.carriers.loopback import Exchange
 from tests.server.harness import KEY, server
+from tests.telephony.lines import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/contact-center"
@@ -82,26 +85,37 @@ MINDS = {"record": interviewer, "check_pin": reception, "open_bill": billing, "p
 
 
 class Told:
-    """The logs of the calls of a server, as one."""
+    """What the logs of a server's calls tell, as one."""
 
-    def __init__(self, up: Running, exchange: Exchange) -> None:
-        self.entries: list[Entry] = []
-        self._exchange = exchange
-        up.board.watchers.append(self._watch)
-
-    def _watch(self, log: CallLog) -> None:
-        self._exchange.live.add(log.call_id)
-        log.subscribe(self.entries.append)
+    def __init__(self, up: Running) -> None:
+        self._entries: list[Entry] = []
+        up.board.watchers.append(lambda log: log.subscribe(self._entries.append))
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The entries of a kind."""
-        return [entry.to_dict() for entry in self.entries if entry.event.type == kind]
+        return [entry.to_dict() for entry in self._entries if entry.event.type == kind]
+
+
+@dataclass(slots=True)
+class Center:
+    """The example on a server, and the phone beside it, which is an exchange too."""
+
+    up: Running
+    told: Told
+    exchange: PhoneExchange
+
+    async def phoned(self, *script: str) -> list[dict[str, Any]]:
+        """Phone it, and do what stands in the script: what ``antiphon call`` does."""
+        url = f"ws://127.0.0.1:{self.up.port}/telephony/twilio"
+        lines = [read_line(each) for each in script]
+        quiet = Console(quiet=True)
+        turns, _ = await talk(url, lines, key=KEY, timeout_s=12, out=None, console=quiet, exchange=self.exchange)
+        return turns
 
 
 @asynccontextmanager
-async def center(tmp_path: Path, *heard: str) -> AsyncIterator[tuple[Running, Told, Exchange]]:
-    """The example on a real server, with an exchange that can transfer its calls."""
-    exchange = Exchange(ring_s=0.2, listen_s=0.2)
+async def center(tmp_path: Path, *heard: str) -> AsyncIterator[Center]:
+    """The example on a real server, whose callers say these words."""
     models = Models(
         vad=EnergyVAD(),
         stt=ScriptedSTT(heard),
@@ -109,26 +123,13 @@ async def center(tmp_path: Path, *heard: str) -> AsyncIterator[tuple[Running, To
         tts=ScriptedTTS(seconds=0.4),
         turn=None,
     )
-    async with serving(exchange.app()) as url:
-        settings = {
-            "twilio_account_sid": exchange.account,
-            "twilio_auth_token": exchange.token,
-            "carrier_urls": {"twilio": url},
-            "caller_id": "+441632960100",
-        }
-        book = AgentBook.at(EXAMPLE)
-        async with server(tmp_path, book=book, models=models, keep_files=True, **settings) as up:
-            yield up, Told(up, exchange), exchange
-            await up.board.all_over()
-    exchange.close()
-
-
-async def phoned(up: Running, *script: str) -> list[dict[str, Any]]:
-    """Phone it, and do what stands in the script."""
-    url = f"ws://127.0.0.1:{up.port}/telephony/twilio"
-    lines = [read_line(each) for each in script]
-    turns, _ = await talk(url, lines, key=KEY, timeout_s=12.0, out=None, console=Console(quiet=True))
-    return turns
+    port = free_port()
+    account = {"twilio_account_sid": Exchange.account, "twilio_auth_token": Exchange.token}
+    settings = {**account, "carrier_urls": {"twilio": f"http://127.0.0.1:{port}"}}
+    book = AgentBook.at(EXAMPLE)
+    async with server(tmp_path, book=book, models=models, keep_files=True, **settings) as up:
+        yield Center(up, Told(up), PhoneExchange(port))
+        await up.board.all_over()
 
 
 def said(told: Told) -> list[str]:
@@ -150,11 +151,11 @@ def test_the_example_is_sound() -> None:
 
 async def test_a_caller_proves_who_it_is_gets_a_bill_by_mail_and_is_put_through(tmp_path: Path) -> None:
     heard = ("I have a question about my bill.", "Please mail it to me.", "john dot smith at example", "dot com")
-    async with center(tmp_path, *heard, "Yes, that is right.", "I want to talk to a person.") as (up, told, exchange):
+    async with center(tmp_path, *heard, "Yes, that is right.", "I want to talk to a person.") as phone:
         email = str(EMAILS / "george_email.wav")
-        turns = await phoned(up, A_LINE, "keys:1234#", "keys:4711#", A_LINE, email, A_YES, A_LINE)
+        turns = await phone.phoned(A_LINE, "keys:1234#", "keys:4711#", A_LINE, email, A_YES, A_LINE)
     assert [turn["said"] for turn in turns if turn["voice_to_voice_ms"] is None] == []
-    assert said(told) == [
+    assert said(phone.told) == [
         "Brightwater, good day. How can I help you?",
         "Please type your PIN.",
         "That was not right. Please type your PIN again.",
@@ -165,33 +166,34 @@ async def test_a_caller_proves_who_it_is_gets_a_bill_by_mail_and_is_put_through(
         "It is on its way.",
         "Please hold the line, I am connecting you.",
     ]
-    assert [(each["new_agent"], each["handoff_type"]) for each in told.of("agent.handoff")] == [
+    assert [(each["new_agent"], each["handoff_type"]) for each in phone.told.of("agent.handoff")] == [
         ("billing", "announced"),
         ("service", "discrete"),
     ]
-    executed = {each["name"]: each["output"] for each in told.of("tool.executed")}
+    executed = {each["name"]: each["output"] for each in phone.told.of("tool.executed")}
     assert executed["send_bill"] == "The bill of October is on its way to john.smith@example.com."
-    (transferred,) = told.of("call.transferred")
+    (transferred,) = phone.told.of("call.transferred")
     assert (transferred["name"], transferred["kind"]) == ("a colleague", "warm")
-    assert [leg.to for leg in exchange.legs.values()] == ["+441632960177"]
-    assert "A bill is too high." in next(iter(exchange.legs.values())).says
-    assert [each["reason"] for each in told.of("session.ended")] == ["transferred"]
+    (brought,) = phone.exchange.transfers
+    assert (brought["to"], brought["type"]) == ("+441632960177", "warm")
+    assert "A bill is too high." in brought["summary"]
+    assert [each["reason"] for each in phone.told.of("session.ended")] == ["transferred"]
     assert not re.search("4711|1234", written_in(tmp_path))
 
 
 async def test_who_does_not_know_the_pin_hears_nothing_of_an_account(tmp_path: Path) -> None:
-    async with center(tmp_path, "I have a question about my bill.") as (up, told, _):
-        await phoned(up, A_LINE, "keys:0000#", "keys:1111#", "keys:2222#")
-    assert [each["name"] for each in told.of("tool.called")] == ["check_pin"]
-    assert told.of("agent.handoff") == []
-    assert [each["reason"] for each in told.of("session.ended")] == ["error"]
+    async with center(tmp_path, "I have a question about my bill.") as phone:
+        await phone.phoned(A_LINE, "keys:0000#", "keys:1111#", "keys:2222#")
+    assert [each["name"] for each in phone.told.of("tool.called")] == ["check_pin"]
+    assert phone.told.of("agent.handoff") == []
+    assert [each["reason"] for each in phone.told.of("session.ended")] == ["error"]
 
 
 async def test_an_agent_is_told_of_its_edges_and_of_the_callers_way(tmp_path: Path) -> None:
-    async with center(tmp_path, "I have a question about my bill.") as (up, _, _):
-        await phoned(up, A_LINE, "keys:4711#")
-        assert up.board.models is not None
-        llm = up.board.models.llm
+    async with center(tmp_path, "I have a question about my bill.") as phone:
+        await phone.phoned(A_LINE, "keys:4711#")
+        assert phone.up.board.models is not None
+        llm = phone.up.board.models.llm
         assert isinstance(llm, ScriptedChatClient)
         first, last = llm.requests[0].messages[0].text, llm.requests[-1].messages[0].text
     assert "You are the receptionist of Brightwater" in first

@@ -7,7 +7,8 @@ from antiphon.tools.collect import collect_email
 from antiphon.tools.keypad import is_open
 
 BILLS = {"+441632960123": ("October", "61.75"), "+441632960188": ("October", "112.40")}
-BILL_WITHOUT_NUMBER = ("October", "84.20")
+BILLS |= {"": ("October", "84.20"), "+15550100": ("October", "84.20")}
+"""By the number that calls; the second line is for trying it, as in the reception's tools."""
 
 ask_email = collect_email(
     tool_name="ask_email", tool_description="Ask the caller where the bill is to be sent, before you send it."
@@ -37,5 +38,4 @@ async def send_bill(context: ToolContext, email_address: str) -> str:
 def _bill(context: ToolContext) -> tuple[str, str]:
     if not is_open(context, "check_pin"):
         raise ToolException("The caller's PIN was not checked: hand the conversation over to reception.")
-    number = str(context.values.get("from") or "")
-    return BILLS[number] if number else BILL_WITHOUT_NUMBER
+    return BILLS[str(context.values.get("from") or "")]
