@@ -329,6 +329,33 @@ def test_after_the_last_attempt_the_call_ends_with_a_goodbye() -> None:
     assert call.call.session.state == {}
 
 
+def test_r25_a_gate_that_asks_once_more_gives_no_more_attempts() -> None:
+    again = [Reply(calls=(asks("pin_gate"),)), "Please type it again.", "Goodbye."]
+    clock = VirtualClock()
+    agent = Agent("bank", "Check the caller.", tools=[pin_gate("4711", attempts=2, timeout_s=60)])
+    script: list[str | Reply] = [Reply(calls=(asks("pin_gate"),)), "Please type your number.", *again]
+
+    async def scenario() -> CallUnderTest:
+        llm = ScriptedChatClient(script, clock=clock)
+        heard = ["My balance, please.", "Ask me once more."]
+        async with calling(clock, agent=agent, llm=llm, stt=heard, hang_up=False) as call:
+            await call.speak(1.0)
+            await call.quiet(5)
+            await type_keys(call, "1#")
+            await call.quiet(5)
+            await call.speak(1.0)
+            await call.quiet(5)
+            await type_keys(call, "2#")
+            await call.quiet(12)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert call.ended is not None
+    assert call.ended.reason == "error"
+    assert call.call.session.state == {}
+
+
 def test_who_types_nothing_has_so_many_attempts_as_the_agent_gives() -> None:
     manner = KeypadManner(attempts=2, timeout_s=4.0)
     call = gate_call(VirtualClock(), [(4, "")], pin_gate("4711"), keypad=manner, hang_up=False, answers=["Goodbye."])

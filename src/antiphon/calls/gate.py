@@ -29,9 +29,11 @@ class Gate:
         lost: Told when the last attempt has failed.
         spawn: Runs a task of the call.
         early: A number that was typed before it asked: tried first, and no attempt.
+        at_most: The attempts that are left, where it asks in the place of a gate that still waits.
 
     Attributes:
         length: As in ``SecretNumber``.
+        left: How often the number may still be typed.
     """
 
     def __init__(
@@ -45,10 +47,12 @@ class Gate:
         lost: Callable[[], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], object],
         early: str = "",
+        at_most: int | None = None,
     ) -> None:
         self.length = secret.length
         self._secret = secret
-        self._left = manner.attempts if secret.attempts is None else secret.attempts
+        attempts = manner.attempts if secret.attempts is None else secret.attempts
+        self.left = attempts if at_most is None else min(attempts, at_most)
         self._timeout_s = manner.timeout_s if secret.timeout_s is None else secret.timeout_s
         self._clock = clock
         self._is_quiet = is_quiet
@@ -105,8 +109,8 @@ class Gate:
             self._wait()
 
     def _miss(self) -> None:
-        self._left -= 1
-        if self._left <= 0:
+        self.left -= 1
+        if self.left <= 0:
             self._lost()
             self.close()
             return

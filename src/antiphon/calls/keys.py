@@ -80,6 +80,7 @@ class Keys:
 
     def ask_secret(self, secret: SecretNumber) -> None:
         """What is typed from here on goes to this gate, until it is open."""
+        waiting = self._open_gate
         self._close_gate()
         early, self._early = self._early, ""
         self._gate = Gate(
@@ -91,6 +92,7 @@ class Keys:
             lost=self._lost,
             spawn=self._spawn,
             early=early,
+            at_most=None if waiting is None else waiting.left,
         )
 
     def close(self) -> None:
