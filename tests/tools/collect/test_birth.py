@@ -17,6 +17,7 @@ TODAY = date(2026, 7, 1)
     ("said", "iso"),
     [
         ("1984-03-05", "1984-03-05"),
+        ("The twenty. Third of March. Nineteen eighty four.", "1984-03-23"),
         ("March 5, 1984", "1984-03-05"),
         ("the fifth of march nineteen eighty four", "1984-03-05"),
         ("march fifth nineteen eighty-four", "1984-03-05"),

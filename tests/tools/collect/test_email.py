@@ -25,6 +25,7 @@ from antiphon.tools.collect.email import email_address, spoken_email
         ("look at me at example dot com", "lookatme@example.com"),
         ("info at sign example dot com", "info@example.com"),
         ("<ann@example.com>", "ann@example.com"),
+        ("My email. Is Tom Dot? Miller. At example.com", "tom.miller@example.com"),
         ("john.smith at example.com", "john.smith@example.com"),
     ],
 )

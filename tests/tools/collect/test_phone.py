@@ -34,6 +34,7 @@ def test_a_number_is_understood_as_it_is_dialled(said: str, region: str, number:
     ("said", "why"),
     [
         ("12345", "7 to 15"),
+        ("555 0198", "no area code"),
         ("1" * 16, "7 to 15"),
         ("call me maybe", "no digit"),
         ("+999 1234567", "no telephone number"),

@@ -25,6 +25,8 @@ WORDS = "zero one two three four five six seven eight nine".split()
         ("(555) 010-0199", "5550100199"),
         ("555.010.0199", "5550100199"),
         ("[keypad: 4711]", "4711"),
+        ("My number is. Five-five-five-five. O198.", "55550198"),
+        ("1O5", "105"),
         ("um the number is 1 2 3", "123"),
         ("１２３", "123"),
     ],

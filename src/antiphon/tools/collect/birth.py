@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, time
 
-from antiphon.tools.collect.spoken import plain, with_digits
+from antiphon.tools.collect.spoken import plain, with_digits, without_stops
 
 _MONTHS = {
     name[:3]: number
@@ -81,7 +81,7 @@ def spoken_date(iso: str) -> str:
 
 def _parts(text: str, day_first: bool) -> tuple[int, int, int]:
     """Day, month and year."""
-    words = plain(text).lower()
+    words = without_stops(text).lower()
     bare = re.sub(r"\s", "", words)
     if re.fullmatch(r"\d{6}|\d{8}", bare):
         return _typed(bare, day_first)

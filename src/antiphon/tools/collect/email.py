@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from antiphon.tools.collect.spoken import letters_in, plain, with_digits
+from antiphon.tools.collect.spoken import letters_in, with_digits, without_stops
 
 _SIGNS = {
     **dict.fromkeys(("at", "at-sign"), "@"),
@@ -28,7 +28,7 @@ def email_address(text: str) -> str:
     Raises:
         ValueError: It is none.
     """
-    words = plain(text).strip(" .,;<>")
+    words = without_stops(text).strip(" .,;<>")
     address = words if "@" in words and " " not in words else _from_speech(words)
     local, _, domain = address.rpartition("@")
     address = f"{local}@{domain.lower()}"

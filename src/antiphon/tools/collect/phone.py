@@ -33,7 +33,10 @@ def phone_number(text: str, region: str = "US") -> str:
         number = numbers.parse(f"+{digits}" if has_plus else digits, region.upper())
     except numbers.NumberParseException:
         raise ValueError(f"This is no telephone number that can be dialled from {region}.") from None
-    if not numbers.is_possible_number(number):
+    fits = numbers.is_possible_number_with_reason(number)
+    if fits == numbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+        raise ValueError("This number has no area code.")
+    if fits != numbers.ValidationResult.IS_POSSIBLE:
         raise ValueError("This number is too short or too long for its country.")
     return str(numbers.format_number(number, numbers.PhoneNumberFormat.E164))
 

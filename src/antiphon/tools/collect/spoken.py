@@ -30,6 +30,8 @@ DIGIT_WORDS = tuple(_UNITS)
 _TIMES = {"double": 2, "triple": 3, "treble": 3}
 _ZEROS = {"hundred": "00", "thousand": "000"}
 _FILLERS = frozenset("a ah and er erm is it its it's my number ok so the then this um uh well yes".split())
+_STOPS = re.compile(r"[,;:?!]+(?=\s|$)|\.+(?=\s|$)")
+_ZERO = re.compile(r"(?<![^\W\d_])[oO](?=\d)|(?<=\d)[oO](?![^\W\d_])")
 _KEYPAD = re.compile(r"\[keypad: ([^\]]*)\]")
 _LETTERS_APART = re.compile(r"(?<![^\W_])(?:[^\W\d_]-){2,}[^\W\d_](?![^\W_])")
 _EXAMPLE = re.compile(r"\b(\w)\s+(?:as in|like in|for|wie)\s+[^\W\d_]+", re.IGNORECASE)
@@ -46,6 +48,11 @@ _CODE_WORDS = {word: letter for letter, word in _ALPHABET.items()} | {"alfa": "a
 def plain(text: str) -> str:
     """The text in the usual form of its signs, with what was typed on the keypad as if it had been said."""
     return " ".join(_KEYPAD.sub(r" \1 ", unicodedata.normalize("NFKC", text)).replace("’", "'").split())
+
+
+def without_stops(text: str) -> str:
+    """The text without the marks that a recogniser puts behind each piece of it."""
+    return _STOPS.sub("", plain(text))
 
 
 def digits_in(text: str) -> str:
@@ -94,7 +101,7 @@ def _joined(words: list[str]) -> str:
 
 def _number_words(text: str, *, keep_fillers: bool = False) -> Iterator[str]:
     """The words with those of numbers in digits, and what is to be said twice said twice."""
-    words = re.findall(r"[^\s,;/()-]+" if not keep_fillers else r"\S+", plain(text))
+    words = re.findall(r"[^\s,;/()-]+" if not keep_fillers else r"\S+", _ZERO.sub("0", plain(text)))
     place = 0
     while place < len(words):
         word = words[place]
