@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.scenarios.scenario import AgentDefaults, GenericHandoff, Scenario, ScenarioEdge
@@ -18,6 +20,7 @@ from antiphon.clock import VirtualClock
 from antiphon.errors import ConfigurationError
 from antiphon.models.llm.scripted import ScriptedChatClient
 from antiphon.server.agents import WATCH_EVERY_S, AgentBook
+from antiphon.server.greeting import print_start
 from tests.agents.files.writing import write
 from tests.agents.scenarios.making import folder_of
 from tests.server.harness import HEADERS, Running, Serve, close_code, phone, scripted_models, start_stream, until
@@ -168,6 +171,16 @@ async def test_rest_lists_scenarios_and_shows_a_graph(serve: Serve) -> None:
         agents = (await get(up, "/agents")).json()["agents"]
         assert [agent["name"] for agent in agents] == ["desk", "bills"]
         assert agents[0]["handoffs"] != []
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("day", "day; calls may choose night"), (None, "calls may choose day, night")]
+)
+async def test_who_starts_a_server_is_told_the_scenarios(serve: Serve, name: str | None, line: str) -> None:
+    async with serve(book=book(name)) as up:
+        printed = io.StringIO()
+        print_start(Console(file=printed, width=200), up.board, up.port)
+    assert f"scenario      {line}\n" in printed.getvalue()
 
 
 def test_a_server_with_a_scenario_that_is_not_there_does_not_start() -> None:

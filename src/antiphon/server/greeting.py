@@ -9,6 +9,7 @@ from rich.text import Text
 
 from antiphon import __version__
 from antiphon.models.weights import store
+from antiphon.server.agents import AgentBook
 from antiphon.server.switchboard import Switchboard
 from antiphon.server.telephony import DOCUMENTS
 from antiphon.wire.table import CODECS
@@ -46,6 +47,7 @@ def print_start(console: Console, board: Switchboard, port: int) -> None:
     address = f"[{settings.host}]:{port}" if ":" in settings.host else f"{settings.host}:{port}"
     names = [agent.name for agent in board.agents.agents]
     rows = [("talk", f"http://{address}/ in a browser"), ("answers", ", ".join(names))]
+    rows.append(("scenario", _scenarios(board.agents)))
     if settings.realtime_enabled:
         rows.append(("realtime", f"ws://{address}/v1/realtime?model={names[0]}"))
     rows.append(("phones", f"ws://{address}/telephony/{{{','.join(CODECS)}}}"))
@@ -63,6 +65,14 @@ def print_start(console: Console, board: Switchboard, port: int) -> None:
     for name, text in rows:
         if text:  # Not in a table: a command that is broken into lines cannot be copied.
             console.print(Text.assemble((f"{name:<14}", "bold"), text), soft_wrap=True)
+
+
+def _scenarios(agents: AgentBook) -> str:
+    """The scenario that holds, and those that calls may choose instead; empty where there is none."""
+    chosen = agents.scenario
+    others = ", ".join(each.name for each in agents.scenarios if each is not chosen)
+    parts = (chosen.name if chosen is not None else "", f"calls may choose {others}" if others else "")
+    return "; ".join(part for part in parts if part)
 
 
 def _real_model(board: Switchboard) -> str:
