@@ -265,6 +265,32 @@ def test_a_line_that_ends_because_the_caller_is_moved_tells_nothing_before_the_c
 
 
 @both
+@pytest.mark.parametrize(("error", "reason"), [(None, "transferred"), (busy(), "drained")])
+def test_a_call_that_is_to_end_while_the_caller_is_moved_is_ended_only_if_that_fails(
+    start: Start, error: IntegrationException | None, reason: str
+) -> None:
+    clock = VirtualClock()
+    exchange = Exchange(clock, leaves_after_s=1.0, takes_s=3.0, error=error)
+
+    async def scenario() -> CallUnderTest:
+        async with start(clock, WISH, HOLD_TEXT, agent=desk(), control=exchange, hang_up=False) as call:
+            await ask_for_it(call)
+            while not exchange.asked:
+                await call.quiet(0.1)
+            await call.quiet(1.2)
+            call.call.end("drained")
+            call.call.line_lost()
+            await call.quiet(0.5)
+            assert call.ended is None
+            await call.quiet(4)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert call.events(SessionEnded)[0].reason == reason
+
+
+@both
 def test_a_caller_who_speaks_before_it_begins_keeps_the_agent(start: Start) -> None:
     clock = VirtualClock()
     exchange = Exchange(clock)

@@ -400,12 +400,13 @@ class Call:
 
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         """The other side ended, or the connection died."""
-        if not self._transferring.takes_loss(reason):
+        if not self._transferring.takes_end(reason):
             self._on(floor.LineLost(self.log.seconds(), reason))
 
     def end(self, reason: EndReason) -> None:
         """End the call from our side, with the goodbye that fits."""
-        self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=bool(self._wording.goodbye(reason))))
+        if not self._transferring.takes_end(reason):
+            self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=bool(self._wording.goodbye(reason))))
 
     def say(self, text: str) -> None:
         """Say this behind what is being said, and not while the caller has the floor.

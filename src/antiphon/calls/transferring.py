@@ -106,7 +106,7 @@ class Transferring:
         self._is_agents = False
         self._is_dialling = False
         self._is_leaving = False
-        self._loss: EndReason | None = None
+        self._end: EndReason | None = None
 
     @property
     def is_dialling(self) -> bool:
@@ -145,10 +145,13 @@ class Transferring:
         elif self._is_free():
             self._is_dialling = self._spawn(self._run(self._wish), "transfer") is not None
 
-    def takes_loss(self, reason: EndReason) -> bool:
-        """The line is lost. Whether that may be the transfer itself: then its outcome tells how the call ended."""
+    def takes_end(self, reason: EndReason) -> bool:
+        """The line is lost, or the call is to end. Whether the caller is on the way to somebody else just now.
+
+        Then the transfer's outcome tells how the call ended: nobody hangs up on who has been transferred.
+        """
         if self._is_leaving:
-            self._loss = reason
+            self._end = self._end or reason
         return self._is_leaving
 
     def _refusal(self, transfer: Transfer) -> str | None:
@@ -181,8 +184,8 @@ class Transferring:
         self._is_dialling = self._is_leaving = False
         self._log.append(events.CallTransferFailed(wish.destination, wish.name, error.code))
         self._log.append(events.SessionError("transfer_failed", str(error)))
-        if self._loss is not None:
-            self._over(self._loss)
+        if self._end is not None:
+            self._over(self._end)
             return
         self._resume()
         why = _WHY.get(error.code)

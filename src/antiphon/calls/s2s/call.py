@@ -345,7 +345,7 @@ class S2SCall:
 
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         """The other side ended, or the connection died."""
-        if not self._transferring.takes_loss(reason):
+        if not self._transferring.takes_end(reason):
             self._dialogue.hang_up(reason)
 
     # What the application may ask for, beside the caller.
@@ -377,7 +377,7 @@ class S2SCall:
 
     def end(self, reason: EndReason) -> None:
         """End the call from our side, with the goodbye that fits."""
-        if self._dialogue.ending is None:
+        if self._dialogue.ending is None and not self._transferring.takes_end(reason):
             self._dialogue.end(reason, self._wording.goodbye(reason))
 
     def say(self, text: str) -> None:
