@@ -353,3 +353,19 @@ async def test_r14_a_preview_of_instructions_reports_nothing() -> None:
         assert [entry["event"] for entry in logs] == []
         await instructions_for(agent, session=AgentSession())
     assert [(entry["event"], entry["variable"]) for entry in logs] == [("template.undefined", "who_is_there")]
+
+
+async def test_a_tool_that_a_person_has_approved_may_hand_over_too() -> None:
+    result = {"handoff": True, "target_agent": "billing", "handoff_summary": "A refund."}
+    tool = FunctionTool(lambda: result, name="route", description="Route.", approval_mode="always_require")
+    client = ScriptedChatClient([Reply(calls=(call("route"),)), "Billing here."])
+    billing = Agent("billing", "Bills.", model=client)
+    desk = Agent("desk", "The desk.", model=client, tools=[tool], handoffs=[billing])
+    session = AgentSession()
+    (request,) = (await desk.run("A refund!", session=session)).user_input_requests
+    response = await desk.run(request.approve(), session=session)
+    assert (response.agent, response.text, session.values["handoff_reason"]) == (
+        "billing",
+        "Billing here.",
+        "A refund.",
+    )

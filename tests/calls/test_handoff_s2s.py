@@ -290,3 +290,12 @@ def test_a_caller_who_interrupts_the_greeting_is_answered_by_the_new_agent() -> 
     assert GREETED.startswith(cut.heard)
     assert spoken(call)[-1] == ("billing", "Of course.")
     assert [deed[0] for deed in puppet.did].count("result") == 1, "the model is told that the call was answered"
+
+
+def test_an_answer_that_fails_leaves_the_greeting_and_no_apology() -> None:
+    clock = VirtualClock()
+    model = ScriptedS2S([TO_BILLING, SAID, ANSWER, "Yes, I hear you."], faults={2: "fail"}, clock=clock)
+    call = talk(clock, model, agent=desk(billing()), turns=2)
+    assert kinds(call) == ["greeting", "reply"]
+    assert spoken(call) == [("billing", GREETED), ("billing", "Yes, I hear you.")]
+    assert [event.code for event in call.events(SessionError)] == ["s2s_unavailable"]

@@ -471,11 +471,12 @@ class Run:
 
     async def _decided_acts(self) -> Acts:
         team, manner = team_of(self.agent, self._team), self._manner(None)
+        self._handovers.settle(self.agent, (), team=team, at_most=self.limits.max_handoffs)
         with self._deadline:
             group = await start_decided(
                 self._decided, team=team, tools=self._box.tools, runner=self._tools, manner=manner
             )
-        return Acts(group, self._record_decided)
+        return Acts(group, self._record_decided, handovers=self._handovers)
 
     def _record_decided(self, results: Sequence[FunctionResult | None]) -> None:
         answered = note_questions(self, results, stay_open=True)

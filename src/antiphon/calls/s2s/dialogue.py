@@ -131,6 +131,7 @@ class Dialogue:
         self._speech_at = 0.0
         self._agent_state: events.AgentState = "initializing"
         self._asides: list[Callable[[], None]] = []  # what waits until it may sound
+        self._greeted_turn = 0  # the last in which an agent that took over has greeted
         self._told_turn = 0  # of the caller, the last whose words were told
         self._vigil = Vigil(policy.turn, clock, log.seconds, self._timed_out)
         self._speaking = mouth(self)
@@ -287,6 +288,7 @@ class Dialogue:
             return
         elif self.functions.go_on():
             self._answers.done(more=True, kind="reply")
+            self._greeted_turn = self.turns.count
             return
         if event.status == "failed":
             return  # the failure itself is told as well
@@ -302,7 +304,10 @@ class Dialogue:
         if event.is_final and self.ending is None:
             self.end("error", self._wording.goodbye("error"))
         elif self.phase in _AGENTS and self._answers.is_owed:
-            self._lose_turn()
+            if self._greeted_turn == self.turns.count and not self._answers.has_begun:
+                self._answers.done(more=False)  # who was greeted may just speak
+            else:
+                self._lose_turn()
 
     def _unasked(self, item_id: str) -> bool:
         """The model speaks by itself: it may, unless the caller speaks or the call ends."""
