@@ -22,7 +22,7 @@ from tests.browser.harness import AXE, PHONE, Tab, address, sideways, violations
 from tests.server.harness import close_code, next_event, phone, scripted_models, start_stream, until
 
 GREETING = "Harbor Dental, good morning. How can I help you?"
-PAGES = ["/", "/calls", "/agents"]
+PAGES = ["/", "/calls", "/scenarios", "/agents", "/server"]
 
 
 @tool
@@ -245,7 +245,9 @@ async def _settled(tab: Tab, path: str = "/") -> None:
     shown = {
         "/": tab.button("Start talking"),
         "/calls": page.locator("tbody tr").first,
+        "/scenarios": page.get_by_role("heading", name="No scenarios yet"),
         "/agents": page.get_by_role("heading", name="front-desk"),
+        "/server": page.get_by_role("region", name="Carriers"),
     }
     await expect(shown[path]).to_be_visible()
     await expect(shown[path]).to_be_enabled()

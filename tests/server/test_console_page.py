@@ -63,7 +63,7 @@ async def served(tmp_path: Path, page: Path) -> AsyncIterator[httpx.AsyncClient]
     await serving
 
 
-@pytest.mark.parametrize("path", ["/", "/calls", "/calls/2026-01-01.CA1", "/agents"])
+@pytest.mark.parametrize("path", ["/", "/calls", "/calls/2026-01-01.CA1", "/agents", "/scenarios/energy", "/server"])
 async def test_every_page_is_the_one_page(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path, headers=HTML)
     assert (answer.status_code, "the page" in answer.text) == (200, True)

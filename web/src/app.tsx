@@ -14,6 +14,8 @@ const AgentsPage = lazy(async () => ({ default: (await import("./pages/agents"))
 const ScenariosPage = lazy(async () => ({ default: (await import("./pages/scenarios")).ScenariosPage }));
 const ScenarioPage = lazy(async () => ({ default: (await import("./pages/scenarios")).ScenarioPage }));
 
+const ServerPage = lazy(async () => ({ default: (await import("./pages/server")).ServerPage }));
+
 const SERVER_EVERY_MS = 10_000;
 
 export function App() {
@@ -47,6 +49,9 @@ function Pages() {
           </Route>
           <Route path="/agents">
             <AgentsPage server={server.data} />
+          </Route>
+          <Route path="/server">
+            <ServerPage server={server.data} />
           </Route>
           <Route>
             <NotFound />

@@ -10,6 +10,7 @@ import "./styles/timeline.css";
 import "./styles/calls.css";
 import "./styles/agents.css";
 import "./styles/report.css";
+import "./styles/server.css";
 import "./styles/scenarios.css";
 
 const root = document.getElementById("root");

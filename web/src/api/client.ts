@@ -7,6 +7,8 @@ import type {
   CallDetail,
   CallPage,
   CallSummary,
+  CarrierInfo,
+  PoolInfo,
   Report,
   ScenarioInfo,
   ScenarioOutline,
@@ -96,6 +98,16 @@ export const call = (id: string, signal: AbortSignal) => json<CallDetail>(callPa
 
 export const callReport = async (id: string, signal: AbortSignal) =>
   (await json<{ report: Report }>(`${callPath(id)}/report`, signal)).report;
+
+/** The same of all calls of the last minutes. */
+export const recentReport = (minutes: number, signal: AbortSignal) =>
+  json<Report>(`/v1/metrics/summary?window_minutes=${minutes}`, signal);
+
+export const pools = async (signal: AbortSignal) => (await json<{ pools: PoolInfo[] }>("/v1/pools", signal)).pools;
+
+/** Who can be told to transfer and end calls, and what that still needs. */
+export const carriers = async (signal: AbortSignal) =>
+  (await json<{ providers: CarrierInfo[] }>("/v1/calls/providers", signal)).providers;
 
 /** Have something done with a live call: `hold`, `resume`, `recording`, `transfer`, `terminate`. */
 export async function command(id: string, path: string, body?: object): Promise<void> {

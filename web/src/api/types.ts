@@ -107,5 +107,17 @@ export type Report = {
   insights: { severity: Severity; stage: string; text: string }[];
 };
 
+export type PoolInfo = {
+  name: string;
+  active: number;
+  warm: number;
+  dedicated: number;
+  exhausted: boolean;
+  allocations_total: number;
+  counters: { warmup_failures: number; last_warmup_error: string };
+};
+
+export type CarrierInfo = { carrier: string; configured: boolean; missing: string[] };
+
 export type CallPage = { calls: CallSummary[]; next: string | null };
 export type CallDetail = { call: CallSummary; models: Record<string, string>; entries: Entry[] };

@@ -44,12 +44,14 @@ export function ReportView({ report }: { report: Report }) {
 
 function Tiles({ report }: { report: Report }) {
   const headline = report.stages.first_audio;
+  const isOfMany = report.calls > 1;
+  const errors = Object.values(report.errors).reduce((sum, each) => sum + each, 0);
   const tokens = report.input_tokens + report.output_tokens;
   return (
     <dl className="tiles">
       <Tile name="Voice to voice, p50" value={duration(headline?.p50_ms)} tone={headline?.severity} />
       <Tile name="Voice to voice, p95" value={duration(headline?.p95_ms)} />
-      {report.calls > 1 && <Tile name="Calls" value={String(report.calls)} />}
+      {isOfMany && <Tile name="Calls" value={String(report.calls)} />}
       <Tile name="Turns" value={String(report.turns)} more={`${report.interrupted} cut`} />
       <Tile name="Handoffs" value={String(report.handoffs)} />
       <Tile
@@ -58,6 +60,7 @@ function Tiles({ report }: { report: Report }) {
         more={report.tool_errors > 0 ? `${report.tool_errors} failed` : ""}
         tone={report.tool_errors > 0 ? "warning" : null}
       />
+      {isOfMany && <Tile name="Errors" value={String(errors)} tone={errors > 0 ? "error" : null} />}
       <Tile name="Tokens" value={tokens.toLocaleString()} more={cost(report.cost_usd)} />
     </dl>
   );

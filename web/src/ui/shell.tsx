@@ -1,4 +1,4 @@
-import { AudioLines, Bot, PhoneCall, Waypoints } from "lucide-react";
+import { Activity, AudioLines, Bot, PhoneCall, Waypoints } from "lucide-react";
 import type { ReactNode } from "react";
 import { useEffect, useRef } from "react";
 import { Link, useLocation } from "wouter";
@@ -55,6 +55,12 @@ export function Shell({ server, isTalking, children }: Props) {
             isCurrent={path.startsWith("/agents")}
             icon={<Bot size={17} aria-hidden />}
             name="Agents"
+          />
+          <NavLink
+            href="/server"
+            isCurrent={path.startsWith("/server")}
+            icon={<Activity size={17} aria-hidden />}
+            name="Server"
           />
         </nav>
         <div className="sidebar-foot">
