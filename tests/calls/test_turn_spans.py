@@ -288,6 +288,25 @@ def test_a_handoff_is_a_span_of_its_turn(traced: Trace) -> None:
     assert _of(told.only("voice.turn"))["agent.name"] == "billing"
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_transfer_is_a_span_without_the_number(traced: Trace, fails: bool) -> None:
+    async def scenario(call: CallUnderTest) -> None:
+        number, line = "+15550100", "billing"
+        call.call.tell(events.CallTransferring(number, line, "blind", "a bill"))
+        await call.quiet(2)
+        failed = events.CallTransferFailed(number, line, "busy")
+        call.call.tell(failed if fails else events.CallTransferred(number, line, "blind"))
+
+    span = traced(scenario).only("carrier.transfer")
+    attributes = _of(span)
+    assert (attributes["peer.service"], attributes["antiphon.transfer.kind"]) == ("test", "blind")
+    assert attributes.get("error.type") == ("busy" if fails else None)
+    assert "555" not in repr(attributes)
+    assert span.start_time is not None
+    assert span.end_time is not None
+    assert span.end_time - span.start_time == pytest.approx(2e9, abs=5e7)
+
+
 @pytest.mark.parametrize("content", [False, True])
 def test_words_are_on_spans_only_where_the_settings_say_so_and_without_personal_data(
     traced: Trace, content: bool

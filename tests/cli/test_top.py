@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from antiphon.cli.top import KEEP_ENDED, _look_once, _watch, note, top
-from antiphon.cli.top_figures import Figures, quantile_ms
+from antiphon.cli.top_figures import Figures, quantile_ms, snapshot_of
 from antiphon.cli.top_view import _end_of, view
 from antiphon.errors import ConfigurationError
 from tests.server.harness import KEY, SILENCE, SPEECH, phone, server, start_stream, until
@@ -38,6 +38,7 @@ async def test_a_snapshot_has_the_calls_agents_and_latencies_of_the_server(tmp_p
         await until(lambda: any(call.summary().turns for call in up.board.live.all()))
         now = await _look_once(url, KEY)
         assert (now.live, now.slots, now.draining) == (1, 7, False)
+        assert (now.resting, now.pools) == ((), {})
         (call,) = now.calls
         assert (call["call_id"], call["agent"], call["state"]) == ("CA1", "desk", "live")
         (agent,) = now.agents
@@ -118,3 +119,19 @@ def test_a_quantile_lies_in_the_bucket_of_its_value(values: list[float]) -> None
     got = quantile_ms(buckets, 0.5)
     assert got is not None
     assert low * 1000 <= got <= high * 1000
+
+
+def test_models_that_rest_and_connections_that_are_open_are_shown() -> None:
+    told = """
+antiphon_calls_live 0
+antiphon_model_available{role="llm",model="acme/large"} 0
+antiphon_model_available{role="llm",model="acme/small"} 1
+antiphon_pool_connections{pool="cartesia/sonic-3",state="active"} 2
+antiphon_pool_connections{pool="cartesia/sonic-3",state="warm"} 3
+"""
+    now = snapshot_of("http://127.0.0.1", Figures(told), [])
+    assert now.resting == ("llm acme/large",)
+    assert now.pools == {"cartesia/sonic-3": {"active": 2, "warm": 3}}
+    shown = text_of(view(now))
+    assert "resting llm acme/large" in shown
+    assert "connections cartesia/sonic-3  active 2  warm 3" in shown

@@ -165,7 +165,7 @@ async def test_phone_call_through_another_server(tmp_path: Path, carrier: str) -
     [said] = [message.text for message in requests[-1].messages if message.text and LONG.startswith(message.text)]
     assert abs(len(said.split()) - len(cut.heard.split())) <= 1  # both sides know where it was cut
     assert there.of(SessionEnded)[0].reason == "user_hangup"
-    assert there.of(SessionStarted)[0].models["s2s"] == "realtime/antiphon"
+    assert there.of(SessionStarted)[0].models["s2s"] == "openai/upstream"
     assert all(event.first_audio_ms is not None for event in there.of(TurnMetrics))
     assert there.of(SessionUsage)[0].llm_output_tokens > 0
     assert there.of(SessionError) == []

@@ -15,6 +15,7 @@ STAGES = {
     "turn_decision": "turn_decision",
     "stt": "stt_latency",
     "llm_ttft": "llm_ttft",
+    "llm_total": "llm_duration",
     "tts_ttfb": "tts_ttfb",
     "barge_in_stop": "barge_in_stop",
 }
@@ -58,6 +59,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         errors: Parts of calls that failed, by code.
         cost_usd: Of ended calls, by list prices.
         unpriced: Ended calls of which the cost is not known.
+        resting: Models that cannot be had now, as ``role name``.
+        pools: Of each pool of connections, how many are active, warm and dedicated.
         calls: Sums of calls, as ``/v1/calls`` has them.
     """
 
@@ -73,6 +76,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     errors: dict[str, int]
     cost_usd: float
     unpriced: int
+    resting: tuple[str, ...]
+    pools: dict[str, dict[str, int]]
     calls: tuple[Mapping[str, Any], ...]
 
 
@@ -106,6 +111,10 @@ class Figures:
         for labels, value in self._samples.get(f"antiphon_{name}", ()):
             sums[labels.get(label, "")] += int(value)
         return dict(sums)
+
+    def with_labels(self, name: str) -> list[tuple[dict[str, str], float]]:
+        """All samples of a name."""
+        return self._samples.get(f"antiphon_{name}", [])
 
     def spread(self, name: str, **labels: str) -> Spread:
         """The distribution of a histogram in seconds, over all samples with these labels."""
@@ -160,8 +169,19 @@ def snapshot_of(url: str, figures: Figures, calls: Sequence[Mapping[str, Any]]) 
         errors=figures.by("call_errors_total", "code"),
         cost_usd=round(figures.sum("cost_usd_total"), 6),
         unpriced=int(figures.sum("calls_unpriced_total")),
+        resting=tuple(
+            f"{labels['role']} {labels['model']}" for labels, well in figures.with_labels("model_available") if not well
+        ),
+        pools=_pools(figures),
         calls=tuple(calls),
     )
+
+
+def _pools(figures: Figures) -> dict[str, dict[str, int]]:
+    pools: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for labels, count in figures.with_labels("pool_connections"):
+        pools[labels["pool"]][labels["state"]] = int(count)
+    return dict(pools)
 
 
 def _agent(figures: Figures, name: str, calls: Sequence[Mapping[str, Any]]) -> AgentRow:

@@ -80,6 +80,11 @@ def _calls(calls: Sequence[Mapping[str, Any]]) -> Table:
 def _foot(now: Snapshot) -> Text:
     groups = {"dropped": now.dropped, "refused": now.refused, "errors": now.errors}
     foot = Text()
+    if now.resting:
+        foot.append(f"resting {', '.join(now.resting)}\n", style="bold yellow")
+    for name, counts in now.pools.items():
+        told = "  ".join(f"{state} {count}" for state, count in counts.items())
+        foot.append(f"connections {name}  {told}\n", style="dim")
     for title, counts in groups.items():
         told = "  ".join(f"{name} {count}" for name, count in counts.items() if count) or "none"
         foot.append(f"{title} ", style="bold")

@@ -33,6 +33,7 @@ class TurnSpans:
         self._barge_ins = BargeIns()
         self._calls: dict[str, float] = {}
         self._last_call_at: float | None = None
+        self._transferring: tuple[float, events.CallTransferring] | None = None
 
     @property
     def context(self) -> Context | None:
@@ -122,6 +123,19 @@ class TurnSpans:
         start = at if self._last_call_at is None else self._last_call_at
         self._spans.stage("voice.handoff", self._turn, start, at, attributes=attributes)
 
+    def _transferring_to(self, at: float, event: events.CallTransferring) -> None:
+        self._transferring = at, event
+
+    def _transferred(self, at: float, event: events.CallTransferred | events.CallTransferFailed) -> None:
+        """What the carrier was asked to do. Whom the caller was brought to stays out: it is a telephone number."""
+        begun, self._transferring = self._transferring, None
+        if begun is None:
+            return
+        attributes = {"peer.service": self._about["carrier"], "antiphon.transfer.kind": begun[1].kind}
+        if isinstance(event, events.CallTransferFailed):
+            attributes["error.type"] = event.code
+        self._spans.stage("carrier.transfer", self._turn, begun[0], at, attributes=attributes, asks=True)
+
     # The end of a turn, and of the call.
 
     def _completed(self, at: float, event: events.TurnCompleted) -> None:
@@ -180,6 +194,9 @@ _READERS: dict[type, Callable[[TurnSpans, float, Any], None]] = {
     events.AgentSpeechCreated: TurnSpans._created,
     events.ToolCalled: TurnSpans._called,
     events.ToolExecuted: TurnSpans._executed,
+    events.CallTransferring: TurnSpans._transferring_to,
+    events.CallTransferred: TurnSpans._transferred,
+    events.CallTransferFailed: TurnSpans._transferred,
     events.TurnCompleted: TurnSpans._completed,
     events.TurnMetrics: TurnSpans._measured,
 }

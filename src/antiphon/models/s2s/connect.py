@@ -30,7 +30,8 @@ def speech_model(name: str, settings: Settings, *, clock: Clock | None = None) -
         return ScriptedS2S(clock=clock)
     from antiphon.models.s2s.realtime import RealtimeS2S
 
-    return RealtimeS2S(_endpoint(match["provider"], match["model"], settings), clock=clock)
+    provider, model = match["provider"], match["model"]
+    return RealtimeS2S(_endpoint(provider, model, settings), name=f"{provider}/{model}", clock=clock)
 
 
 def _endpoint(provider: str, model: str, settings: Settings) -> Endpoint:

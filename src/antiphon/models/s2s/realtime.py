@@ -74,6 +74,7 @@ class RealtimeS2S:
 
     Args:
         endpoint: The service, model included.
+        name: As ``provider/model``, for the log, the metrics and the cost.
         transcribe: The model that writes the caller's words down; None: nobody needs them.
         turn_detection: How the service finds the end of a turn, in the protocol's words.
         backoff: Pauses and limits of connecting again in a call.
@@ -88,13 +89,14 @@ class RealtimeS2S:
         self,
         endpoint: Endpoint,
         *,
+        name: str | None = None,
         transcribe: str | None = TRANSCRIBE_MODEL,
         turn_detection: Mapping[str, Any] | None = None,
         backoff: Backoff = PATIENCE,
         limits: PoolLimits = LIMITS,
         clock: Clock | None = None,
     ) -> None:
-        self.name = f"realtime/{endpoint.provider}"
+        self.name = name or f"realtime/{endpoint.provider}"
         self.endpoint = endpoint
         self.transcribe = transcribe
         self.turn_detection = dict(turn_detection or {"type": "server_vad"})
