@@ -60,6 +60,17 @@ async def test_the_carrier_is_told_where_to_ask(serve: Serve) -> None:
     assert dial.findtext("Number") == BILLING
 
 
+@pytest.mark.parametrize(
+    ("language", "told"), [("", None), ("de", "de-DE"), ("de-AT", "de-AT"), ("en", "en-US"), ("tlh", None)]
+)
+async def test_the_summary_is_read_in_the_agents_language_where_the_carrier_can(language: str, told: str) -> None:
+    for make, verb in ((documents.twiml_room, "Say"), (documents.plivo_room, "Speak")):
+        said = ElementTree.fromstring(make("room", say="Frau Doe\x00 fragt.", language=language)).find(verb)
+        assert said is not None
+        assert said.text == "Frau Doe  fragt."
+        assert said.get("language") == told
+
+
 async def test_a_sip_address_is_dialled_as_such() -> None:
     for make, tag in ((documents.twiml_dial, "Sip"), (documents.plivo_dial, "User")):
         document = make("sip:boss@example.com", ring_s=30)

@@ -255,6 +255,7 @@ class Call:
         return Transferring(
             control,
             log=self.log,
+            language=lambda: self.agent.language or "",
             is_free=lambda: self._floor.phase is Phase.IDLE,
             caller_has_floor=lambda: self._floor.phase in _THE_CALLERS,
             hold=lambda: self.sounds.hold(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -71,6 +72,7 @@ class Transferring:
     Args:
         control: The carrier's; None where there is none.
         log: Gets the events.
+        language: Gives the language of the agent that answers now.
         is_free: Whether nobody speaks, and nothing is owed to the caller.
         caller_has_floor: Whether the caller speaks, or has spoken and is not answered.
         hold: Lets the caller wait.
@@ -85,6 +87,7 @@ class Transferring:
         control: CarrierControl | None,
         *,
         log: CallLog,
+        language: Callable[[], str],
         is_free: Callable[[], bool],
         caller_has_floor: Callable[[], bool],
         hold: Callable[[], None],
@@ -95,6 +98,7 @@ class Transferring:
     ) -> None:
         self._control = control
         self._log = log
+        self._language = language
         self._is_free = is_free
         self._caller_has_floor = caller_has_floor
         self._hold = hold
@@ -123,7 +127,8 @@ class Transferring:
         if refusal is not None:
             _log.warning("transfer_refused", call_id=self._log.call_id, why=refusal, kind=transfer.kind)
             raise IntegrationInvalidRequestException(refusal, code="transfer_refused")
-        self._wish, self._is_agents = transfer, by_agent
+        self._wish = replace(transfer, language=transfer.language or self._language())
+        self._is_agents = by_agent
         self.look()
 
     def asked_by_tool(self, details: Mapping[str, Any]) -> None:

@@ -42,6 +42,7 @@ class Transfer:
         name: What the agent calls the destination.
         reason: Why, in a few words.
         summary: What the other party should know.
+        language: In which that is read to it, a BCP 47 tag; the agent's unless given.
     """
 
     destination: str
@@ -49,6 +50,7 @@ class Transfer:
     name: str = ""
     reason: str = ""
     summary: str = ""
+    language: str = ""
 
     @property
     def is_sip(self) -> bool:

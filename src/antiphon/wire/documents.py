@@ -18,6 +18,11 @@ RefusalReason = Literal["busy", "rejected"]
 
 _TWILIO_PARAMETER_LIMIT = 500  # characters of one name and its value
 _PLIVO_HEADERS_LIMIT = 512  # bytes of all headers as they are written
+_LOCALES = {
+    **{language: f"{language}-{language.upper()}" for language in ("de", "es", "fr", "it", "nl", "pl", "pt", "ru")},
+    **{"da": "da-DK", "en": "en-US", "ja": "ja-JP", "sv": "sv-SE"},
+}
+"""What both carriers can read, with the country that they want to know."""
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot hold
 _ALPHANUMERIC = re.compile("[A-Za-z0-9]+")
 
@@ -77,11 +82,16 @@ def twiml_dial(destination: str, *, ring_s: float, action_url: str | None = None
     return _document(response)
 
 
-def twiml_room(room: str, *, say: str = "") -> str:
-    """TwiML that lets the call wait in a room, or meet who waits there; ``say`` is heard before, by this call alone."""
+def twiml_room(room: str, *, say: str = "", language: str = "") -> str:
+    """TwiML that lets the call wait in a room, or meet who waits there.
+
+    Args:
+        room: Its name.
+        say: Heard before, by this call alone.
+        language: Of that, a BCP 47 tag.
+    """
     response = Element("Response")
-    if say:
-        SubElement(response, "Say").text = _UNPRINTABLE.sub(" ", say)
+    _say(response, "Say", say, language)
     conference = SubElement(SubElement(response, "Dial"), "Conference", beep="false", endConferenceOnExit="true")
     conference.text = _printable(room)
     return _document(response)
@@ -97,11 +107,10 @@ def plivo_dial(destination: str, *, ring_s: float, action_url: str | None = None
     return _document(response)
 
 
-def plivo_room(room: str, *, say: str = "", callback_url: str | None = None) -> str:
+def plivo_room(room: str, *, say: str = "", language: str = "", callback_url: str | None = None) -> str:
     """Plivo XML as ``twiml_room``; ``callback_url`` is told when the call enters the room."""
     response = Element("Response")
-    if say:
-        SubElement(response, "Speak").text = _UNPRINTABLE.sub(" ", say)
+    _say(response, "Speak", say, language)
     conference = SubElement(response, "Conference", endConferenceOnExit="true")
     if callback_url is not None:
         conference.set("callbackUrl", _printable(callback_url))
@@ -142,6 +151,15 @@ def plivo_hangup(reason: RefusalReason | None = "busy") -> str:
     if reason is not None:
         hangup.set("reason", reason)
     return _document(response)
+
+
+def _say(response: Element, verb: str, text: str, language: str) -> None:
+    if text:
+        said = SubElement(response, verb)
+        said.text = _UNPRINTABLE.sub(" ", text)
+        locale = _LOCALES.get(language.partition("-")[0].lower())
+        if locale is not None:
+            said.set("language", language if "-" in language else locale)
 
 
 def _name(dial: Element, destination: str, *, number: str, sip: str) -> None:

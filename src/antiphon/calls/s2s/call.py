@@ -192,6 +192,7 @@ class S2SCall:
         self._transferring = Transferring(
             control,
             log=log,
+            language=lambda: self.agent.language or "",
             is_free=lambda: self._dialogue.phase is Phase.IDLE,
             caller_has_floor=lambda: self.caller_has_floor,
             hold=lambda: self.sounds.hold(),

@@ -91,7 +91,8 @@ class PlivoControl:
         """Call the other party, who hears the summary and waits in the room."""
         self._is_in = asyncio.get_running_loop().create_future()
         entered = self._url(self._entered_room)
-        document = documents.plivo_room(room, say=transfer.summary or transfer.reason, callback_url=entered)
+        say = transfer.summary or transfer.reason
+        document = documents.plivo_room(room, say=say, language=transfer.language, callback_url=entered)
         made = await self._api.ask(
             "POST",
             f"{self._calls}/",

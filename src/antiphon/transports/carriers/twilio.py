@@ -83,7 +83,7 @@ class TwilioControl:
             "To": transfer.destination,
             "From": self._caller_id or "",
             "Timeout": f"{RING_S:.0f}",
-            "Twiml": documents.twiml_room(room, say=transfer.summary or transfer.reason),
+            "Twiml": documents.twiml_room(room, say=transfer.summary or transfer.reason, language=transfer.language),
         }
         made = await self._api.ask("POST", f"{self._calls}.json", form=form)
         leg = made.get("sid")
