@@ -107,3 +107,16 @@ def test_what_is_asked_for_before_the_call_is_up_is_kept() -> None:
     script.at(1.0).voice(until=2.0, words="Four seven.")
     script.at(3.2).voice(until=4.2, words="One one.").run(8)
     assert script.commits() == ["Four seven. One one."]
+
+
+@pytest.mark.parametrize(
+    ("words", "delay_s"),
+    [
+        *[("Hello?", 0.35), ("Bob speaking.", 0.35), ("Good morning, how can I help you?", 0.35)],
+        *[("Hi, this is Bob.", 0.8), ("We are away and", 1.8)],
+    ],
+)
+def test_who_may_be_a_machine_is_given_time_behind_a_statement(words: str, delay_s: float) -> None:
+    script = Script(hears_after=0.01).at(0.5).happens(f.InputExpected(0.5, "announcement"))
+    script.at(1.0).voice(until=2.0, words=words).run(10)
+    assert script.when(f.Commit) == pytest.approx(2.0 + delay_s)

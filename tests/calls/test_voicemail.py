@@ -187,6 +187,20 @@ def test_the_answer_to_a_machine_is_cut() -> None:
     assert call.ended.reason == "voicemail"
 
 
+def test_a_pause_in_an_announcement_is_not_answered() -> None:
+    async def script(call: CallUnderTest) -> None:
+        await call.speak(1)
+        await call.quiet(0.6)
+        await call.speak(2)
+        await call.quiet(1)
+        await call.tone(1000, 0.4)
+        await call.quiet(8)
+
+    stt = ["Hi, this is Bob.", "I am away. Please leave a message after the tone."]
+    call = run(script, agent=agent(), stt=stt, llm=["Hello Bob, this is the clinic."])
+    assert said(call) == [MESSAGE]
+
+
 def test_a_person_is_answered_at_once_and_told_to_be_one() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(0.6)

@@ -547,6 +547,8 @@ class Call:
                 self._prepare_greeting()
                 greets = self._greets and bool(self._wording.greeting)
                 self._on(floor.Opened(self.log.seconds(), greet=greets))
+                if self._voicemail.listens:
+                    self._on(floor.InputExpected(self.log.seconds(), "announcement"))
                 await self._over.wait()
                 self._deeds.stop_reply(over=True)
                 self._line.hang_up(self._reason)

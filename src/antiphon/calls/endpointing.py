@@ -36,6 +36,9 @@ _SHORT_ANSWERS = frozenset(
     }
 )
 
+_HELLO_WORDS = 2
+"""Who says no more than this says hello, and waits; a machine goes on behind a whole sentence."""
+
 
 def words_of(text: str) -> list[str]:
     """Lower-case words without punctuation."""
@@ -53,6 +56,9 @@ def judge(text: str, *, expected: Expected | None = None) -> Completeness:
     if not words:
         return "uncertain"
     stripped = text.rstrip()
+    if expected is not None and expected.what == "announcement":
+        opinion, is_hello = judge(text), len(words) <= _HELLO_WORDS or stripped.endswith("?")
+        return opinion if is_hello or opinion != "complete" else "uncertain"
     last = words[-1]
     if " ".join(words) in _SHORT_ANSWERS:
         return "complete"

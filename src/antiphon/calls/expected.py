@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Completeness = Literal["complete", "uncertain", "incomplete"]
-What = Literal["number", "date", "birth_date", "email", "spelling"]
+What = Literal["number", "date", "birth_date", "email", "spelling", "announcement"]
+"""``announcement`` is asked for by nobody: a machine may have answered, and go on behind its first sentence."""
 WHATS: frozenset[str] = frozenset(get_args(What))
 
 _PHONE_DIGITS = 10
