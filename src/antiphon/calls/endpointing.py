@@ -57,8 +57,9 @@ def judge(text: str, *, expected: Expected | None = None) -> Completeness:
         return "uncertain"
     stripped = text.rstrip()
     if expected is not None and expected.what == "announcement":
-        opinion, is_hello = judge(text), len(words) <= _HELLO_WORDS or stripped.endswith("?")
-        return opinion if is_hello or opinion != "complete" else "uncertain"
+        is_hello = len(words) <= _HELLO_WORDS or stripped.endswith("?")
+        plainly = judge(text)
+        return plainly if is_hello or plainly != "complete" else "uncertain"
     last = words[-1]
     if " ".join(words) in _SHORT_ANSWERS:
         return "complete"
