@@ -87,11 +87,13 @@ async def call(
     rate_hz: int = 8_000,
     scripts: tuple[Any, ...] = (greets,),
     history: Sequence[Said] = (),
+    transcribe: str = TRANSCRIBE_MODEL,
 ) -> AsyncIterator[tuple[RealtimeSession, Connection, Told]]:
     """A call with a Realtime service of this test, ready."""
     told = Told()
     async with asyncio.timeout(30), service(*scripts) as there:
-        session = RealtimeS2S(there.endpoint(), clock=clock).open(BRIEF, rate_hz, told, history=history)
+        model = RealtimeS2S(there.endpoint(), transcribe=transcribe, clock=clock)
+        session = model.open(BRIEF, rate_hz, told, history=history)
         try:
             await told.until(Ready)
             yield session, there.connections[0], told
@@ -267,14 +269,14 @@ async def test_model_can_be_told_to_speak() -> None:
 
 
 async def test_r41_an_update_tells_only_what_has_changed() -> None:
-    async with call() as (session, connection, _told):
+    async with call(transcribe="whisper-1") as (session, connection, _told):
         session.rebrief(replace(BRIEF, instructions="Be brief."))
         update = await connection.until("session.update", 2)
         assert update["session"].keys() == {"type", "instructions", "tools"}
         session.rebrief(replace(BRIEF, phrases=("crown", "Riverside"), speed=1.8))
         update = await connection.until("session.update", 3)
         assert update["session"]["audio"] == {
-            "input": {"transcription": {"model": TRANSCRIBE_MODEL, "language": "en", "prompt": "crown, Riverside"}},
+            "input": {"transcription": {"model": "whisper-1", "language": "en", "prompt": "crown, Riverside"}},
             "output": {"speed": 1.5},
         }
         await connection.begins("r1")
@@ -283,6 +285,22 @@ async def test_r41_an_update_tells_only_what_has_changed() -> None:
         kinds = {event["type"] for event in connection.got}
         assert not {"response.cancel", "output_audio_buffer.clear", "conversation.item.truncate"} & kinds
         assert "response.create" not in kinds
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [
+        ("gpt-live-transcribe", {"keywords": ["crown"]}),
+        ("gpt-4o-transcribe", {"prompt": "crown"}),
+        (TRANSCRIBE_MODEL, {}),
+    ],
+)
+async def test_likely_words_are_told_as_each_model_takes_them(model: str, hint: dict[str, Any]) -> None:
+    async with call(transcribe=model) as (session, connection, _told):
+        session.rebrief(replace(BRIEF, language="de", phrases=("crown",)))
+        update = await connection.until("session.update", 2)
+        heard = update["session"]["audio"]["input"]["transcription"]
+        assert heard == {"model": model, "language": "de", **hint}
 
 
 async def test_a_session_is_told_what_was_said_before_it() -> None:

@@ -50,6 +50,10 @@ TRANSCRIBE_MODEL = "gpt-realtime-whisper"
 WIDE = AudioFormat("pcm16", 24_000)
 """The protocol's own format, for all but the telephone's rate."""
 
+_TAKE_KEYWORDS = frozenset({"gpt-transcribe", "gpt-live-transcribe"})
+_TAKE_PROMPT = frozenset({"whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"})
+"""How words that are likely to be heard are told; other models take none."""
+
 _FASTEST = 1.5
 """What the protocol allows."""
 LIMITS = PoolLimits(warm=0, fresh_s=60.0)
@@ -371,8 +375,10 @@ class RealtimeSession:
 
     def _heard(self, brief: Brief) -> dict[str, Any]:
         """How the caller is heard, but for the format."""
-        hints = {"language": brief.language.partition("-")[0]} if brief.language else {}
-        if brief.phrases:
+        hints: dict[str, Any] = {"language": brief.language.partition("-")[0]} if brief.language else {}
+        if brief.phrases and self._transcribe in _TAKE_KEYWORDS:
+            hints["keywords"] = list(brief.phrases)
+        elif brief.phrases and self._transcribe in _TAKE_PROMPT:
             hints["prompt"] = ", ".join(brief.phrases)
         return {
             "turn_detection": self._detection(brief),
