@@ -68,6 +68,19 @@ def test_backchannel_is_a_row_of_its_own_and_interruption_becomes_a_turn() -> No
     assert all(row.is_final for row in transcript.rows)
 
 
+def test_what_a_collector_does_is_noted() -> None:
+    transcript = read(
+        events.AgentToolStarted("collect_email", "call_1"),
+        events.AgentToolCompleted("collect_email", "call_1", {"email_address": "ann@example.com"}),
+        events.AgentToolFailed("collect_name", "call_2", "The call ended."),
+    )
+    assert [row.text for row in transcript.rows] == [
+        "collect_email asks",
+        "collect_email is done: email_address=ann@example.com",
+        "collect_name has failed: The call ended.",
+    ]
+
+
 def test_partial_words_grow_until_they_are_final() -> None:
     transcript = read(
         events.UserTranscription("what", False, 0),

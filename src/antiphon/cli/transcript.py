@@ -122,6 +122,16 @@ class Transcript:
     def _handoff(self, at: float, event: events.AgentHandoff) -> None:
         self._add("note", f"{event.new_agent} goes on", at, is_final=True)
 
+    def _collects(self, at: float, event: events.AgentToolStarted) -> None:
+        self._add("note", f"{event.agent_tool_type} asks", at, is_final=True)
+
+    def _collected(self, at: float, event: events.AgentToolCompleted) -> None:
+        found = ", ".join(f"{name}={value}" for name, value in event.result.items())
+        self._add("note", f"{event.agent_tool_type} is done: {found}", at, is_final=True)
+
+    def _collected_nothing(self, at: float, event: events.AgentToolFailed) -> None:
+        self._add("note", f"{event.agent_tool_type} has failed: {event.error}", at, is_final=True)
+
     def _approval(self, at: float, event: events.ToolApprovalRequested) -> None:
         self._add("note", f"a person has to approve {event.prompt}", at, is_final=True)
 
@@ -166,6 +176,9 @@ _HANDLERS: dict[type, Callable[[Transcript, float, Any], None]] = {
     events.AgentSpeechInterrupted: Transcript._interrupted,
     events.ToolCalled: Transcript._tool,
     events.AgentHandoff: Transcript._handoff,
+    events.AgentToolStarted: Transcript._collects,
+    events.AgentToolCompleted: Transcript._collected,
+    events.AgentToolFailed: Transcript._collected_nothing,
     events.ToolApprovalRequested: Transcript._approval,
     events.CallTransferring: Transcript._transferring,
     events.CallTransferred: Transcript._transferred,
