@@ -207,3 +207,34 @@ def test_a_scenario_is_chosen_by_name(tmp_path: Path) -> None:
     wrong = chat(file, "--scenario", "nigth", "-m", "My bill?")
     assert wrong.returncode == 2
     assert "There is no scenario 'nigth' here; did you mean 'night'?" in wrong.stderr
+
+
+ASKING = """
+from antiphon import Agent
+from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
+from antiphon.tools.collect import collect_email
+
+replies = [
+    Reply(calls=(call("collect_email"),)),
+    "Your e-mail address?",
+    Reply(calls=(call("record", email_address="ann at example dot com"),)),
+    "Ann at example dot com?",
+    Reply(calls=(call("confirm"),)),
+    "It is on its way.",
+]
+agent = Agent("desk", tools=[collect_email()], model=ScriptedChatClient(replies))
+"""
+
+
+def test_a_collector_asks_turn_by_turn_and_is_shown(tmp_path: Path) -> None:
+    file = tmp_path / "asking.py"
+    file.write_text(ASKING)
+    run = chat(file, said="Send it to me.\nann at example dot com\nYes.\n")
+    assert run.returncode == 0, run.stderr
+    for line in (
+        "⇢ collect_email asks",
+        "collect_email: Your e-mail address?",
+        '⇠ collect_email: {"email_address":"ann@example.com"}',
+        "desk: It is on its way.",
+    ):
+        assert line in run.stdout
