@@ -170,8 +170,10 @@ def visible(conversation: Sequence[Message], apart: Apart | None) -> Sequence[Me
     if True not in came:
         return conversation
     place = came.index(True) + 1
-    since = [message for message in conversation[place:] if message.author_name in (None, apart.agent)]
-    return [*own_part(conversation[:place], apart), *since]
+    seen = own_part(conversation[:place], apart)
+    seen += [message for message in conversation[place:] if message.author_name in (None, apart.agent)]
+    calls = {call.call_id for message in seen for call in message.calls}
+    return [message for message in seen if message.result is None or message.result.call_id in calls]
 
 
 def by_tool(handoffs: Iterable[Handoff]) -> dict[str, list[Handoff]]:
