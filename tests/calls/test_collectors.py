@@ -343,3 +343,74 @@ def test_the_line_is_patient_with_what_is_asked_for_and_not_with_a_yes() -> None
     assert [event.text for event in call.events(UserTurnCompleted)] == ["Send it.", "ann at example dot com", "Yes."]
     expected = [e.event["what"] for e in call.events(FloorDecision) if e.event.get("type") == "InputExpected"]
     assert set(expected) <= {"email"}
+
+
+def test_a_caller_who_cuts_the_agent_off_before_the_question_is_with_the_collector() -> None:
+    clock = VirtualClock()
+    model = ScriptedChatClient(
+        [
+            use("collect_email", "Gladly, and while I am at it let me tell you that it will take some days to arrive."),
+            "So what is your address?",
+            use("record", email_address="ann@example.com"),
+            "Ann at example dot com?",
+            use("confirm"),
+            "Good. It will be there on Friday at the latest, and if it is not, then please call us again.",
+            "Thursday, then.",
+        ],
+        clock=clock,
+    )
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[collect_email()])
+        heard = ["Send it.", "Ann at example dot com.", "Yes.", "No, earlier.", "Please."]
+        async with calling(clock, agent=agent, llm=model, stt=heard) as call:
+            await say(call, wait_s=2.0)
+            await say(call, 1.5)
+            await say(call, wait_s=2.5)
+            await say(call, 1.5)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    [completed] = call.events(AgentToolCompleted)
+    assert completed.result == {"email_address": "ann@example.com"}
+    assert said(call)[-1] == "Thursday, then."
+    last = [message.text.strip() for message in model.requests[-1].messages]
+    assert last[0] == "Send it."
+    assert last[-1] == "No, earlier."
+    assert last[-3] == '{"email_address":"ann@example.com"}'
+    assert last[-2].startswith("Good. It will")
+    assert not call.loop_errors
+
+
+def test_news_of_a_slow_tool_wait_for_the_agent_that_wants_them() -> None:
+    clock = VirtualClock()
+
+    @tool(wait="later", timeout_s=30)
+    async def look_up() -> str:
+        """Look something up."""
+        await clock.sleep(6)
+        return "It is in stock."
+
+    model = ScriptedChatClient(
+        [
+            Reply(calls=(asks("look_up"), asks("collect_digits"))),
+            "Your number?",
+            use("record", digits="12"),
+            "Thanks, and it is in stock.",
+        ],
+        clock=clock,
+    )
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[look_up, collect_digits(require_confirmation=False)])
+        async with calling(clock, agent=agent, llm=model, stt=["Is it there?", "One two."]) as call:
+            await say(call, wait_s=9)
+            await say(call, wait_s=9)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert said(call) == ["Your number?", "Thanks, and it is in stock."]
+    assert "It is in stock." not in [message.text for message in model.requests[2].messages]
+    assert "It is in stock." in [message.text for message in model.requests[3].messages]
