@@ -22,7 +22,14 @@ from antiphon.calls.events import (
     TurnCompleted,
 )
 from antiphon.clock import VirtualClock
-from antiphon.models.s2s.contract import AnswerDone, AnswerText, FunctionCalled
+from antiphon.models.s2s.contract import (
+    AnswerDone,
+    AnswerText,
+    FunctionCalled,
+    SpeechStarted,
+    SpeechStopped,
+    UserTranscript,
+)
 from antiphon.models.s2s.scripted import Calls, ScriptedS2S
 from antiphon.tools.tool import FunctionTool
 
@@ -299,3 +306,50 @@ def test_an_answer_that_fails_leaves_the_greeting_and_no_apology() -> None:
     assert kinds(call) == ["greeting", "reply"]
     assert spoken(call) == [("billing", GREETED), ("billing", "Yes, I hear you.")]
     assert [event.code for event in call.events(SessionError)] == ["s2s_unavailable"]
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_another_connection_waits_for_words_that_are_late_and_not_for_ever(says: bool) -> None:
+    clock = VirtualClock()
+    puppet, second = Puppet(), ScriptedS2S([ANSWER], clock=clock)
+    target = billing(greeting="", model="second")
+
+    async def scenario() -> CallUnderTest:
+        parts = {"model_for": lambda agent: second if agent.model == "second" else None}
+        async with calling(clock, puppet, agent=desk(target), **parts) as call:
+            puppet.tell(SpeechStarted("u1"))
+            puppet.tell(SpeechStopped("u1"))
+            puppet.tell(FunctionCalled("c1", TO_BILLING.name, TO_BILLING.arguments))
+            puppet.tell(AnswerDone("completed"))
+            await call.quiet(0.8)
+            assert not second.sessions
+            if says:
+                puppet.tell(UserTranscript("u1", "My bill?", is_final=True))
+            await call.quiet(6)
+        check_nothing_left()
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    (session,) = second.sessions
+    assert session.history == ((("user", "My bill?"),) if says else ())
+    assert spoken(call) == [("billing", ANSWER)]
+
+
+def test_another_connection_waits_for_no_words_where_keys_were_pressed() -> None:
+    clock = VirtualClock()
+    first, second = ScriptedS2S([TO_BILLING], clock=clock), ScriptedS2S([ANSWER], clock=clock)
+    target = billing(greeting="", model="second")
+
+    async def scenario() -> CallUnderTest:
+        parts = {"model_for": lambda agent: second if agent.model == "second" else None}
+        async with calling(clock, first, agent=desk(target), **parts) as call:
+            call.call.digit("1")
+            call.call.digit("#")
+            await call.quiet(0.5)
+            assert second.sessions
+            await call.quiet(4)
+        check_nothing_left()
+        return call
+
+    check(clock.run(scenario()))

@@ -551,7 +551,9 @@ class Dialogue:
         until = self._clock.now() + wait_s
         while self._clock.now() < until:
             turn = self.turns.current
-            if turn is None or turn.agent_first or turn.final_at is not None or self.over.is_set():
+            if turn is None or turn.agent_first or self.over.is_set():
+                return
+            if turn.final_at is not None or floor.KEY_MARK in turn.user_text:
                 return
             await self._clock.sleep(_LOOK_AGAIN_S)
 
