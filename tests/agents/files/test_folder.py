@@ -80,6 +80,23 @@ def test_a_handoffs_variables_are_known_to_the_target(tmp_path: Path) -> None:
     assert warnings_of(tmp_path) == []
 
 
+def test_a_tool_that_leads_to_another_agent_may_stand_among_the_tools(tmp_path: Path) -> None:
+    write(tmp_path, "desk.yaml", "tools: [ask_billing, end_call, ask_fraud]\n")
+    write(tmp_path, "billing.yaml", "handoff: {trigger: ask_billing}\ndescription: Bills.\ntools: [come_back]\n")
+    write(tmp_path, "fraud.yaml", "handoff_trigger: ask_fraud\n")
+    (error,) = errors_of(tmp_path)
+    assert error.startswith("billing.yaml:3: there is no tool 'come_back'")
+    write(tmp_path, "desk.yaml", "tools: [ask_billing, end_call, ask_fraud]\nhandoff: {trigger: come_back}\n")
+    desk = next(agent for agent in load_agents(tmp_path) if agent.name == "desk")
+    assert list(desk.toolset) == ["end_call"]
+    assert [(route.target, route.tool_name, route.about) for route in desk.routes] == [
+        ("billing", "ask_billing", "Bills."),
+        ("fraud", "ask_fraud", ""),
+    ]
+    write(tmp_path, "desk.yaml", "tools: [come_back]\nhandoff: {trigger: come_back}\n")
+    assert errors_of(tmp_path) == ["desk.yaml:1: 'desk' hands over to itself."]
+
+
 def test_errors_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", "nmae: a\n")
     write(tmp_path, "b/agent.yaml", "\ntols: []\n")

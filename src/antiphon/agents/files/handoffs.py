@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from antiphon.agents.files.draft import Draft
 from antiphon.agents.files.findings import Findings, nearest
 from antiphon.agents.files.kinds import Read, plain
+from antiphon.agents.files.nodes import child, compose, plain_node
 from antiphon.agents.handoff import SHARED_TOOL, Handoff
 
 _SAME = {
@@ -33,6 +35,11 @@ class Team:
         self._by_name = {one.name.casefold(): one for one in drafts}
 
     @property
+    def drafts(self) -> Iterable[Draft]:
+        """All of them."""
+        return self._by_name.values()
+
+    @property
     def names(self) -> list[str]:
         """All names."""
         return [one.name for one in self._by_name.values()]
@@ -55,7 +62,7 @@ class Team:
 def handoffs_of(found: Findings, one: Draft, team: Team) -> list[Handoff]:
     """The handoffs of an agent. Targets go by their names, since two agents may hand over to each other."""
     handoffs: list[Handoff] = []
-    for read in _entries(one):
+    for read in (*_entries(one), *_by_trigger(one, team)):
         made = _handoff(found, one, read, team)
         if made is None:
             continue
@@ -69,6 +76,26 @@ def handoffs_of(found: Findings, one: Draft, team: Team) -> list[Handoff]:
             continue
         handoffs.append(made)
     return handoffs
+
+
+def trigger_of(path: Path) -> str | None:
+    """The tool by which others hand over to the agent of a file; None where it names none, or cannot be read."""
+    root = compose(Findings(), path)
+    block = child(root, "handoff") if root is not None else None
+    old = child(root, "handoff_trigger") if root is not None else None
+    node = child(block, "trigger") if block is not None else old
+    value = plain_node(node) if node is not None else None
+    return value if isinstance(value, str) else None
+
+
+def _by_trigger(one: Draft, team: Team) -> Iterator[Read]:
+    """The tools of an agent that are none of its own and lead to others, as entries of ``handoffs``."""
+    own = {tool.name for tool in one.fields.get("tools", ())}
+    for read in one.values["tools"].value if "tools" in one.values else ():
+        name = read.value[0]
+        target = next((each for each in team.drafts if each.part("handoff", "trigger") == name), None)
+        if target is not None and name not in own:
+            yield Read({"target": Read(target.name, read.node)}, read.node)
 
 
 def _handoff(found: Findings, one: Draft, read: Read, team: Team) -> Handoff | None:

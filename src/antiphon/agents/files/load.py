@@ -10,7 +10,7 @@ from typing import Any
 from antiphon.agents.agent import Agent
 from antiphon.agents.files.draft import Draft, draft
 from antiphon.agents.files.findings import Finding
-from antiphon.agents.files.handoffs import Team, handoffs_of
+from antiphon.agents.files.handoffs import Team, handoffs_of, trigger_of
 from antiphon.agents.files.prompts import check_templates
 from antiphon.agents.files.reading import Reading, allowed_by_settings
 from antiphon.agents.modules import ModuleFault, load_module
@@ -145,6 +145,7 @@ def _from_python(reading: Reading, path: Path, names: Mapping[str, Any]) -> list
 def _from_yaml(
     reading: Reading, files: Sequence[Path], *, is_folder: bool = True, brought: Iterable[str] = ()
 ) -> list[Agent]:
+    reading.triggers = {trigger for file in files if (trigger := trigger_of(file)) is not None}
     drafts = [made for file in files if (made := draft(reading, file)) is not None]
     team = Team(drafts, is_whole=is_folder)
     known = frozenset(brought)

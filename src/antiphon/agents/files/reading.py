@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ class Reading:
     found: Findings = field(default_factory=Findings)
     failed: set[Path] = field(default_factory=set)
     """Files of Python that could not be run."""
+    triggers: Collection[str] = ()
+    """Names of the tools that lead to the agents that are read: an agent may list them among its own."""
     _modules: dict[Path, ModuleType | None] = field(default_factory=dict)
 
     def tools_beside(self, path: Path) -> ModuleType | None:

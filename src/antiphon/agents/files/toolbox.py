@@ -71,6 +71,8 @@ def _functions(reading: Reading, values: Values, folder_tools: Any) -> Iterator[
         is_made = given in MAKERS and given not in own
         if name in seen:
             found.fault(read.node, f"the tool {name!r} stands here for the second time.")
+        elif given not in known and given in reading.triggers:
+            pass  # no tool of this agent's: it leads to another
         elif given not in known:
             found.fault(read.node, _missing(f"no tool {given!r}", given, folder_tools, known))
         elif options and not is_made:

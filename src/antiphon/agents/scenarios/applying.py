@@ -54,7 +54,7 @@ def more_tools(scenario: Scenario, agents: Sequence[Agent]) -> dict[str, Functio
     found: dict[str, FunctionTool | ToolSource] = {}
     for item in scenario.tools:
         if isinstance(item, str) and item in COLLECTORS:
-            found[item] = COLLECTORS[item]()
+            found[item] = COLLECTORS[item]()  # which can do without options
         elif isinstance(item, str):
             found |= {item: known[item]} if item in known else {}
         elif not isinstance(item, FunctionTool) and isinstance(item, ToolSource):

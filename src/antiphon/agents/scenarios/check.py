@@ -14,6 +14,7 @@ from antiphon.agents.scenarios.applying import edges_from, members_of, more_tool
 from antiphon.agents.scenarios.scenario import MOST_AGENTS, MOST_EDGES, Scenario
 from antiphon.agents.templates import check_template, undefined_variables
 from antiphon.errors import ConfigurationError
+from antiphon.tools.collect import COLLECTORS
 from antiphon.tools.prebuilt import MAKERS, PREBUILT
 
 Place = tuple[str | int, ...]
@@ -125,9 +126,11 @@ def _wrong_edges(scenario: Scenario, agents: Sequence[Agent]) -> Iterator[Fault]
 
 def _wrong_tools(scenario: Scenario, agents: Sequence[Agent]) -> Iterator[Fault]:
     added = more_tools(scenario, agents)
-    known = [*added, *PREBUILT, *MAKERS, *(name for agent in agents for name in agent.toolset)]
+    known = [*added, *PREBUILT, *COLLECTORS, *(name for agent in agents for name in agent.toolset)]
     for number, item in enumerate(scenario.tools):
-        if isinstance(item, str) and item not in added:
+        if isinstance(item, str) and item in MAKERS and item not in added:
+            yield Fault(("tools", number), f"the tool {item!r} needs options; make it in Python, and give it itself.")
+        elif isinstance(item, str) and item not in added:
             yield Fault(
                 ("tools", number),
                 f"there is no tool {item!r} beside the scenario, in its agents or in Antiphon; {nearest(item, known)}",

@@ -69,6 +69,8 @@ def draft_scenario(reading: Reading, path: Path) -> ScenarioDraft | None:
     values: dict[str, Read] = SCENARIO.read(found, root, "") or {}
     if "handoffs" in values:
         values["handoffs"] = _whole_edges(found, values["handoffs"])
+    if "tools" in values:
+        values["tools"] = _made_tools(reading, path, values["tools"])
     file_name = path.parent.resolve().name if path.name in FILES else path.stem
     name = plain(values.get("name")) or file_name
     fields: dict[str, Any] = {key: plain(values[key]) for key in ("description", "icon", "agents") if key in values}
@@ -80,7 +82,7 @@ def draft_scenario(reading: Reading, path: Path) -> ScenarioDraft | None:
         generic_handoff=_generic(values),
         agent_defaults=_defaults(found, values),
         variables=plain(values.get("template_vars")) or {},
-        tools=_tools(reading, path, values),
+        tools=plain(values.get("tools")) or (),
         aliases=() if file_name == name else (file_name,),
     )
     return ScenarioDraft(path, Read(values, root), scenario)
@@ -185,23 +187,22 @@ def _defaults(found: Findings, values: Mapping[str, Read]) -> AgentDefaults:
     return AgentDefaults(**fields, variables={**(plain(block.get("template_vars")) or {}), **others})
 
 
-def _tools(reading: Reading, path: Path, values: Mapping[str, Read]) -> list[Any]:
-    """The tools of ``tools.py`` and those that are made with options as such, others by their names."""
-    entries: list[Read] = values["tools"].value if "tools" in values else []
-    beside = reading.tools_beside(path) if entries else None
+def _made_tools(reading: Reading, path: Path, entries: Read) -> Read:
+    """The tools that can be made, each with its place: those of ``tools.py`` as such, and others by their names."""
+    beside = reading.tools_beside(path) if entries.value else None
     own = tools_in(beside) if beside is not None else {}
-    tools: list[Any] = []
-    for read in entries:
+    tools: list[Read] = []
+    for read in entries.value:
         name, options = read.value
-        tools.append(own.get(name, name))
-        if name in MAKERS and name not in own:
-            try:
-                tools[-1] = MAKERS[name](**options)
-            except (TypeError, ValueError) as error:
-                reading.found.fault(read.node, f"the tool {name!r} cannot be used: {error}")
-        elif options:
+        try:
+            made = MAKERS[name](**options) if name in MAKERS and name not in own else own.get(name, name)
+        except (TypeError, ValueError) as error:
+            reading.found.fault(read.node, f"the tool {name!r} cannot be used: {error}")
+            continue
+        if options and isinstance(made, str):
             reading.found.fault(read.node, f"the tool {name!r} takes no options; write its name alone.")
-    return tools
+        tools.append(Read(made, read.node))
+    return Read(tools, entries.node)
 
 
 def _node_at(read: Read, place: Place) -> yaml.Node:
