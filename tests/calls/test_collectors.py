@@ -8,6 +8,9 @@ from invariants import check
 from phone import CallUnderTest, calling
 
 from antiphon.agents.agent import Agent
+from antiphon.audio.convert import to_pcm
+from antiphon.audio.formats import PHONE
+from antiphon.audio.level import rms
 from antiphon.calls.events import (
     AgentHandoff,
     AgentSpeechCompleted,
@@ -15,6 +18,8 @@ from antiphon.calls.events import (
     AgentToolFailed,
     AgentToolStarted,
     FloorDecision,
+    RecordingPaused,
+    RecordingResumed,
     TurnCompleted,
     UserTurnCompleted,
 )
@@ -414,3 +419,44 @@ def test_news_of_a_slow_tool_wait_for_the_agent_that_wants_them() -> None:
     assert said(call) == ["Your number?", "Thanks, and it is in stock."]
     assert "It is in stock." not in [message.text for message in model.requests[2].messages]
     assert "It is in stock." in [message.text for message in model.requests[3].messages]
+
+
+class Tape:
+    """A tap that keeps when the caller was loud."""
+
+    def __init__(self) -> None:
+        self.loud: list[float] = []
+
+    def caller(self, at_s: float, payload: bytes) -> None:
+        if rms(to_pcm(payload, PHONE)) > 0.01:
+            self.loud.append(at_s)
+
+    def agent(self, at_s: float, payload: bytes) -> None: ...
+
+    def cut(self, at_s: float) -> None: ...
+
+
+def test_nothing_is_recorded_while_a_card_is_asked_for() -> None:
+    clock = VirtualClock()
+    tape = Tape()
+    model = ScriptedChatClient(
+        [use("collect_credit_card"), "The number?", use("decline", reason="no card"), "As you like.", "Yes?"],
+        clock=clock,
+    )
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", tools=[collect_credit_card()])
+        async with calling(clock, agent=agent, llm=model, stt=["I pay.", "No.", "Well."], tap=tape) as call:
+            for _ in range(3):
+                await say(call)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    began, ended = call.at(AgentToolStarted), call.at(AgentToolCompleted)
+    assert call.events(RecordingPaused, RecordingResumed) == [
+        RecordingPaused("collector"),
+        RecordingResumed("collector"),
+    ]
+    assert not [at for at in tape.loud if began < at < ended]
+    assert min(tape.loud) < began < ended < max(tape.loud)

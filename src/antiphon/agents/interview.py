@@ -18,6 +18,7 @@ from antiphon.errors import ToolException
 from antiphon.models.llm.content import FunctionCall, FunctionResult
 from antiphon.models.llm.messages import Message
 from antiphon.tools.collect.form import CollectTool, Field, Form, Known
+from antiphon.tools.collect.spoken import HIDDEN, without_numbers
 from antiphon.tools.tool import FunctionTool
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _MANY_REFUSED = 3
 _MOST_BROKEN = 2
 _BROKEN = "It could not be asked for: the model failed."
 _TO_BEGIN = "Please go on."
-_COVER = "•••"
 
 
 @dataclass(slots=True)
@@ -203,7 +203,7 @@ def covered(messages: Sequence[Message], interview: Interview) -> list[tuple[int
         if message.result is not None and message.result.call_id == interview.call.call_id:
             break
         if message.role == "user" and message.text:
-            found.append((here, message.with_text(_COVER)))
+            found.append((here, message.with_text(HIDDEN)))
         elif message.author_name == name and message.calls:
             contents = [_masked(each, hidden) if each.type == "function_call" else each for each in message.contents]
             found.append((here, message.replace(contents=tuple(contents))))
@@ -215,7 +215,7 @@ def _masked(call: FunctionCall, hidden: Collection[str]) -> FunctionCall:
         given = msgspec.json.decode(call.arguments or "{}")
     except (msgspec.DecodeError, RecursionError):
         given = {}
-    shown = {name: _COVER if name in hidden else value for name, value in given.items()}
+    shown = {name: HIDDEN if name in hidden else value for name, value in given.items()}
     return msgspec.structs.replace(call, arguments=msgspec.json.encode(shown).decode())
 
 
@@ -277,7 +277,8 @@ def _tools(form: Form, interview: Interview, clock: Clock, language: str | None)
         return "Confirmed."
 
     async def decline(reason: str = "") -> str:
-        interview.outcome = {"declined": True, "decline_reason": reason}
+        told = without_numbers(reason) if form.secret else reason
+        interview.outcome = {"declined": True, "decline_reason": told}
         return "It is left open."
 
     made = [

@@ -9,18 +9,15 @@ from typing import Any
 
 from antiphon.calls.events import CallEvent, UserSpeechStarted
 from antiphon.calls.floor import KEY_MARK
-from antiphon.tools.collect.spoken import DIGIT_WORDS
+from antiphon.tools.collect.spoken import HIDDEN, without_numbers
 
 _SHORTEST = 4
 """Shorter ones, such as the choice in a menu, are also prices and dates."""
 _MOST = 64
 _BETWEEN = r"[\s.,-]*"
-_VEIL = KEY_MARK * 3
 _CALLERS_WORDS = frozenset({"user.transcription", "user.typed", "user.turn_completed", "user.backchannel"})
 """The events whose ``text`` is the caller's; others tell it as ``user_text``."""
 _TEXTS = frozenset({"text", "fresh"})
-_DIGIT = rf"(?:\d|\b(?:{'|'.join(DIGIT_WORDS)})\b)"
-_NUMBER = re.compile(rf"{_DIGIT}(?:{_BETWEEN}{_DIGIT}){{2,}}", re.IGNORECASE)
 
 
 class HiddenNumbers:
@@ -61,7 +58,7 @@ class HiddenNumbers:
         is_callers = name == "user_text" or (name == "text" and event.type in _CALLERS_WORDS)
         if is_callers and value and (self._hides_caller or value in self._said):
             self._said.append(value)
-            return _VEIL
+            return HIDDEN
         if event.type == "floor.decision" and self._hides_caller:
             return _without_texts(value)
         return self._masked(value)
@@ -70,7 +67,7 @@ class HiddenNumbers:
         if isinstance(value, str):
             for pattern in self._patterns:
                 value = pattern.sub(lambda found: KEY_MARK * sum(map(str.isalnum, found[0])), value)
-            return _NUMBER.sub(_VEIL, value) if self._is_veiled else value
+            return without_numbers(value) if self._is_veiled else value
         if isinstance(value, int) and not isinstance(value, bool):
             masked = self._masked(str(value))
             return masked if masked != str(value) else value
@@ -84,5 +81,5 @@ class HiddenNumbers:
 def _without_texts(value: Any) -> Any:
     """A decision of turn-taking without the words that it was about."""
     if isinstance(value, dict):
-        return {name: _VEIL if name in _TEXTS and inner else _without_texts(inner) for name, inner in value.items()}
+        return {name: HIDDEN if name in _TEXTS and inner else _without_texts(inner) for name, inner in value.items()}
     return [_without_texts(inner) for inner in value] if isinstance(value, list) else value

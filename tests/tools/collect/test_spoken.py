@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.tools.collect.spoken import digits_in, letters_in, with_digits
+from antiphon.tools.collect.spoken import digits_in, letters_in, with_digits, without_numbers
 
 WORDS = "zero one two three four five six seven eight nine".split()
 
@@ -74,3 +74,8 @@ def test_letters_are_put_together(said: str, word: str) -> None:
 
 def test_numbers_in_a_text_become_digits_and_the_rest_stays() -> None:
     assert with_digits("flat twenty one a double b") == "flat 21 a bb"
+
+
+def test_rows_of_digits_are_taken_out_and_the_rest_stays() -> None:
+    told = without_numbers("My code is seven three seven, and the card 4111-1111 is good until 12/39 for 2 people.")
+    assert told == "My code is •••, and the card ••• is good until 12/39 for 2 people."

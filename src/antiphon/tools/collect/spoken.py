@@ -25,8 +25,10 @@ _TENS = {
         range(20, 100, 10), "twenty thirty forty fifty sixty seventy eighty ninety".split(), strict=True
     )
 }
-DIGIT_WORDS = tuple(_UNITS)
-"""The words for single digits."""
+HIDDEN = "•••"
+"""Stands for what nobody may read."""
+_DIGIT = rf"(?:\d|\b(?:{'|'.join(_UNITS)})\b)"
+_NUMBER = re.compile(rf"{_DIGIT}(?:[\s.,-]*{_DIGIT}){{2,}}", re.IGNORECASE)
 _TIMES = {"double": 2, "triple": 3, "treble": 3}
 _ZEROS = {"hundred": "00", "thousand": "000"}
 _FILLERS = frozenset("a ah and er erm is it its it's my number ok so the then this um uh well yes".split())
@@ -72,6 +74,11 @@ def digits_in(text: str) -> str:
 def with_digits(text: str) -> str:
     """The text with its number words in digits; ``double`` and the like also repeat letters."""
     return " ".join(_number_words(text, keep_fillers=True))
+
+
+def without_numbers(text: str) -> str:
+    """The text without its rows of three and more digits, said or written."""
+    return _NUMBER.sub(HIDDEN, text)
 
 
 def letters_in(text: str) -> str:
