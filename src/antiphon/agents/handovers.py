@@ -43,6 +43,7 @@ class Handovers:
     Attributes:
         done: Those of this turn.
         accepted: That of this step.
+        greeting: What the agent that took over last says first; empty for nothing.
     """
 
     def __init__(
@@ -50,12 +51,18 @@ class Handovers:
     ) -> None:
         self.done: list[HandedOff] = []
         self.accepted: Accepted | None = None
+        self.greeting = ""
         self._session = session
         self._messages = messages
         self._greets = greets
         self._agent: Agent | None = None
         self._team: Mapping[str, Agent] = {}
         self._at_most = 0
+
+    @property
+    def leaves_by(self) -> str:
+        """The id of the call by which another agent takes over at the end of this step; empty: none does."""
+        return self.accepted.call.call_id if self.accepted is not None else ""
 
     def settle(
         self, agent: Agent, calls: Iterable[FunctionCall], *, team: Mapping[str, Agent], at_most: int
@@ -112,6 +119,7 @@ class Handovers:
         """The target answers from here on: its values hold, and its visit is counted."""
         session, record = self._session, accepted.record
         self._agent = self.accepted = None
+        self.greeting = accepted.greeting
         self.done.append(record)
         session.active_agent = record.target
         session.brought = dict(accepted.values)

@@ -77,7 +77,7 @@ class Run:
             those that have a result.
         keep_tools: When the run is ended early, calls that run go on to their end. Else they are cancelled.
         team: Agents that handoffs may name, besides those of the session.
-        greets: Whether an agent that takes over speaks its greeting before it answers; its words are in ``greeting``.
+        greets: Whether an agent that takes over speaks its greeting before it answers; its words are in ``handovers``.
         wait_for_approval: Whether a call that needs a person ends the run, or of which tools; else it is passed on.
         trace: Of the turn that this run is part of; the run makes its own where runs are watched.
     """
@@ -117,8 +117,6 @@ class Run:
         self.usage = _NO_USAGE
         self.finish: RunFinish = "stop"
         self.limit: Limit | None = None
-        self.greeting = ""
-        """What the agent that took over last says first."""
         self.requests: list[ApprovalRequest] = []
         self.value: Any = None
         self.steps = 0
@@ -133,8 +131,8 @@ class Run:
         self._given = variables or {}
         self._variables: dict[str, Any] = {**session.values, **self._given}
         # It holds the lists and not the run: that would be a cycle.
-        self._handovers = Handovers(session, lambda: [*messages, *produced], greets=greets)
-        self.handoffs = self._handovers.done
+        self.handovers = Handovers(session, lambda: [*messages, *produced], greets=greets)
+        self.handoffs = self.handovers.done
         self.interviews = Interviews(session, heard=bool(messages) and messages[-1].role == "user")
         self._message_ids = new_id()[:-2]
         self._fence = fence
@@ -158,12 +156,6 @@ class Run:
     def toolset(self) -> Mapping[str, FunctionTool]:
         """What the model may call now, by name."""
         return self._box.tools
-
-    @property
-    def leaves_by(self) -> str:
-        """The id of the call by which another agent takes over at the end of this step; empty: none does."""
-        accepted = self._handovers.accepted
-        return accepted.call.call_id if accepted is not None else ""
 
     def response(self) -> AgentResponse:
         """What came of it."""
@@ -236,7 +228,7 @@ class Run:
                     for request in self.requests[self._told_requests :]:
                         yield self._update(request)
                     self._told_requests = len(self.requests)
-                    if self._handovers.accepted is not None:
+                    if self.handovers.accepted is not None:
                         yield self._update(await self._hand_over())
                     if self._is_over():
                         break
@@ -356,7 +348,7 @@ class Run:
         if not (self._box.needs_care or self.agent.routes or self.limits.max_tool_calls):
             return Acts(self._tools.start(tools, calls, manner=manner), self._record_results, calls)
         team = team_of(self.agent, self._team)
-        settled = self._handovers.settle(self.agent, calls, team=team, at_most=self.limits.max_handoffs)
+        settled = self.handovers.settle(self.agent, calls, team=team, at_most=self.limits.max_handoffs)
         open_ids = left_to_caller(calls, tools)
         self._is_left_to_caller = self._is_left_to_caller or bool(open_ids)
         open_ids |= self.interviews.settle(calls, tools, settled)
@@ -368,7 +360,7 @@ class Run:
         self._tally.refuse(calls, tools, settled)
         runnable = [call for call in calls if call.call_id not in open_ids]
         group = self._tools.start(tools, runnable, manner=manner, settled=settled)
-        return Acts(group, self._record_results, calls, self._handovers)
+        return Acts(group, self._record_results, calls, self.handovers)
 
     def _manner(self, fillers: Sequence[str] | None) -> Manner:
         layers = self.agent.layers["function"] + self._function
@@ -382,15 +374,14 @@ class Run:
             self._box.remove,
             self.trace,
             not self.tells_words,
-            read=self._handovers.read,
+            read=self.handovers.read,
         )
 
     async def _hand_over(self) -> HandedOff:
         """From the next request on the target answers."""
-        accepted, was_apart = self._handovers.accepted, self.session.apart is not None
+        accepted, was_apart = self.handovers.accepted, self.session.apart is not None
         assert accepted is not None
-        self._handovers.carried_out(accepted)
-        self.greeting = accepted.greeting
+        self.handovers.carried_out(accepted)
         # The target's instructions are rendered anew in each run: these values hold there too.
         self._variables = laid_over({**self.session.variables, **self._given}, accepted.values)
         self._instructions = None
@@ -471,12 +462,12 @@ class Run:
 
     async def _decided_acts(self) -> Acts:
         team, manner = team_of(self.agent, self._team), self._manner(None)
-        self._handovers.settle(self.agent, (), team=team, at_most=self.limits.max_handoffs)
+        self.handovers.settle(self.agent, (), team=team, at_most=self.limits.max_handoffs)
         with self._deadline:
             group = await start_decided(
                 self._decided, team=team, tools=self._box.tools, runner=self._tools, manner=manner
             )
-        return Acts(group, self._record_decided, handovers=self._handovers)
+        return Acts(group, self._record_decided, handovers=self.handovers)
 
     def _record_decided(self, results: Sequence[FunctionResult | None]) -> None:
         answered = note_questions(self, results, stay_open=True)

@@ -404,7 +404,7 @@ class Responding:
         """Of a handoff the result is noted when it is carried out: until then other calls of its step may be cut."""
         finished = update.contents[0]
         assert finished.type == "tool_finished"
-        if reply.run is not None and finished.call.call_id == reply.run.leaves_by:
+        if reply.run is not None and finished.call.call_id == reply.run.handovers.leaves_by:
             reply.accepted = finished
         else:
             self.note_result(finished.call, finished.result)
@@ -428,7 +428,7 @@ class Responding:
         assert reply.run is not None
         self._become(reply, record, reply.run.agent)
         old, is_silent = reply.speeches.copy(), record.handoff_type == "discrete"
-        greeting = reply.run.greeting
+        greeting = reply.run.handovers.greeting
         reply.go_on_as(self._next_speech("greeting" if greeting else "reply"), drops_rest=is_silent)
         for speech in old if is_silent else ():
             self._dropped(speech)

@@ -172,7 +172,7 @@ class Functions:
                 elif update.type == "tool_finished":
                     for request in update.result.requests:  # an agent that runs as this tool asks
                         self._errands.asked(self._session.approvals.pass_on(request, agent.name), agent)
-                    if handovers.accepted is not None and update.call.call_id == handovers.accepted.call.call_id:
+                    if update.call.call_id == handovers.leaves_by:
                         answer = update.result
                     elif self.asking.is_on:
                         self._keep(update.call, update.result)
