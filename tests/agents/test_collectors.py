@@ -390,3 +390,18 @@ def test_every_collector_is_there_by_its_name_and_says_when_to_use_it() -> None:
 def test_options_out_of_their_bounds_are_refused(make: Any, why: str) -> None:
     with pytest.raises((ValueError, TypeError), match=why):
         make()
+
+
+def test_an_agent_with_other_options_is_another_version() -> None:
+    makers: list[Any] = [
+        lambda: collect_digits(num_digits=4),
+        lambda: collect_digits(num_digits=5),
+        lambda: collect_digits(num_digits=4, require_confirmation=False),
+        lambda: collect_phone(),
+        lambda: collect_phone(region="DE"),
+        lambda: collect_dob(),
+        lambda: collect_dob(day_first=True),
+    ]
+    versions = [Agent("desk", tools=[make()]).version for make in makers]
+    assert len(set(versions)) == len(makers)
+    assert versions == [Agent("desk", tools=[make()]).version for make in makers]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from antiphon.tools.collect.form import CollectTool, Form
 from antiphon.tools.tool import ApprovalMode, FunctionTool
 
 if TYPE_CHECKING:
@@ -61,7 +62,13 @@ def version_of(agent: Agent) -> str:
 
 def _tool(tool: FunctionTool) -> list[Any]:
     code = [_code(part) for part in (tool.function, tool.make_filler, tool.result_parser) if part is not None]
-    return [*code, *(getattr(tool, option) for option in _OPTIONS), _mode(tool.approval_mode)]
+    form = _form(tool.form) if isinstance(tool, CollectTool) else []
+    return [*code, *(getattr(tool, option) for option in _OPTIONS), _mode(tool.approval_mode), *form]
+
+
+def _form(form: Form) -> list[Any]:
+    fields = [[each.name, each.about, each.required, each.digits] for each in form.fields]
+    return [form.type, form.wants, form.guide, form.confirms, form.opening, fields]
 
 
 def _mode(approval_mode: ApprovalMode) -> str:

@@ -16,6 +16,10 @@ _NAME = re.compile(r"[^\W\d_]+(?:[ '’.-]+[^\W\d_]+)*\.?")
 _MOST_CHARS = 200
 _MOST_DIGITS = 64
 _POSTAL = re.compile(r"[A-Z0-9](?:[A-Z0-9 -]{0,10}[A-Z0-9])?")
+_ORDERS: dict[bool | None, str] = {
+    True: " In figures the day comes first.",
+    False: " In figures the month comes first.",
+}
 _CARD_S = 120.0
 _CARD_DIGITS = 16
 """Most cards have so many: with fewer, the caller may go on."""
@@ -63,7 +67,8 @@ def collect_phone(*, region: str | None = None, **options: Unpack[CollectOptions
         "collect_phone",
         options,
         wants="the caller's telephone number",
-        guide="The caller may say it, or type it on the telephone's keypad.",
+        guide="The caller may say it, or type it on the telephone's keypad."
+        + (f" Without a country's prefix it is one of {region.upper()}." if region else ""),
         fields=(
             Field(
                 "phone_number",
@@ -197,7 +202,8 @@ def collect_dob(
         "collect_dob",
         options,
         wants="the caller's date and time of birth" if include_time else "the caller's date of birth",
-        guide="The caller may say it, or type eight digits on the telephone's keypad. Read the month back in words.",
+        guide="The caller may say it, or type eight digits on the telephone's keypad. Read the month back in words."
+        + _ORDERS.get(day_first, ""),
         fields=fields,
         told=told,
     )
