@@ -128,7 +128,7 @@ def _document(catalogs: Sequence[tuple[Path, Catalog]], findings: Sequence[Findi
 def _graph(scenario: Scenario, catalog: Catalog) -> dict[str, Any]:
     from antiphon.agents.scenarios.graph import graph_of
 
-    return {"name": scenario.name, **graph_of(scenario, catalog.agents)}
+    return {"name": scenario.name, **graph_of(scenario, scenario.apply(catalog.agents))}
 
 
 def _row(agent: Agent) -> dict[str, Any]:

@@ -79,11 +79,6 @@ class AgentBook:
         return self._page.teams[""]
 
     @property
-    def everybody(self) -> Team:
-        """All agents as they are without a scenario."""
-        return self._page.catalog.agents
-
-    @property
     def scenarios(self) -> tuple[Scenario, ...]:
         """All of them, by name."""
         return self._page.catalog.scenarios

@@ -70,11 +70,12 @@ async def scenario(request: Request, response: Response, name: str) -> dict[str,
         raise HTTPException(404, f"There is no scenario {name!r}; /v1/scenarios lists them.")
     response.headers["Cache-Control"] = "no-store"
     team = board.agents.team(found.name)
+    graph = graph_of(found, team)
     return {
         **_outlined(board, found),
-        **graph_of(found, board.agents.everybody),
+        **graph,
         "agents": [_described(board, agent, is_default=agent is team[0]) for agent in team],
-        "mermaid": mermaid_of(found, board.agents.everybody),
+        "mermaid": mermaid_of(graph),
     }
 
 

@@ -69,9 +69,9 @@ def test_any_mapping_gives_a_team_or_findings(own: dict[str, Any], old: dict[str
     assert catalog.scenarios or errors
     for scenario in catalog.scenarios:
         team = scenario.apply(catalog.agents)
-        graph = graph_of(scenario, catalog.agents)
+        graph = graph_of(scenario, team)
         assert graph["start_agent"] == team[0].name
-        assert mermaid_of(scenario, catalog.agents).startswith("flowchart LR\n")
+        assert mermaid_of(graph).startswith("flowchart LR\n")
         names = {agent.name for agent in team}
         assert {route.target_name for agent in team for route in agent.routes} <= names
         assert all(route.target_name != agent.name for agent in team for route in agent.routes)

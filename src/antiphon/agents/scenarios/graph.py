@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from antiphon.agents.agent import Agent
@@ -12,14 +12,13 @@ from antiphon.agents.scenarios.scenario import Scenario
 _LABEL_CHARS = 60
 
 
-def graph_of(scenario: Scenario, agents: Sequence[Agent]) -> dict[str, Any]:
+def graph_of(scenario: Scenario, team: Sequence[Agent]) -> dict[str, Any]:
     """The agents of a scenario and its edges, as JSON.
 
     Args:
         scenario: A sound one.
-        agents: All that there are.
+        team: What it gives.
     """
-    team = scenario.apply(agents)
     generic = scenario.generic_handoff
     return {
         "start_agent": team[0].name,
@@ -38,9 +37,8 @@ def graph_of(scenario: Scenario, agents: Sequence[Agent]) -> dict[str, Any]:
     }
 
 
-def mermaid_of(scenario: Scenario, agents: Sequence[Agent]) -> str:
+def mermaid_of(graph: Mapping[str, Any]) -> str:
     """The same as a flow chart: solid arrows are announced handoffs, dotted ones discrete."""
-    graph = graph_of(scenario, agents)
     numbers = {agent["name"]: f"a{number}" for number, agent in enumerate(graph["agents"])}
     lines = ["flowchart LR", '  caller(("caller")) --> a0']
     lines += [f'  {numbers[agent["name"]]}["{_text(agent["name"])}"]' for agent in graph["agents"]]
