@@ -27,8 +27,9 @@ from antiphon.calls.voicemail import is_machine, voicemail_for
 from antiphon.clock import VirtualClock
 from antiphon.models.llm.scripted import Reply
 from antiphon.models.llm.scripted import call as tool_call
-from antiphon.models.s2s.contract import SpeechStarted, SpeechStopped, UserTranscript
+from antiphon.models.s2s.contract import AnswerDone, FunctionCalled, SpeechStarted, SpeechStopped, UserTranscript
 from antiphon.models.stt.scripted import ScriptedSTT
+from antiphon.tools.tool import tool
 from antiphon.tools.voicemail import confirm_voicemail_and_end_call
 
 GREETING = "Hi, you have reached Bob. Please leave a message after the tone."
@@ -365,6 +366,26 @@ def test_a_model_may_know_better_than_the_ears() -> None:
     assert call.ended.reason == "voicemail"
 
 
+def test_a_machine_is_told_no_late_results() -> None:
+    @tool(wait="later")
+    async def look_up() -> str:
+        """Look something up."""
+        await asyncio.sleep(3)
+        return "Tuesday"
+
+    async def script(call: CallUnderTest) -> None:
+        await call.speak(0.6)
+        await call.quiet(1.4)
+        await call.speak(2)
+        await call.quiet(12)
+        await call.tone(1000, 0.4)
+        await call.quiet(6)
+
+    llm = [Reply(calls=(tool_call("look_up"),)), "One moment.", "It is Tuesday."]
+    call = run(script, agent=agent(tools=[look_up]), stt=["Hello.", "Leave a message after the tone."], llm=llm)
+    assert said(call) == ["One moment.", MESSAGE]
+
+
 # Calls that one model holds.
 
 
@@ -442,3 +463,33 @@ def test_a_model_that_says_nothing_to_a_goodbye_does_not_keep_the_caller() -> No
     assert call.ended is not None
     assert call.ended.reason == "agent_hangup"
     assert call.ended.duration_s < 5
+
+
+def test_a_model_that_holds_the_call_may_find_the_machine_itself() -> None:
+    async def script(call: CallUnderTest, puppet: Puppet) -> None:
+        puppet.turn(GREETING, "u1")
+        puppet.tell(FunctionCalled("c1", "detect_voicemail_and_end_call", '{"heard": "after the tone"}'))
+        puppet.tell(AnswerDone("completed", "", 10, 5))
+        await call.quiet(1)
+        puppet.answer("a1", "Nobody hears this.", 1.0)
+        await call.tone(1000, 0.4)
+        await call.quiet(8)
+
+    call, _ = run_s2s(script, agent=agent("llm"))
+    assert call.events(VoicemailDetected) == [VoicemailDetected("machine", "llm", "after the tone")]
+    assert said(call) == [MESSAGE]
+    assert call.ended is not None
+    assert call.ended.reason == "voicemail"
+
+
+def test_a_model_that_holds_the_call_may_leave_without_a_message() -> None:
+    async def script(call: CallUnderTest, puppet: Puppet) -> None:
+        puppet.turn(GREETING, "u1")
+        puppet.tell(FunctionCalled("c1", "confirm_voicemail_and_end_call", "{}"))
+        puppet.tell(AnswerDone("completed", "", 10, 5))
+        await call.quiet(3)
+
+    call, _ = run_s2s(script, agent=agent("llm", tools=[confirm_voicemail_and_end_call]))
+    assert said(call) == []
+    assert call.ended is not None
+    assert call.ended.reason == "voicemail"

@@ -517,6 +517,7 @@ class Call:
         """Let the agent tell late results when nobody speaks."""
         is_free = self._floor.phase is Phase.IDLE and not self.sounds.on_hold
         is_free = is_free and self._session.interview is None  # news are for the agent that waits for that
+        is_free = is_free and self._voicemail.verdict != "machine"
         if self._session.late and not self._inbox and is_free:
             self._on(floor.AgentHasNews(self.log.seconds()))
 

@@ -431,7 +431,8 @@ class Dialogue:
 
     def look_for_news(self) -> None:
         """Have late results told when nobody speaks."""
-        is_free = self.phase is Phase.IDLE and not self._holds and self._session.interview is None
+        is_free = self.phase is Phase.IDLE and not self._holds and not self._is_silent
+        is_free = is_free and self._session.interview is None
         if not is_free or self.model is None or not self._session.late:
             return
         results = [(late.call.name, late.result.text) for late in self._session.late]
