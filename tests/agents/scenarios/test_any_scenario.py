@@ -21,7 +21,20 @@ SCALARS = st.one_of(
     st.booleans(),
     st.integers(-5, 100_000),
     st.dates(),
-    st.sampled_from(["", "end_call", "collect_email", "handoff_to_agent", "+10%", "{{ x", "{{ y }}", "${HOME}"]),
+    st.sampled_from(
+        [
+            "",
+            "end_call",
+            "collect_email",
+            "handoff_to_agent",
+            "+10%",
+            "{{ x",
+            "{{ y }}",
+            "{{ 1 / 0 }}",
+            "{{ y.z.w }}",
+            "${HOME}",
+        ]
+    ),
     st.text(max_size=8),
 )
 ANYTHING = st.recursive(

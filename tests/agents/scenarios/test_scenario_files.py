@@ -134,6 +134,8 @@ def test_what_is_wrong_in_a_file_is_told_at_once_with_its_line(tmp_path: Path) -
             "'desk' has a tool with the name 'end_call'; give this handoff another `tool`.",
         ),
         ("template_vars: {a: '{{ 1'}", "Line 1 of a template is wrong"),
+        ("template_vars: {a: '{{ 1 / 0 }}'}", "A template cannot be rendered: ZeroDivisionError"),
+        ("agent_defaults: {description: '{{ 1 / 0 }}'}", "A template cannot be rendered: ZeroDivisionError"),
         ("handoffs: [{from: desk, to: fraud, context_vars: {a: '{{ 1'}}]", "Line 1 of a template is wrong"),
         ("tools: [{collect_digits: {nmu_digits: 6}}]", "the tool 'collect_digits' cannot be used: "),
         ("tools: [{end_call: {a: 6}}]", "the tool 'end_call' takes no options; write its name alone."),

@@ -10,9 +10,10 @@ from antiphon.agents.agent import Agent
 from antiphon.agents.files.findings import nearest
 from antiphon.agents.files.prompts import BUILT_IN
 from antiphon.agents.handoff import SHARED_TOOL
-from antiphon.agents.scenarios.applying import edges_from, members_of, more_tools, tool_of
+from antiphon.agents.instructions import template_values
+from antiphon.agents.scenarios.applying import edges_from, members_of, more_tools, tool_of, variables_of
 from antiphon.agents.scenarios.scenario import MOST_AGENTS, MOST_EDGES, Scenario
-from antiphon.agents.templates import check_template, undefined_variables
+from antiphon.agents.templates import check_template, render, undefined_variables
 from antiphon.errors import ConfigurationError
 from antiphon.tools.collect import COLLECTORS
 from antiphon.tools.prebuilt import MAKERS, PREBUILT
@@ -144,12 +145,27 @@ def _wrong_templates(scenario: Scenario) -> Iterator[Fault]:
     texts += [(("template_vars", name), value) for name, value in scenario.variables.items()]
     for number, edge in enumerate(scenario.handoffs):
         texts += [(("handoffs", number, "context_vars", name), value) for name, value in edge.context_vars.items()]
-    for place, text in texts:
-        if isinstance(text, str):
-            try:
-                check_template(text)
-            except ConfigurationError as error:
-                yield Fault(place, str(error))
+    wrong = [Fault(place, fault) for place, text in texts if isinstance(text, str) and (fault := _fault_of(text))]
+    yield from wrong
+    if wrong:
+        return
+    try:  # as an agent does, before there is a conversation
+        values = template_values(Agent("agent", variables=variables_of(scenario)))
+    except ConfigurationError as error:
+        yield Fault(("template_vars",), str(error))
+        return
+    try:
+        render(defaults.description or "", values)
+    except ConfigurationError as error:
+        yield Fault(("agent_defaults", "description"), str(error))
+
+
+def _fault_of(template: str) -> str:
+    try:
+        check_template(template)
+    except ConfigurationError as error:
+        return str(error)
+    return ""
 
 
 def _unknown(place: Place, name: str, known: Sequence[str], *, where: str = "here") -> Iterator[Fault]:
