@@ -22,6 +22,7 @@ from antiphon.calls.events import (
     TurnCompleted,
 )
 from antiphon.clock import VirtualClock
+from antiphon.errors import ConfigurationError
 from antiphon.models.s2s.contract import (
     AnswerDone,
     AnswerText,
@@ -353,3 +354,18 @@ def test_another_connection_waits_for_no_words_where_keys_were_pressed() -> None
         return call
 
     check(clock.run(scenario()))
+
+
+def test_an_agent_whose_model_is_not_there_is_refused() -> None:
+    clock = VirtualClock()
+    model = ScriptedS2S([TO_BILLING, "I will answer that."], clock=clock)
+
+    def model_for(agent: Agent) -> ScriptedS2S | None:
+        if agent.name == "billing":
+            raise ConfigurationError("There is no key; set one.")
+        return None
+
+    call = talk(clock, model, agent=desk(billing()), model_for=model_for)
+    assert spoken(call) == [("desk", "I will answer that.")]
+    assert (call.call.agent.name, call.events(AgentHandoff)) == ("desk", [])
+    assert call.events(ToolExecuted)[0].is_error

@@ -252,12 +252,15 @@ class Functions:
     async def _hand_over(self, accepted: Accepted, result: FunctionResult) -> None:
         """The model becomes the target, and then learns that it may go on."""
         session, record = self._session, accepted.record
-        await self._ready(accepted)
-        before, session.brought = session.brought, accepted.values
+        before = session.brought
         try:
+            await self._ready(accepted)
+            session.brought = accepted.values
             brief = await self._persona.become(accepted.target)
-        except (AntiphonException, TimeoutError) as error:
+        except (AntiphonException, TimeoutError, asyncio.CancelledError) as error:
             session.brought = before
+            if isinstance(error, asyncio.CancelledError):
+                raise
             text = f"The agent {record.target!r} is not available ({str(error) or 'too slow'}): answer yourself."
             self.note(accepted.call, result_of(accepted.call, "error", text))
             return
