@@ -139,7 +139,9 @@ function Label({ edge, at }: { edge: GraphEdge | undefined; at: Point }) {
   const text = edge.labels.join(" · ");
   return (
     <div className="graph-label" style={centred(at, LABEL)} data-discrete={edge.isDiscrete || undefined} aria-hidden>
-      <span title={text}>{text}</span>
+      <p>
+        <span title={text}>{text}</span>
+      </p>
     </div>
   );
 }
