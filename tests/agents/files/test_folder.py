@@ -97,6 +97,15 @@ def test_a_tool_that_leads_to_another_agent_may_stand_among_the_tools(tmp_path: 
     assert errors_of(tmp_path) == ["desk.yaml:1: 'desk' hands over to itself."]
 
 
+def test_a_value_for_templates_may_be_a_template_itself(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", "template_vars: {house: '{{ brand }} of {{ town }}', brand: Riverside}\n")
+    write(tmp_path, "b.yaml", "\ntemplate_vars: {house: '{{ brand'}\n")
+    (warning,) = warnings_of(tmp_path)
+    assert warning.startswith("a.yaml:1: the template variable 'town' is not known here")
+    (error,) = errors_of(tmp_path)
+    assert error.startswith("b.yaml:2: Line 1 of a template is wrong")
+
+
 def test_errors_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", "nmae: a\n")
     write(tmp_path, "b/agent.yaml", "\ntols: []\n")

@@ -62,6 +62,11 @@ def check_templates(
     for read in (instructions, *(values.get(key) for key in _GREETINGS)):
         if read is not None:
             _check(found, read.node, read.value, names)
+    if "template_vars" in values:
+        read = values["template_vars"]
+        for text in read.value.values():
+            if isinstance(text, str):
+                _check(found, read.node, text, names)
 
 
 def _check(found: Findings, node: yaml.Node, text: str, names: Iterable[str]) -> None:
