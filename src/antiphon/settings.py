@@ -70,7 +70,9 @@ class Settings(BaseSettings):
         twilio_auth_token, plivo_auth_token: With which the carrier signs its requests.
         twilio_account_sid, plivo_auth_id: Of the account; with its token, calls can be transferred and ended there.
         acs_endpoint, acs_access_key: The same of an Azure Communication Services resource.
-        caller_id: The number from which somebody is called before a caller is transferred; else the one dialled.
+        caller_id: The number from which calls are made, and from which somebody is called before a caller is
+            transferred; else the one dialled.
+        ring_s: How long a telephone rings that we call.
         carrier_urls: Other addresses of carriers' APIs, as ``ANTIPHON_CARRIER_URLS__TWILIO=http://10.0.0.5:8080``.
         acs_audience: The immutable id of the Azure Communication Services resource; with it, the service's own tokens
             open the media socket. ``acs_issuer`` and ``acs_keys_url`` tell who signs them.
@@ -148,6 +150,7 @@ class Settings(BaseSettings):
     twilio_account_sid: str | None = _vendors("TWILIO_ACCOUNT_SID")
     plivo_auth_id: str | None = _vendors("PLIVO_AUTH_ID")
     caller_id: str | None = Field(default=None, pattern=r"^\+[1-9]\d{1,14}$")
+    ring_s: float = Field(default=30.0, ge=5, le=110)
     carrier_urls: dict[str, str] = Field(default_factory=dict)
     acs_endpoint: str | None = None
     acs_access_key: SecretStr | None = None

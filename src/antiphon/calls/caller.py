@@ -1,4 +1,4 @@
-"""Who calls, and how a call is announced in its log."""
+"""Who calls, or is called, and how a call is announced in its log."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ class Caller:
         carrier: The protocol's name.
         parameters: What the carrier's document passed on; values for templates and tools.
         scenario: Of the agents that answer; empty for none.
+        called: The number that we have called; empty where somebody has called us.
     """
 
     session_id: str
     call_id: str
     carrier: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, Any]
     scenario: str = ""
+    called: str = ""
 
 
 def announce(
@@ -57,5 +59,7 @@ def announce(
             models=dict(models),
             manners=manners,
             scenario=caller.scenario,
+            direction="outbound" if caller.called else "inbound",
+            called=caller.called,
         )
     )

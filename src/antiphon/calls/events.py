@@ -26,7 +26,7 @@ SpeechKind = Literal[
 class SessionStarted:
     """The call is up; ``audio`` is the line's format as ``encoding/rate``, ``manners`` the policy of turn-taking.
 
-    ``scenario`` is empty where agents answer without one.
+    ``scenario`` is empty where agents answer without one; ``called`` is the number of a call that we have made.
     """
 
     type: ClassVar[str] = "session.started"
@@ -39,6 +39,8 @@ class SessionStarted:
     models: dict[str, str] = field(default_factory=dict)
     manners: dict[str, Any] = field(default_factory=dict)
     scenario: str = ""
+    direction: Literal["inbound", "outbound"] = "inbound"
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True)

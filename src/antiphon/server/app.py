@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from antiphon import __version__
 from antiphon.console import DIST
-from antiphon.server import agents_api, calls_api, health, metrics_api, sounds_api, telephony
+from antiphon.server import agents_api, calls_api, health, metrics_api, outgoing_api, sounds_api, telephony
 from antiphon.server.console import page
 from antiphon.server.local_pages import LocalPagesOnly
 from antiphon.server.realtime import calls as realtime_calls
@@ -44,6 +44,7 @@ def create_app(board: Switchboard, dist: Path = DIST) -> FastAPI:
     app.include_router(realtime_calls.router)
     app.include_router(agents_api.router)
     app.include_router(calls_api.router)
+    app.include_router(outgoing_api.router)
     app.include_router(sounds_api.router)
     app.include_router(metrics_api.router)
     app.router.default = page(dist)

@@ -19,6 +19,8 @@ from antiphon.errors import IntegrationInvalidRequestException
 from antiphon.server import sse
 from antiphon.server.access import require_key
 from antiphon.server.live import LiveCall
+from antiphon.server.outgoing import OutgoingCall
+from antiphon.server.outgoing_api import progress, state_of
 from antiphon.server.switchboard import Switchboard
 from antiphon.store.calls import PastCalls, StoredEntry, Wanted
 from antiphon.store.report import Report, report_of
@@ -67,7 +69,10 @@ async def calls(
     agent: Annotated[str, Query(max_length=100)] = "",
     carrier: Annotated[str, Query(max_length=100)] = "",
 ) -> Response:
-    """A page of calls. The first one begins with all that go on; ``next`` leads to the next one."""
+    """A page of calls. The first one begins with all that go on; ``next`` leads to the next one.
+
+    ``outgoing`` has the calls that are made now and that nobody has answered yet.
+    """
     board: Switchboard = request.app.state.board
     wanted = Wanted(q, agent, carrier)
     current = board.live.all()
@@ -78,7 +83,8 @@ async def calls(
     except ValueError as exc:
         raise HTTPException(400, str(exc)) from None
     shown.sort(key=lambda summary: summary.state == "ended")
-    return _json({"calls": [*shown, *page.calls], "next": page.next})
+    outgoing = [] if before else [each.state for each in board.outgoing.pending()]
+    return _json({"calls": [*shown, *page.calls], "next": page.next, "outgoing": outgoing})
 
 
 @router.get("/stream")
@@ -119,8 +125,13 @@ async def transfer(request: Request, call: str, wish: Wish) -> Response:
 
 @router.post("/{call}/terminate", status_code=202)
 async def terminate(request: Request, call: str) -> Response:
-    """End the call as soon as what is being said is said."""
-    call_on_now(request.app.state.board, call).end("agent_hangup")
+    """End the call as soon as what is being said is said; one that still rings at once."""
+    board: Switchboard = request.app.state.board
+    outgoing = board.outgoing.get(call)
+    if outgoing is not None and outgoing.is_ringing:
+        outgoing.fail("canceled")
+    else:
+        call_on_now(board, call).end("agent_hangup")
     return _json({"call": call, "status": "disconnecting"}, 202)
 
 
@@ -135,6 +146,9 @@ async def call(request: Request, call: str) -> Response:
     else:
         found = await _read(board.past.summary, call)
         if found is None:
+            outgoing = board.outgoing.get(call)
+            if outgoing is not None:
+                return state_of(outgoing)
             raise _no_such_call()
         summary, models = found
         entries = await _read(board.past.entries, call)
@@ -180,18 +194,36 @@ async def events(
 ) -> StreamingResponse:
     """Server-sent events ``entry``: what was told so far, then what is told, to the call's end.
 
+    Before them come events ``status``, while nobody has answered a call that we make.
     ``Last-Event-ID`` leaves out what a reader has already had.
     """
     board: Switchboard = request.app.state.board
     _check_room(board)
     after = int(last_event_id) if last_event_id.isdecimal() else 0
+    outgoing = board.outgoing.get(call)
+    if outgoing is not None and outgoing.is_pending:
+        if not outgoing.has_room:
+            raise HTTPException(503, "Too many follow this call: close a stream.", {"Retry-After": "5"})
+        return sse.response(_outgoing_chunks(board, outgoing))
     current = board.live.get(call)
     if current is not None:
         return sse.response(_live_chunks(board, current, after))
+    if outgoing is not None and outgoing.state.status == "failed":
+        return sse.response(progress(outgoing))
     entries = await _read(board.past.entries, call)
     if not entries:
         raise _no_such_call()
     return sse.response(_replay(entries, after))
+
+
+async def _outgoing_chunks(board: Switchboard, outgoing: OutgoingCall) -> AsyncIterator[bytes]:
+    """How far a call is, and then, where somebody answers it, its entries."""
+    async for chunk in progress(outgoing):
+        yield chunk
+    current = board.live.get(outgoing.id)
+    if current is not None:
+        async for chunk in _live_chunks(board, current, 0):
+            yield chunk
 
 
 async def _live_chunks(board: Switchboard, current: LiveCall, after: int) -> AsyncIterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 from functools import cached_property
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -18,6 +19,7 @@ from antiphon.transports.carriers import plivo, twilio
 from antiphon.transports.carriers.acs import AccessKey, AcsControl
 from antiphon.transports.carriers.audiohook import FlowControl
 from antiphon.transports.carriers.callbacks import Callbacks
+from antiphon.transports.carriers.dialling import Dialler, PlivoDialler, TwilioDialler
 from antiphon.transports.carriers.plivo import PlivoControl
 from antiphon.transports.carriers.rest import CarrierApi
 from antiphon.transports.carriers.twilio import TwilioControl
@@ -29,6 +31,19 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "audiohook": (),
 }
 """What must be set for commands to each carrier."""
+_TO_DIAL: Mapping[str, tuple[str, ...]] = {
+    "twilio": ("twilio_account_sid", "twilio_auth_token", "public_url"),
+    "plivo": ("plivo_auth_id", "plivo_auth_token", "public_url"),
+}
+"""What must be set for calls that are made; other carriers make none for us."""
+NO_DIALLING: Mapping[str, str] = {
+    "acs": (
+        "Over Azure Communication Services calls are made by your own application: have it create the call with media "
+        "streaming to /telephony/acs."
+    ),
+    "audiohook": "Genesys makes its calls by itself: have a flow dial, and connect AudioHook when it is answered.",
+}
+"""Why the other carriers make no calls, and what to do."""
 _KEPT = ("agent", "scenario")
 """Of a call's parameters, those that hold too when the call comes back to us."""
 
@@ -59,8 +74,36 @@ class Carriers:
         """The carriers that take commands."""
         return tuple(_NEEDS)
 
+    @property
+    def dialling(self) -> str:
+        """The carrier that makes calls where none is named: the first whose account is set up, else the first."""
+        return next((name for name in _TO_DIAL if not self.missing_to_dial(name)), next(iter(_TO_DIAL)))
+
+    def missing_to_dial(self, carrier: str) -> list[str]:
+        """The settings that calls over this carrier need and that are not there."""
+        return [f"ANTIPHON_{name.upper()}" for name in _TO_DIAL.get(carrier, ()) if not getattr(self._settings, name)]
+
+    def dialler(self, carrier: str) -> Dialler | None:
+        """Makes one call; None where the carrier makes none for us, or its account is not set up."""
+        if carrier not in _TO_DIAL or self.missing_to_dial(carrier):
+            return None
+        is_twilio = carrier == "twilio"
+        account = self._settings.twilio_account_sid if is_twilio else self._settings.plivo_auth_id
+        make: type[TwilioDialler | PlivoDialler] = TwilioDialler if is_twilio else PlivoDialler
+        return make(
+            self._twilio if is_twilio else self._plivo,
+            quote(account or "", safe=""),
+            clock=self._clock,
+            callbacks=self.callbacks,
+            callback_url=self._callback_url(carrier),
+        )
+
+    def stream_url(self, carrier: str, token: str) -> str:
+        """Where the stream of a call that we make is expected."""
+        return f"ws{(self._settings.public_url or '').removeprefix('http')}/telephony/{carrier}/calls/{token}"
+
     def control(
-        self, carrier: str, call_id: str, parameters: Mapping[str, str], *, leaves: MutableMapping[str, str]
+        self, carrier: str, call_id: str, parameters: Mapping[str, Any], *, leaves: MutableMapping[str, str]
     ) -> CarrierControl | None:
         """The commands of one call; None where its carrier takes none, or its account is not set up.
 
@@ -87,7 +130,7 @@ class Carriers:
         if self._is_used:
             await self._http.aclose()
 
-    def _twilio_control(self, call_id: str, parameters: Mapping[str, str]) -> TwilioControl:
+    def _twilio_control(self, call_id: str, parameters: Mapping[str, Any]) -> TwilioControl:
         return TwilioControl(
             self._twilio,
             quote(self._settings.twilio_account_sid or "", safe=""),
@@ -97,7 +140,7 @@ class Carriers:
             action_url=self._action_url("twilio", parameters),
         )
 
-    def _plivo_control(self, call_id: str, parameters: Mapping[str, str]) -> PlivoControl:
+    def _plivo_control(self, call_id: str, parameters: Mapping[str, Any]) -> PlivoControl:
         return PlivoControl(
             self._plivo,
             quote(self._settings.plivo_auth_id or "", safe=""),
@@ -109,16 +152,17 @@ class Carriers:
             action_url=self._action_url("plivo", parameters),
         )
 
-    def _caller_id(self, parameters: Mapping[str, str]) -> str | None:
-        """The number that other parties are called from: the one set, else the one that our caller has dialled."""
-        number = self._settings.caller_id or parameters.get("to", "")
+    def _caller_id(self, parameters: Mapping[str, Any]) -> str | None:
+        """The number that other parties are called from: the one set, else ours in this call."""
+        ours = "from" if parameters.get("direction") == "outbound" else "to"
+        number = self._settings.caller_id or str(parameters.get(ours, ""))
         number = number if number.startswith("+") else f"+{number}"
         try:
             return checked_destination(number)
         except ValueError:
             return None
 
-    def _action_url(self, carrier: str, parameters: Mapping[str, str]) -> str | None:
+    def _action_url(self, carrier: str, parameters: Mapping[str, Any]) -> str | None:
         """Where a call comes back to that was transferred and not answered."""
         if not self._settings.public_url:
             return None

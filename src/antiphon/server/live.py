@@ -26,6 +26,7 @@ _TOLD = frozenset({"session.started", "session.ended", "turn.completed", "turn.m
 """The entries after which a call's sum is told."""
 
 FolderOf = Callable[[str], Path | None]
+IsRecorded = Callable[[str], bool]
 
 
 class LiveCall:
@@ -80,10 +81,10 @@ class LiveCalls:
 
     Args:
         folder_of: Where the files of a session go; None when it leaves none.
-        recorded: Whether calls are recorded.
+        recorded: Whether a session is recorded.
     """
 
-    def __init__(self, folder_of: FolderOf, *, recorded: bool) -> None:
+    def __init__(self, folder_of: FolderOf, *, recorded: IsRecorded) -> None:
         self._folder_of = folder_of
         self._recorded = recorded
         self._calls: dict[str, LiveCall] = {}
@@ -180,7 +181,7 @@ class LiveCalls:
             return None
         folder = self._folder_of(event.session_id)
         name = call_name(folder) if folder is not None else f"{log.started_at:%Y-%m-%d}.{event.session_id}"
-        call = LiveCall(log, name, recorded=self._recorded and folder is not None)
+        call = LiveCall(log, name, recorded=self._recorded(event.session_id))
         self._calls[name] = call
         return call
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from antiphon.calls.policy import CallPolicy
     from antiphon.models.catalog import Models
     from antiphon.models.s2s.contract import S2S
+    from antiphon.server.outgoing import OutgoingCall
     from antiphon.server.switchboard import Switchboard
     from antiphon.store.files import Feed
     from antiphon.transports.phone import PhoneLine, Refusal
@@ -73,12 +74,25 @@ class Session:
         agent_name: The agent that the address asks for.
         scenario: The scenario that it asks for.
         authorized: The upgrade already had a good credential; else the stream's start must bring a token.
+        outgoing: The call that we have made, where it is one.
+
+    Attributes:
+        is_recorded: Its sound is kept.
     """
 
     def __init__(
-        self, board: Switchboard, carrier: str, *, agent_name: str | None, authorized: bool, scenario: str | None = None
+        self,
+        board: Switchboard,
+        carrier: str,
+        *,
+        agent_name: str | None,
+        authorized: bool,
+        scenario: str | None = None,
+        outgoing: OutgoingCall | None = None,
     ) -> None:
-        self.id = f"ses_{uuid4().hex[:24]}"
+        self.id = f"ses_{uuid4().hex[:24]}" if outgoing is None else outgoing.session_id
+        self.is_recorded = False
+        self._outgoing = outgoing
         self.call: AnyCall | None = None
         self.control: CarrierControl | None = None
         self._moves = False  # the caller, to another server, where this one ends as drained
@@ -99,7 +113,7 @@ class Session:
         models: Models,
         *,
         call_id: str,
-        parameters: Mapping[str, str],
+        parameters: Mapping[str, Any],
         policy: CallPolicy | None = None,
         **more: Any,
     ) -> tuple[Call, CallLog]:
@@ -144,7 +158,7 @@ class Session:
         models: Models,
         *,
         call_id: str,
-        parameters: Mapping[str, str],
+        parameters: Mapping[str, Any],
         policy: CallPolicy | None = None,
     ) -> tuple[S2SCall, CallLog]:
         """The same for a call that one model holds; of ``models`` it uses the detector and the voice for phrases."""
@@ -171,29 +185,36 @@ class Session:
         )
         return call, log
 
-    def _caller(self, call_id: str, parameters: Mapping[str, str]) -> Caller:
+    def _caller(self, call_id: str, parameters: Mapping[str, Any]) -> Caller:
         agents = self._board.agents
         scenario = agents.find(self._scenario) if self._scenario else agents.scenario
-        return Caller(self.id, call_id, self.carrier, parameters, scenario.name if scenario is not None else "")
+        name = scenario.name if scenario is not None else ""
+        to = "" if self._outgoing is None else self._outgoing.order.target
+        return Caller(self.id, call_id, self.carrier, parameters, name, called=to)
 
     def _begin(
-        self, agent: Agent, line: Line, call_id: str, *, parameters: Mapping[str, str]
+        self, agent: Agent, line: Line, call_id: str, *, parameters: Mapping[str, Any]
     ) -> tuple[CallLog, Recording | None]:
         """The log of a call, read by whoever watches, and its recording."""
         board = self._board
         log = CallLog(call_id, board.clock)
         tap = self._keep_files(log, line, agrees=parameters.get("record_consent", "").lower() in _YES)
+        self.is_recorded = tap is not None
         self.team = (agent, *board.agents.team(self._scenario))
         log.subscribe(_counter(board.metrics))
         for watcher in board.watchers:
             watcher(log)
+        if self._outgoing is not None:
+            self._outgoing.read(log)
         return log, tap
 
     def answer(self, started: Started, line: PhoneLine) -> tuple[AnyCall, CallLog] | Refusal:
         """Make the call for a stream that has started, or say why it may not be answered."""
         board = self._board
-        parameters = dict(started.parameters)
+        parameters: dict[str, Any] = dict(started.parameters)
         token = parameters.pop("token", None)
+        if self._outgoing is not None:
+            parameters |= self._outgoing.order.parameters()
         if not self._authorized and not board.tokens.redeem(token):
             board.metrics.refused["unauthorized"] += 1
             return "not authorized"
@@ -268,14 +289,18 @@ class Session:
         board = self._board
         if not board.keep_files:
             return None
-        folder = call_folder(board.settings.data_dir, log.call_id, log.started_at)
+        made = self._outgoing
+        name, day = (log.call_id, log.started_at) if made is None else (made.session_id, made.initiated_at)
+        folder = call_folder(board.settings.data_dir, name, day)
         if folder.exists():  # A carrier, or a test, that uses an id twice.
             folder = folder.with_name(f"{folder.name}-{self.id[-8:]}")
         self.folder = folder
         settings = board.settings
         feed, _ = keep_log(log, folder, board.writer, scrubs=settings.redact == "store")
         self._feeds.append(feed)
-        if not settings.record or (settings.record_consent and not agrees):
+        asked = None if made is None else made.order.record
+        wanted = settings.record if asked is None else asked
+        if not wanted or (settings.record_consent and not agrees):
             return None
         recording = Recording(line.audio, folder, board.writer)
         self._feeds.append(recording.feed)

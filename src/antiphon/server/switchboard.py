@@ -38,6 +38,7 @@ from antiphon.server.lag import LoopLag
 from antiphon.server.levels import Levels
 from antiphon.server.live import LiveCalls
 from antiphon.server.numbers import CallNumbers
+from antiphon.server.outgoing import OutgoingCall, OutgoingCalls
 from antiphon.server.realtime.book import CallBook
 from antiphon.server.realtime.secrets import ClientSecrets
 from antiphon.server.recent import RecentCalls
@@ -78,6 +79,7 @@ class Switchboard:
         recent: What happened in them lately.
         past: The calls whose files are there.
         carriers: Those that take commands about calls.
+        outgoing: The calls that are made here.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class Switchboard:
         self.models: Models | None = None
         self.waiting_for: dict[str, str] = {"models": "they are being loaded"}
         self.started = clock.utc()
-        self.live = LiveCalls(self._folder_of, recorded=settings.record and not settings.record_consent)
+        self.live = LiveCalls(self._folder_of, recorded=self._is_recorded)
         self.past = PastCalls(settings.data_dir)
         self.watchers: list[Callable[[CallLog], None]] = [self.live.watch]
         self.metrics = Metrics()
@@ -113,6 +115,7 @@ class Switchboard:
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
         self.tokens = StreamTokens(clock)
         self.carriers = Carriers(settings, clock)
+        self.outgoing = OutgoingCalls(self.admission, clock, ring_s=settings.ring_s)
         self.audiohook_signatures = UsedSignatures(clock, 2 * AUDIOHOOK_MAX_AGE_S)
         self.acs_keys = KeySet(settings.acs_keys_url, clock)
         self.client_secrets = ClientSecrets(clock)
@@ -171,10 +174,18 @@ class Switchboard:
         return sum(session.carrier == carrier for session in self._sessions)
 
     def open_session(
-        self, carrier: str, *, agent_name: str | None, authorized: bool, scenario: str | None = None
+        self,
+        carrier: str,
+        *,
+        agent_name: str | None,
+        authorized: bool,
+        scenario: str | None = None,
+        outgoing: OutgoingCall | None = None,
     ) -> Session:
-        """A session for a connection that has a slot."""
-        session = Session(self, carrier, agent_name=agent_name, scenario=scenario, authorized=authorized)
+        """A session for a connection that has a slot; ``outgoing`` is the call that we have made, where it is one."""
+        session = Session(
+            self, carrier, agent_name=agent_name, scenario=scenario, authorized=authorized, outgoing=outgoing
+        )
         self._sessions.add(session)
         self._idle.clear()
         return session
@@ -291,6 +302,7 @@ class Switchboard:
     def drain(self) -> None:
         """Take no call any more; the running ones go on."""
         self.admission.draining = True
+        self.outgoing.cancel_all("draining")
         self.waiting_for["server"] = "it is draining"
 
     def end_calls(self, reason: EndReason) -> None:
@@ -299,7 +311,8 @@ class Switchboard:
             session.end(reason)
 
     async def all_over(self) -> None:
-        """Wait until no session is left."""
+        """Wait until no session is left, and nothing rings."""
+        await self.outgoing.all_over()
         await self._idle.wait()
 
     async def aclose(self) -> None:
@@ -307,6 +320,7 @@ class Switchboard:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_CALLS_S):
                 await self.all_over()
+        await self.outgoing.aclose()
         await self.rtc_calls.aclose()
         self.lag.stop()
         try:
@@ -323,6 +337,9 @@ class Switchboard:
 
     def _folder_of(self, session_id: str) -> Path | None:
         return next((session.folder for session in self._sessions if session.id == session_id), None)
+
+    def _is_recorded(self, session_id: str) -> bool:
+        return any(session.is_recorded for session in self._sessions if session.id == session_id)
 
     def _measure(self) -> None:
         self.metrics.gauges |= {

@@ -60,8 +60,31 @@ async def media_socket(websocket: WebSocket, carrier: str) -> None:
         return
     board.tokens.redeem(query.get("token"))  # Used now, and not by a call that was refused.
     session = board.open_session(carrier, agent_name=agent_name, scenario=scenario, authorized=authorized)
+    await _serve(websocket, board, session)
+
+
+@router.websocket("/{carrier}/calls/{token}")
+async def outgoing_socket(websocket: WebSocket, carrier: str, token: str) -> None:
+    """The media stream of a call that we have made; it has a slot already."""
+    board: Switchboard = websocket.app.state.board
+    call = board.outgoing.take(carrier, token)
+    if call is None:
+        await _refuse(websocket, board, 401, "unauthorized", "No call is expected here: it is over, or has come.")
+        return
+    order = call.order
+    session = board.open_session(
+        carrier, agent_name=order.agent, scenario=order.scenario or None, authorized=True, outgoing=call
+    )
     try:
-        line = await _line(websocket, board, carrier, _answer(websocket, session, carrier))
+        await _serve(websocket, board, session)
+    finally:
+        call.fail("no_media")  # unless there was a conversation
+
+
+async def _serve(websocket: WebSocket, board: Switchboard, session: Session) -> None:
+    """Be the call."""
+    try:
+        line = await _line(websocket, board, session.carrier, _answer(websocket, session, session.carrier))
         ended = await line.run()
         if ended is not None:
             _log.info("call_ended", session_id=session.id, reason=ended.reason, duration_s=ended.duration_s)
@@ -103,6 +126,9 @@ async def callback(request: Request, carrier: str, token: str) -> Response:
     body = await _body(request)
     answer = None if body is None else board.carriers.callbacks.ask(token, body)
     if answer is None:
+        form = [*parse_qsl((body or b"").decode("utf-8", "replace"), keep_blank_values=True)]
+        if _is_signed(request, board, carrier, form):
+            return Response(status_code=204)  # The carrier still tells about a call that nobody waits for any more.
         return Response(f"Nothing is asked here for {carrier}.", 404)
     return Response(answer, media_type="application/xml" if answer else None)
 

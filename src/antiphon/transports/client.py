@@ -358,25 +358,29 @@ async def phone_call(
     key: str | None = None,
     parameters: Mapping[str, str] | None = None,
     clock: Clock | None = None,
+    carrier: str | None = None,
+    call_id: str | None = None,
 ) -> AsyncIterator[PhoneClient]:
     """Phone a media socket; the call is hung up at the end of the body.
 
     Args:
-        url: ``ws://HOST/telephony/CARRIER``; the carrier decides the protocol.
+        url: ``ws://HOST/telephony/CARRIER``; the carrier decides the protocol, unless it is given.
         key: API key of the server.
         parameters: What the carrier's document would pass on.
         clock: Wall time unless given.
+        carrier: Whose protocol the phone speaks, where the URL does not end with it.
+        call_id: The carrier's id of the call; a new one unless given.
 
     Raises:
         ConfigurationError: The URL is none, or names no carrier.
         IntegrationException: The server does not answer, refuses the key, or has no slot.
     """
-    carrier = url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+    carrier = carrier or url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
     if not url.startswith(("ws://", "wss://")) or carrier not in CALLERS:
         names = " or ".join(CALLERS)
         raise ConfigurationError(f"{url} is no phone socket: use ws://HOST:PORT/telephony/CARRIER with {names}.")
     ids = uuid4().hex
-    caller = CALLERS[carrier](f"MZ{ids}", f"CA{ids}", parameters or {})
+    caller = CALLERS[carrier](f"MZ{ids}", call_id or f"CA{ids}", parameters or {})
     socket = await _connect(url, key, caller)
     client = PhoneClient(socket, caller, clock=clock or WallClock())
     running = asyncio.create_task(client.run(), name=f"phone {caller.name}")

@@ -1,19 +1,21 @@
-"""A telephone exchange on this machine: as much of Twilio's REST API as a server needs to transfer and to end calls.
+"""A telephone exchange on this machine: as much of Twilio's REST API as a server needs to make, transfer and end calls.
 
-For tests, and for whoever wants to see a transfer without an account. Nobody is called.
+For tests, and for whoever wants to see calls without an account. Nobody is called: who answers is a phone of ours.
 """
 
 from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree
 
+import httpx
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,6 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from antiphon.clock import Clock, WallClock
+from antiphon.errors import AntiphonException
+from antiphon.transports.client import PhoneClient, phone_call
 
 Outcome = Literal["answered", "busy", "no-answer", "failed", "canceled", "completed"]
 
@@ -29,6 +33,14 @@ _NOT_FOUND = {"code": 20404, "message": "The requested resource was not found", 
 _NOT_LIVE = {"code": 21220, "message": "Call is not in-progress. Cannot redirect.", "status": 400}
 _NO_ENTRY = {"code": 20003, "message": "Authenticate", "status": 401}
 _START_S = 10.0
+_OVER = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
+
+_log = structlog.get_logger(__name__)
+
+
+async def listen(phone: PhoneClient) -> None:
+    """Somebody who picks up, and says nothing."""
+    await phone.over.wait()
 
 
 @dataclass(slots=True)
@@ -40,12 +52,18 @@ class Leg:
         says: What is said to them alone.
         room: Where they wait then.
         status: As Twilio names it.
+        stream: Where the call is streamed when it is answered; empty where they wait in a room.
+        told_at: Where each new status is told; empty for nowhere.
+        phone: The phone of who has answered.
     """
 
     to: str
     says: str
     room: str
     status: str = "queued"
+    stream: str = ""
+    told_at: str = ""
+    phone: PhoneClient | None = None
 
 
 @dataclass
@@ -58,13 +76,14 @@ class Exchange:
         outcome: What becomes of those who are called.
         ring_s: How long it rings at theirs.
         listen_s: How long the summary takes.
+        answers: What who answers a call does with the phone; the call is over when that is.
         clock: Time.
         on_moved: Told a call and its new document: whom it dials, and which room it joins; one of them is empty.
         on_ended: Told a call that was ended by command.
         live: The calls that may be moved and ended.
         knows_all: Whether any call may, that is none to another party.
         legs: The calls to other parties, by id.
-        commands: What was asked, as ``move CA1``, ``end CA1`` or ``dial +4930123456``, in order.
+        commands: What was asked, as ``move CA1``, ``end CA1`` or ``dial +493023125012``, in order.
     """
 
     account: str = "AC_loopback"
@@ -72,6 +91,7 @@ class Exchange:
     outcome: Outcome = "answered"
     ring_s: float = 1.0
     listen_s: float = 2.0
+    answers: Callable[[PhoneClient], Awaitable[None]] = listen
     clock: Clock = field(default_factory=WallClock)
     on_moved: Callable[[str, str, str], None] = lambda call_id, number, room: None
     on_ended: Callable[[str], None] = lambda call_id: None
@@ -81,6 +101,7 @@ class Exchange:
     rooms: dict[str, list[str]] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     _timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def app(self) -> Starlette:
         """The API."""
@@ -96,6 +117,8 @@ class Exchange:
         """Let nothing happen any more."""
         for timer in self._timers:
             timer.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def _dial(self, request: Request) -> Response:
         if not self._is_known(request):
@@ -103,8 +126,14 @@ class Exchange:
         form = await _form(request)
         document = ElementTree.fromstring(form["Twiml"])
         leg_id = f"CA_leg_{len(self.legs) + 1}"
-        room = document.findtext(".//Conference") or ""
-        self.legs[leg_id] = Leg(form["To"], document.findtext("Say") or "", room)
+        stream = document.find(".//Stream")
+        self.legs[leg_id] = Leg(
+            form["To"],
+            document.findtext("Say") or "",
+            document.findtext(".//Conference") or "",
+            stream="" if stream is None else stream.attrib["url"],
+            told_at=form.get("StatusCallback", ""),
+        )
         self.commands.append(f"dial {form['To']}")
         self._later(self.ring_s / 2, self._ring, leg_id)
         self._later(self.ring_s, self._pick_up, leg_id)
@@ -114,9 +143,14 @@ class Exchange:
         self._set(leg_id, "ringing")
 
     def _pick_up(self, leg_id: str) -> None:
+        leg = self.legs[leg_id]
+        if leg.status in _OVER:
+            return
         is_answered = self.outcome in ("answered", "completed")
         self._set(leg_id, "in-progress" if is_answered else self.outcome)
-        if self.outcome == "answered":
+        if self.outcome == "answered" and leg.stream:
+            self._spawn(self._talk(leg_id, leg))
+        elif self.outcome == "answered":
             self._later(self.listen_s, self._enter, leg_id)
         elif self.outcome == "completed":
             self._later(self.listen_s / 2, self._set, leg_id, "completed")
@@ -126,9 +160,33 @@ class Exchange:
         if leg.status == "in-progress":
             self.rooms.setdefault(leg.room, []).append(leg_id)
 
+    async def _talk(self, leg_id: str, leg: Leg) -> None:
+        try:
+            async with phone_call(leg.stream, clock=self.clock, carrier="twilio", call_id=leg_id) as leg.phone:
+                await self.answers(leg.phone)
+        except AntiphonException as error:
+            _log.warning("no_stream", leg=leg_id, error=str(error))
+        self._set(leg_id, "completed")
+
     def _set(self, leg_id: str, status: str) -> None:
-        if self.legs[leg_id].status != "completed":
-            self.legs[leg_id].status = status
+        leg = self.legs[leg_id]
+        if leg.status in _OVER:
+            return
+        leg.status = status
+        if leg.told_at:
+            self._spawn(self._tell(leg.told_at, {"CallSid": leg_id, "CallStatus": status, "To": leg.to}))
+
+    async def _tell(self, url: str, told: Mapping[str, str]) -> None:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            try:
+                await http.post(url, data={**told})
+            except httpx.HTTPError as error:
+                _log.warning("nobody_to_tell", error=type(error).__name__)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name="loopback exchange")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _call(self, request: Request) -> Response:
         call_id = request.path_params["call_id"]
@@ -140,7 +198,7 @@ class Exchange:
         if request.method == "GET":
             return JSONResponse({"sid": call_id, "status": "in-progress" if leg is None else leg.status})
         form = await _form(request)
-        if leg is not None and leg.status == "completed":
+        if leg is not None and leg.status in _OVER:
             return JSONResponse(_NOT_LIVE, 400)
         if form.get("Status") == "completed":
             self._end(call_id, leg)
@@ -151,7 +209,9 @@ class Exchange:
     def _end(self, call_id: str, leg: Leg | None) -> None:
         self.commands.append(f"end {call_id}")
         if leg is not None:
-            leg.status = "completed"
+            self._set(call_id, "completed" if leg.status == "in-progress" else "canceled")
+            if leg.phone is not None:
+                self._spawn(leg.phone.hang_up())
         else:
             self.live.discard(call_id)
             self.on_ended(call_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -64,7 +64,7 @@ class CarrierApi:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        form: Mapping[str, str] | None = None,
+        form: Mapping[str, str | Sequence[str]] | None = None,
         body: Mapping[str, Any] | None = None,
         timeout_s: float = REQUEST_S,
     ) -> Mapping[str, Any]:
@@ -81,7 +81,7 @@ class CarrierApi:
                     method,
                     self._root + path,
                     params=query,
-                    data=form,
+                    data=None if form is None else {**form},
                     content=content,
                     headers=headers,
                     auth=self._auth,
