@@ -17,7 +17,7 @@ from antiphon.agents.agent import Agent
 from antiphon.agents.manners import Idle, Manners, Voicemail
 from antiphon.calls.events import AgentTextSpoken, EndReason, SessionEnded, TurnCompleted, UserIdle
 from antiphon.calls.pacer import Pacer
-from antiphon.calls.policy import CallPolicy
+from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.clock import VirtualClock
 from antiphon.errors import IntegrationUnavailableException
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient
@@ -142,7 +142,7 @@ ENDS: dict[str, tuple[EndReason, str, Script, dict[str, Any]]] = {
         "",
         talk,
         {
-            "agent": Agent("desk", "Answer.", tools=[transfer_call({"billing": "+4930123456"})]),
+            "agent": Agent("desk", "Answer.", tools=[transfer_call({"billing": "+493023125012"})]),
             "stt": ["Please put me through to billing."],
             "llm": [Reply(calls=(asks("transfer_call", destination="billing", reason="an invoice"),))],
         },
@@ -259,6 +259,40 @@ def test_who_answers_a_reminder_is_not_hung_up_on() -> None:
     assert said == ["Hello?", "Anybody?", "Good.", "Hello?"]
     assert call.ended is not None
     assert call.ended.reason == "user_hangup"
+
+
+@pytest.mark.parametrize(
+    ("manners", "heard", "reason", "ends_s"),
+    [(Manners(idle=Idle(3, (), "")), "", "idle_timeout", 3.0), (Manners(goodbye=""), "Bye.", "agent_hangup", 1.35)],
+)
+def test_who_has_no_goodbye_hangs_up_at_once(manners: Manners, heard: str, reason: str, ends_s: float) -> None:
+    clock = VirtualClock()
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, agent=Agent("desk", manners=manners), stt=[heard], hang_up=False) as call:
+            await call.speak(1 if heard else 0)
+            await call.quiet(6)
+        return call
+
+    call = clock.run(scenario())
+    assert call.events(AgentTextSpoken) == []
+    assert call.ended is not None
+    assert (call.ended.reason, call.ended.duration_s) == (reason, ends_s)
+
+
+def test_a_call_without_words_for_it_reminds_in_silence() -> None:
+    clock = VirtualClock()
+
+    async def scenario() -> CallUnderTest:
+        silent = CallPolicy(TurnPolicy(idle_s=2, idle_reminders=1), reminders=())
+        async with calling(clock, policy=silent, hang_up=False) as call:
+            await call.quiet(10)
+        return call
+
+    call = clock.run(scenario())
+    assert [event.retry_count for event in call.events(UserIdle)] == [1, 1]
+    assert call.ended is not None
+    assert call.ended.reason == "idle_timeout"
 
 
 def test_an_agent_that_waits_for_ever_reminds_nobody() -> None:

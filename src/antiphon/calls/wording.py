@@ -49,9 +49,9 @@ class Wording:
         return self.policy.apology
 
     def reminder(self, count: int) -> str:
-        """What is said when nobody has spoken for the ``count``-th time in this silence."""
+        """What is said when nobody has spoken for the ``count``-th time in this silence; empty for nothing."""
         reminders = self.policy.reminders
-        return reminders[min(count, len(reminders)) - 1]
+        return reminders[min(count, len(reminders)) - 1] if reminders else ""
 
     def goodbye(self, reason: EndReason) -> str:
         """What is said when the call ends for this reason; empty for nothing."""
