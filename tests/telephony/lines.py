@@ -28,8 +28,8 @@ from antiphon.wire.caller import MediaCaller
 from tests.server.harness import SILENCE, SPEECH, phone, start_stream, until
 from tests.server.test_telephony_audiohook import dial, genesys
 
-BILLING = "+4930123456"
-OURS = "+4940555000"
+BILLING = "+493023125012"
+OURS = "+493023125099"
 
 
 def desk(*, kind: str = "blind", ends: bool = False) -> tuple[Agent, Models]:

@@ -34,7 +34,7 @@ async def test_a_call_is_transferred_by_the_api(serve: Serve) -> None:
             loop = asyncio.get_running_loop()
             exchange.on_moved = lambda *_: loop.create_task(caller.leave())  # type: ignore[assignment, return-value]
             [current] = (await http.get(CALLS)).json()["calls"]
-            wish = {"destination": "+49 30 123456", "type": "warm", "context_summary": "Ms Doe."}
+            wish = {"destination": "+49 30 23125012", "type": "warm", "context_summary": "Ms Doe."}
             answer = await http.post(f"{CALLS}/{current['id']}/transfer", json=wish)
             assert (answer.status_code, answer.json()["status"]) == (202, "transferring")
             again = await http.post(f"{CALLS}/{current['id']}/transfer", json=wish)

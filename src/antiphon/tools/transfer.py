@@ -133,7 +133,7 @@ def transfer_call(
 
 
 def _of_file(name: str, destination: object) -> str:
-    if not isinstance(destination, str):  # YAML takes +4930123456 for a sum
+    if not isinstance(destination, str):  # YAML takes +493023125012 for a sum
         raise ValueError(f"the destination {name!r} must be text: put it in quotes.")
     return checked_destination(destination)
 
