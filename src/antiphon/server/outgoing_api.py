@@ -34,7 +34,7 @@ def _checked_context(context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-Number = Annotated[str, Field(pattern=r"^\+[1-9]\d{1,14}$", examples=["+4930123456"])]
+Number = Annotated[str, Field(pattern=r"^\+[1-9]\d{1,14}$", examples=["+493023125012"])]
 
 
 class Wanted(BaseModel, extra="forbid"):
