@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from antiphon.agents.scenarios.load import examine_catalog
@@ -31,6 +32,8 @@ from antiphon.server.run import Running
 from antiphon.transports.carriers.loopback import Exchange
 from tests.server.harness import KEY, server
 from tests.telephony.lines import free_port
+
+pytestmark = pytest.mark.timeout(150)  # calls in real time
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/contact-center"
