@@ -158,6 +158,16 @@ async def test_keypad_opens_a_pin_gate_and_nobody_sees_the_number(open_tab: Open
         assert "4711" not in await page.locator("body").inner_text()
 
 
+async def test_values_for_templates_reach_the_greeting(open_tab: OpenTab, tmp_path: Path) -> None:
+    agent = Agent("desk", greeting="Good morning, {{ caller_name | default('and welcome') }}.")
+    async with site(tmp_path, ScriptedChatClient([]), agent) as up:
+        tab = await open_tab(address(up))
+        await tab.page.get_by_text("Values for templates").click()
+        await tab.page.get_by_role("textbox").fill("caller_name=Ms. Okafor")
+        await tab.button("Type instead").click()
+        await expect(tab.page.get_by_test_id("line-agent")).to_contain_text("Good morning, Ms. Okafor.")
+
+
 async def test_call_goes_on_after_a_reload(open_tab: OpenTab, tmp_path: Path) -> None:
     llm = ScriptedChatClient([SHORT, "Yes, I remember."])
     async with site(tmp_path, llm) as up:

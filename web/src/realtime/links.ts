@@ -24,12 +24,16 @@ export type Link = {
 /** The connection could not be made; the message can be shown. */
 export class ConnectionFailed extends Error {}
 
-/** Who is called, and in which scenario; an agent that goes on with a conversation does not greet again. */
-export type Target = { agent: string; scenario: string | null; greets: boolean };
+/** Values for the templates of agents. */
+export type Values = Readonly<Record<string, string>>;
 
-function query({ agent, scenario, greets }: Target): string {
+/** Who is called, and in which scenario; an agent that goes on with a conversation does not greet again. */
+export type Target = { agent: string; scenario: string | null; values: Values; greets: boolean };
+
+function query({ agent, scenario, values, greets }: Target): string {
   const parameters = new URLSearchParams({ model: agent, antiphon: "1" });
   if (scenario) parameters.set("scenario", scenario);
+  for (const [name, value] of Object.entries(values)) parameters.set(`var.${name}`, value);
   if (!greets) parameters.set("greet", "0");
   return parameters.toString();
 }

@@ -13,7 +13,7 @@ import { only } from "../call/entries";
 import { withEntry } from "../call/typed";
 import type { PastMessage, ServerEvent } from "./events";
 import { messageItem } from "./events";
-import type { Ending, Handlers, Link, Transport } from "./links";
+import type { Ending, Handlers, Link, Transport, Values } from "./links";
 import { openWebRtc, openWebSocket } from "./links";
 import { forgetCall, messagesOf, saveCall } from "./saved";
 import { corrections } from "./truncate";
@@ -26,6 +26,7 @@ export type LiveState = {
   agent: string;
   /** How it works together with others; null where it was called alone. */
   scenario: string | null;
+  values: Values;
   transport: Transport;
   entries: readonly Entry[];
   /** What was said before the connection was made again. */
@@ -42,6 +43,7 @@ export type Meters = { caller: number; agent: number; items: readonly Progress[]
 export type CallOptions = {
   agent: string;
   scenario?: string | null;
+  values?: Values;
   transport: Transport;
   past?: readonly PastMessage[];
   useMicrophone?: boolean;
@@ -54,6 +56,7 @@ const IDLE: LiveState = {
   status: "idle",
   agent: "",
   scenario: null,
+  values: {},
   transport: "websocket",
   entries: [],
   past: [],
@@ -94,10 +97,10 @@ export class LiveCall {
 
   /** Call the agent. Must be called from a click: browsers give sound to nobody else. */
   async start(options: CallOptions): Promise<void> {
-    const { agent, scenario = null, transport, past = [], useMicrophone = true } = options;
+    const { agent, scenario = null, values = {}, transport, past = [], useMicrophone = true } = options;
     this.release();
     this.offset_s = Number.POSITIVE_INFINITY;
-    this.update({ ...IDLE, status: "connecting", agent, scenario, transport, past });
+    this.update({ ...IDLE, status: "connecting", agent, scenario, values, transport, past });
     const { owned } = this;
     try {
       if (useMicrophone) await this.openMicrophone(owned);
@@ -145,8 +148,8 @@ export class LiveCall {
   }
 
   private async connect(owned: Owned): Promise<Link> {
-    const { agent, scenario, transport, past } = this.state;
-    const target = { agent, scenario, greets: past.length === 0 };
+    const { agent, scenario, values, transport, past } = this.state;
+    const target = { agent, scenario, values, greets: past.length === 0 };
     const handlers: Handlers = { onEvent: (event) => this.on(event), onClose: (ending) => this.closed(ending) };
     if (transport === "websocket") {
       const onProgress = (items: Progress[], level: number) => Object.assign(this.meters, { items, agent: level });
@@ -235,10 +238,10 @@ export class LiveCall {
   }
 
   private remember(): void {
-    const { scenario, transport, past, entries } = this.state;
+    const { scenario, values, transport, past, entries } = this.state;
     // Who answers now goes on.
     const agent = only(entries, "agent.handoff").at(-1)?.new_agent ?? this.state.agent;
-    saveCall({ agent, scenario, transport, messages: [...past, ...messagesOf(conversation(entries))] });
+    saveCall({ agent, scenario, values, transport, messages: [...past, ...messagesOf(conversation(entries))] });
   }
 
   /** Be silent at once and tell the server what was heard. By WebRTC it plays itself, and knows. */

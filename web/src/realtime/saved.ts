@@ -3,7 +3,7 @@
 import type { Line } from "../call/conversation";
 import type { SpeechKind } from "../call/entries";
 import type { PastMessage } from "./events";
-import type { Transport } from "./links";
+import type { Transport, Values } from "./links";
 
 const SAVED = "antiphon.call";
 /** A new session is told the last messages only. */
@@ -12,7 +12,13 @@ const MESSAGES = 60;
 /** Said by the server to bridge a silence: no part of the conversation. */
 const SMALL_TALK: ReadonlySet<SpeechKind> = new Set(["filler", "apology", "reminder"]);
 
-export type SavedCall = { agent: string; scenario: string | null; transport: Transport; messages: PastMessage[] };
+export type SavedCall = {
+  agent: string;
+  scenario: string | null;
+  values: Values;
+  transport: Transport;
+  messages: PastMessage[];
+};
 
 export function savedCall(): SavedCall | null {
   const text = sessionStorage.getItem(SAVED);

@@ -244,7 +244,9 @@ export function CaptionsForReaders({ lines }: { lines: readonly Line[] }) {
     <div className="sr-only" role="log" aria-live="polite" aria-label="Captions">
       {last?.kind === "caller" && `Caller: ${last.text}`}
       {last?.kind === "agent" &&
-        (last.state === "interrupted" ? `Agent, cut off after: ${last.heard || "nothing"}` : `Agent: ${last.text}`)}
+        (last.state === "interrupted"
+          ? `${last.agent}, cut off after: ${last.heard || "nothing"}`
+          : `${last.agent}: ${last.text}`)}
     </div>
   );
 }

@@ -24,7 +24,7 @@ type Props = {
 /** Below this the graph goes down the page in place of across it. */
 const NARROW_PX = 640;
 const SMALLEST = 0.75;
-const MOST_START_PX = 160;
+const MOST_ABOVE_PX = 160;
 const MARGIN = 22;
 const AGENT = { width: 164, height: 60 };
 const LABEL = { width: 150, height: 36 };
@@ -52,12 +52,12 @@ export function ScenarioGraph({ scenario, selected = null, onSelect, way = null 
     isDown ? { x: across + MARGIN, y: along + MARGIN } : { x: along + MARGIN, y: across + MARGIN };
   const far = at({ along: drawn.size.along, across: drawn.size.across });
   const size = { width: far.x + MARGIN, height: far.y + MARGIN };
-  const start = at(drawn.agents[0] ?? { along: 0, across: 0 });
+  const centre = at(drawn.agents[Math.max(0, graph.agents.indexOf(way?.agent ?? ""))] ?? { along: 0, across: 0 });
   const scale = Math.min(1, Math.max(SMALLEST, width / size.width));
-  // Where not all of it fits, who answers first is in view.
+  // Where not all of it fits, who answers now is in view, or else who answers first.
   useLayoutEffect(() => {
-    box.current?.scrollTo({ left: start.x * scale - width / 2, top: start.y * scale - MOST_START_PX });
-  }, [start.x, start.y, scale, width]);
+    box.current?.scrollTo({ left: centre.x * scale - width / 2, top: centre.y * scale - MOST_ABOVE_PX });
+  }, [centre.x, centre.y, scale, width]);
   return (
     // biome-ignore lint/a11y/useSemanticElements: a scrolled drawing is no fieldset.
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.

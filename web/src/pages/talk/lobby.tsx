@@ -5,6 +5,7 @@ import type { AgentInfo, ScenarioOutline, ServerInfo } from "../../api/types";
 import { useLiveCall } from "../../realtime/hooks";
 import type { Transport } from "../../realtime/links";
 import { forgetCall, savedCall } from "../../realtime/saved";
+import { readValues } from "../../realtime/values";
 
 /** What can be called: an agent, or a scenario, which begins with its own first agent. */
 type Choice = { name: string; icon: string; about: string; agent: string; scenario: string | null };
@@ -25,6 +26,7 @@ export function Lobby({ server, agents, scenarios, wanted, notice }: Props) {
   const { call } = useLiveCall();
   const [named, setNamed] = useState<Wanted>(wanted);
   const [transport, setTransport] = useState<Transport>("websocket");
+  const [values, setValues] = useState("");
   const inScenario = (scenarios.data ?? []).map(scenarioChoice);
   const alone = (agents.data ?? []).map(agentChoice);
   const isLoaded = (agents.data ?? agents.error) !== null && (scenarios.data ?? scenarios.error) !== null;
@@ -32,7 +34,13 @@ export function Lobby({ server, agents, scenarios, wanted, notice }: Props) {
   const start = (useMicrophone: boolean) => {
     if (!chosen) return;
     forgetCall();
-    void call.start({ agent: chosen.agent, scenario: chosen.scenario, transport, useMicrophone });
+    void call.start({
+      agent: chosen.agent,
+      scenario: chosen.scenario,
+      values: readValues(values),
+      transport,
+      useMicrophone,
+    });
   };
   const pick = ({ scenario, agent }: Choice) => setNamed({ scenario, agent: scenario ? null : agent });
   const count = inScenario.length + alone.length;
@@ -63,6 +71,7 @@ export function Lobby({ server, agents, scenarios, wanted, notice }: Props) {
         </div>
         {inScenario.length > 0 && <Picker legend="Scenario" choices={inScenario} chosen={chosen} onChoose={pick} />}
         {count > 1 && <Picker legend="Agent" choices={alone} chosen={chosen} onChoose={pick} />}
+        <ValuesField text={values} onChange={setValues} />
         {server?.is_embedded_llm && <EmbeddedNote model={server.models.llm ?? ""} />}
       </div>
     </div>
@@ -149,6 +158,25 @@ function Picker({ legend, choices, chosen, onChoose }: PickerProps) {
   );
 }
 
+/** What is known of the caller beforehand, as a carrier's parameters would tell it. */
+function ValuesField({ text, onChange }: { text: string; onChange: (text: string) => void }) {
+  return (
+    <details className="values">
+      <summary>Values for templates</summary>
+      <label>
+        <span className="muted">One a line, such as caller_name=Ada. Prompts and greetings use them.</span>
+        <textarea
+          className="input"
+          rows={3}
+          spellCheck={false}
+          value={text}
+          onChange={(event) => onChange(event.target.value)}
+        />
+      </label>
+    </details>
+  );
+}
+
 /** Says that the small model answers, and the one setting that plugs in a real one. */
 export function EmbeddedNote({ model }: { model: string }) {
   return (
@@ -167,7 +195,7 @@ export function GoOn() {
   const { call, state } = useLiveCall();
   const [saved, setSaved] = useState(savedCall);
   if (!saved || state.status === "connecting" || state.status === "live") return null;
-  const { agent, scenario, transport, messages } = saved;
+  const { messages, ...how } = saved;
   const discard = () => {
     setSaved(null);
     call.reset();
@@ -176,12 +204,12 @@ export function GoOn() {
     <section className="banner go-on" aria-label="Call that was broken off">
       <Info size={16} aria-hidden />
       <p className="grow">
-        Your call with <strong>{agent}</strong> was broken off. It can go on where it was.
+        Your call with <strong>{how.agent}</strong> was broken off. It can go on where it was.
       </p>
       <button
         type="button"
         className="button small primary"
-        onClick={() => void call.start({ agent, scenario, transport, past: messages })}
+        onClick={() => void call.start({ ...how, past: messages })}
       >
         <RotateCcw size={14} aria-hidden /> Go on
       </button>
