@@ -98,6 +98,9 @@ def test_greeting_and_a_spoken_turn() -> None:
     assert stopped.silence_at == pytest.approx(spoke_until, abs=0.1)
     assert metrics.first_audio_ms == pytest.approx((0.3 + 0.4) * 1000, abs=120)
     assert metrics.llm_ttft_ms == pytest.approx(400, abs=1)
+    assert metrics.llm_total_ms is not None
+    assert metrics.llm_total_ms >= metrics.llm_ttft_ms
+    assert metrics.models["s2s"] == "scripted"
     [usage] = call.events(SessionUsage)
     assert usage.stt_audio_s == pytest.approx(1.0, abs=0.15)
 

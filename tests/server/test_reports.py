@@ -29,11 +29,13 @@ async def test_a_call_has_a_report_while_it_goes_on_and_when_it_is_over(tmp_path
             name = up.board.live.all()[0].id
             live = (await http.get(f"/v1/calls/{name}/report")).json()["report"]
         await up.board.all_over()
-        over = (await http.get(f"/v1/calls/{name}/report")).json()["report"]
+        told = (await http.get(f"/v1/calls/{name}/report?include_turns=true")).json()
+        over, (turn,) = told["report"], told["turns"]
         lately = (await http.get("/v1/metrics/summary?window_minutes=5")).json()
         missing = await http.get("/v1/calls/2026-01-01.nobody/report")
     assert (live["turns"], live["ended"]) == (1, {})
-    assert over["turns"] == 1
+    assert (over["turns"], turn["turn"]) == (1, 2), "the greeting is a turn without figures"
+    assert turn["first_audio_ms"] == over["stages"]["first_audio"]["avg_ms"]
     assert over["ended"] == {"user_hangup": 1}
     assert over["stages"]["first_audio"] == live["stages"]["first_audio"] == lately["stages"]["first_audio"]
     assert over["stages"]["first_audio"]["count"] == 1
@@ -42,8 +44,8 @@ async def test_a_call_has_a_report_while_it_goes_on_and_when_it_is_over(tmp_path
     assert missing.status_code == 404
 
     (folder,) = [path.parent for path in (tmp_path / "calls").rglob("log.jsonl")]
-    for told in (str(folder), str(folder / "log.jsonl"), name):
-        run = CliRunner().invoke(app, ["report", told, "--json"], env={"ANTIPHON_DATA_DIR": str(tmp_path)})
+    for named in (str(folder), str(folder / "log.jsonl"), name):
+        run = CliRunner().invoke(app, ["report", named, "--json"], env={"ANTIPHON_DATA_DIR": str(tmp_path)})
         assert run.exit_code == 0, run.output
         assert httpx.Response(200, text=run.output).json() == over
     shown = CliRunner().invoke(app, ["report", str(folder)]).output

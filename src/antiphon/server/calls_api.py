@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
 from antiphon.calls.contract import AnyCall
+from antiphon.calls.events import TurnMetrics
 from antiphon.calls.log import Entry
 from antiphon.errors import IntegrationInvalidRequestException
 from antiphon.server import sse
@@ -159,19 +160,24 @@ async def call(request: Request, call: str) -> Response:
 
 
 @router.get("/{call}/report")
-async def report(request: Request, call: str) -> Response:
-    """How long each stage of a call took, what it used, and what deserves a look; of a live call, so far."""
+async def report(request: Request, call: str, include_turns: bool = False) -> Response:
+    """How long each stage of a call took, what it used, and what deserves a look; of a live call, so far.
+
+    With ``include_turns`` also the figures of each turn.
+    """
     board: Switchboard = request.app.state.board
     current = board.live.get(call)
     stored = await (_current_entries(board, current) if current is not None else _read(board.past.entries, call))
     if not stored:
         raise _no_such_call()
-    return _json({"call": call, "report": await _read(_report, stored)})
+    told, turns = await _read(_report, stored)
+    return _json({"call": call, "report": told, **({"turns": turns} if include_turns else {})})
 
 
-def _report(stored: Sequence[StoredEntry]) -> Report:
+def _report(stored: Sequence[StoredEntry]) -> tuple[Report, list[TurnMetrics]]:
     lines = (msgspec.json.decode(entry.json) for entry in stored)
-    return report_of(entry for line in lines if (entry := Entry.from_dict(line)) is not None)
+    entries = [entry for line in lines if (entry := Entry.from_dict(line)) is not None]
+    return report_of(entries), [entry.event for entry in entries if isinstance(entry.event, TurnMetrics)]
 
 
 @router.get("/{call}/recording")

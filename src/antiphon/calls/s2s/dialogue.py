@@ -278,9 +278,17 @@ class Dialogue:
         if reply is not None and reply.first_token_at is None:
             reply.first_token_at = self._clock.now()
 
+    def _note_made(self) -> None:
+        """The model has done its part of the turn that goes on, or a step of it."""
+        reply = self.turns.current.reply if self.turns.current is not None else None
+        if reply is not None:
+            reply.last_token_at = self._clock.now()
+            reply.thought_s = reply.last_token_at - reply.begun_at
+
     def _answer_done(self, event: AnswerDone) -> None:
         used = Used(input_tokens=event.input_tokens, output_tokens=event.output_tokens)
         self._ledger.note("s2s", self._name, used)
+        self._note_made()
         if event.status != "completed" or self.phase is Phase.HEARING:
             self.functions.let_go()  # of an answer that nobody waits for
         elif self.functions.run():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING
 
 from antiphon.agents.observability.switch import SWITCH
@@ -33,8 +34,7 @@ class CallTrace:
         self._context: Context | None = None
         self._turns: TurnSpans | None = None
         if SWITCH.tracing is not None:
-            self._tracing: Tracing = SWITCH.tracing
-            log.subscribe(self._read)
+            log.subscribe(partial(self._read, SWITCH.tracing))
 
     def context(self) -> Context | None:
         """For a task of the call: a context of its own, in which its turn's or the call's span is current."""
@@ -42,10 +42,10 @@ class CallTrace:
         context = turn or self._context
         return context.copy() if context is not None else None
 
-    def _read(self, entry: Entry) -> None:
+    def _read(self, tracing: Tracing, entry: Entry) -> None:
         event = entry.event
         if isinstance(event, events.SessionStarted):
-            self._begin(entry.at, event)
+            self._begin(tracing, event)
         if self._turns is not None:
             self._turns.read(entry)
         if isinstance(event, events.SessionUsage):
@@ -53,7 +53,7 @@ class CallTrace:
         elif isinstance(event, events.SessionEnded):
             self._end(entry.at, event)
 
-    def _begin(self, at: float, event: events.SessionStarted) -> None:
+    def _begin(self, tracing: Tracing, event: events.SessionStarted) -> None:
         from opentelemetry.trace import SpanKind, set_span_in_context
 
         from antiphon.agents.observability.common import with_about
@@ -65,12 +65,12 @@ class CallTrace:
             "transport.type": "browser" if event.carrier in _BROWSER else "phone",
             "agent.name": event.agent,
         }
-        self._span = self._tracing.tracer.start_span(
+        self._span = tracing.tracer.start_span(
             "voice.session", kind=SpanKind.SERVER, attributes=about, start_time=nanoseconds(self._log, 0.0)
         )
         below = with_about(about, set_span_in_context(self._span))
         context = self._context = current_in(below, copy_context())
-        spans = CallSpans(self._tracing, self._log, about=about, models=event.models, below=below, context=context)
+        spans = CallSpans(tracing, self._log, about=about, models=event.models, below=below, context=context)
         self._turns = TurnSpans(spans, about)
 
     def _used(self, event: events.SessionUsage) -> None:
