@@ -207,7 +207,7 @@ def asking(clock: VirtualClock, *replies: str) -> ScriptedChatClient:
 
 def approval(call: CallUnderTest) -> ApprovalRequest:
     (asked,) = call.events(ToolApprovalRequested)
-    return call.call._session.approvals.open[asked.id]
+    return call.call.session.approvals.open[asked.id]
 
 
 @pytest.mark.parametrize("approved", [True, False])

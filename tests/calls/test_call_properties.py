@@ -217,7 +217,7 @@ async def do(call: CallUnderTest, step: str, seconds: float) -> None:
     elif step == "digit":
         call.call.digit("5")
     elif step == "decide":
-        for number, request in enumerate(tuple(call.call._session.approvals.open.values())):
+        for number, request in enumerate(tuple(call.call.session.approvals.open.values())):
             with suppress(AgentInvalidRequestException):  # the call may be over
                 call.call.decide(request.reject("No.") if number % 2 else request.approve())
     elif step == "end":

@@ -18,22 +18,18 @@ from typing import Any
 import structlog
 
 from antiphon.agents.agent import Agent
-from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
 from antiphon.calls import events, floor
 from antiphon.calls.asides import Asides
 from antiphon.calls.caller import Caller, announce
-from antiphon.calls.closing import close_all, finish_tools
-from antiphon.calls.collecting import Collecting
+from antiphon.calls.closing import finish_tools
 from antiphon.calls.deeds import Deeds
-from antiphon.calls.errands import Errands
+from antiphon.calls.desk import Desk, Hooks
 from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.expected import WHATS
 from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
-from antiphon.calls.keypad import TypedNumbers, keys_in
-from antiphon.calls.keys import Keys
-from antiphon.calls.ledger import Ledger
+from antiphon.calls.keypad import TypedNumbers
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
@@ -49,15 +45,12 @@ from antiphon.calls.sounds import CallSounds
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker, Speech
 from antiphon.calls.stall import StallGuard
-from antiphon.calls.tasks import CallTasks
 from antiphon.calls.timers import Timers
-from antiphon.calls.tracing.trace import CallTrace
-from antiphon.calls.transferring import CarrierControl, Transferring
+from antiphon.calls.transferring import CarrierControl
 from antiphon.calls.turn_taking import TurnTaking
 from antiphon.calls.turns import Turns
 from antiphon.calls.vocabulary import vocabulary
 from antiphon.calls.voice import Phrases, Voice
-from antiphon.calls.voicemail import VoicemailWatch, voicemail_for
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
@@ -70,11 +63,7 @@ from antiphon.models.llm.content import (
     HandedOff,
 )
 from antiphon.models.llm.contract import ChatClient
-from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
-from antiphon.tools.prebuilt import HANG_UP
-from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
-from antiphon.tools.transfer import TRANSFER, Transfer
-from antiphon.tools.voicemail import MACHINE_ANSWERED
+from antiphon.tools.transfer import Transfer
 
 _log = structlog.get_logger(__name__)
 
@@ -93,7 +82,6 @@ _AGENT_STATES: dict[Phase, events.AgentState] = {
 _FREE_TO_SPEAK = frozenset({Phase.IDLE, Phase.THINKING, Phase.SPEAKING})
 _THE_CALLERS = frozenset({Phase.HEARING, Phase.PAUSING})
 _BEGINNINGS = frozenset({floor.VoiceStarted, floor.CommitRequested})
-_DEEDS = frozenset({HANG_UP, SEND_KEYS, TRANSFER})
 _PHRASE_SHARE = 0.2
 """Part of ``max_dead_air_s`` that the voice has for the phrase that ends a silence; then a chime ends it."""
 
@@ -152,8 +140,6 @@ class Call:
         self._models = models
         self._clock = clock
         self._policy = policy
-        self.recording = CallRecording(tap, line.audio, log)
-        self._tap = self.recording.tap
         self._own = own = policy_for(agent, policy)
         self._goes_by_agents = True  # the application has set no manners of its own
         self._floor = TurnTaking(own.turn)
@@ -161,34 +147,35 @@ class Call:
         self._busy = False
         self._has_begun = False  # the caller, with something that may be a turn
         self._timers = Timers(clock, log.seconds, self._timed_out)
-        self._trace = CallTrace(log)
-        self._ledger = Ledger()
-        self._tasks = CallTasks(caller.call_id, context=self._trace.context, failed=self._task_failed)
         self._open = False
         self._over = asyncio.Event()
         self._reason: EndReason = "error"
-        self._turns = Turns(lambda event: self._tell(self._collecting.tagged(event)), log.seconds, self._ledger)
         self._wording = Wording(own, caller.parameters)
+        self._desk = Desk(
+            self._hooks(),
+            agent,
+            caller,
+            line=line,
+            clock=clock,
+            policy=policy,
+            log=log,
+            history=self.history,
+            team=team,
+            tap=tap,
+            data_dir=data_dir,
+            control=control,
+            wording=self._wording,
+        )
+        tagged = self._desk.collecting.tagged
+        self._turns = Turns(lambda event: self._tell(tagged(event)), log.seconds, self._desk.ledger)
         self._typed = TypedNumbers()
         self._key_at = 0.0
-        self._keys = self._keyboard()
         self._asides = Asides(
             is_free=lambda: self._floor.phase in _FREE_TO_SPEAK,
             announce=lambda: self._on(floor.SpeakRequested(self.log.seconds())),
         )
         self._agent_state: events.AgentState = "initializing"
-        self._session = AgentSession(caller.session_id, agents=team, variables=caller.parameters, clock=clock)
         self._client_for = client_for or (lambda _: models.llm)
-        self._tools = ToolRunner(
-            clock,
-            session_id=caller.session_id,
-            values={**caller.parameters, "data_dir": data_dir},
-            state=self._session.state,
-            private=self._session.private,
-            on_result=lambda call, result: self._responding.note_result(call, result),
-            on_late=lambda call, result: self._errands.late(call, result),
-            on_request=self._tool_request,
-        )
         self._pace = 1.0
         self._voice = Voice(
             models.tts,
@@ -197,21 +184,8 @@ class Call:
             speaker=Speaker.of(agent),
             timeout_s=policy.tts_timeout_s,
             phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
-            ledger=self._ledger,
+            ledger=self._desk.ledger,
         )
-        self._errands = Errands(
-            self._session, self._tools, log=log, clock=clock, news=self._look_for_news, spawn=self._tasks.spawn
-        )
-        self._collecting = Collecting(
-            self._session,
-            self.history,
-            log,
-            clock=clock,
-            request=self._tool_request,
-            is_free=lambda: self._floor.phase is Phase.IDLE,
-            give_up=self.respond,
-        )
-        self._transferring = self._exchange(control)
         self._speaking = self._mouth(pacer)
         self.sounds = self._sound_desk()
         self._responding = self._mind()
@@ -231,38 +205,27 @@ class Call:
             agent=lambda: self.agent,
             hang_up=self._hang_up,
         )
-        self._voicemail = VoicemailWatch(
-            voicemail_for(agent.manners.voicemail, caller.parameters),
-            line.audio,
-            log=log,
-            clock=clock,
-            found=self._machine_found,
-            recording=self._machine_records,
-        )
-        self._requests: dict[str, Callable[[Mapping[str, Any]], None]] = {
-            HANG_UP: lambda _: self._hang_up_asked(),
-            SEND_KEYS: lambda details: self.press(str(details["keys"])),
-            EXPECT: self._expect,
-            ASK_SECRET: lambda details: self._ask_secret(details["secret"]),
-            MACHINE_ANSWERED: self._machine_told,
-            TRANSFER: self._transferring.asked_by_tool,
-            PAUSE_RECORDING: lambda details: self.recording.pause(str(details.get("by", "tool"))),
-            RESUME_RECORDING: lambda details: self.recording.resume(str(details.get("by", "tool"))),
-            **self.sounds.requests,
-        }
 
-    def _exchange(self, control: CarrierControl | None) -> Transferring:
-        return Transferring(
-            control,
-            log=self.log,
-            language=lambda: self.agent.language or "",
-            is_free=lambda: self._floor.phase is Phase.IDLE,
-            caller_has_floor=lambda: self._floor.phase in _THE_CALLERS,
-            hold=lambda: self.sounds.hold(),
-            resume=lambda: self.sounds.resume(),
-            over=lambda reason: self._on(floor.LineLost(self.log.seconds(), reason)),
-            news=self._errands.late,
-            spawn=self._tasks.spawn,
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            agent=lambda: self.agent,
+            tools=lambda: self.agent.toolset.values(),
+            sounds=lambda: self.sounds,
+            is_idle=lambda: self._floor.phase is Phase.IDLE,
+            caller_has_floor=lambda: self.caller_has_floor,
+            say=self.say,
+            press=self.press,
+            end=self.end,
+            end_now=self._end_now,
+            line_over=lambda reason: self._on(floor.LineLost(self.log.seconds(), reason)),
+            number=self._number_typed,
+            elsewhere=lambda: None,
+            expect=self._expect,
+            result=lambda call, result: self._responding.note_result(call, result),
+            deed=lambda: self._responding.note_deed(),
+            news=self._look_for_news,
+            give_up=self.respond,
+            fall_silent=self._fall_silent,
         )
 
     def _held(self, on_hold: bool) -> None:
@@ -272,21 +235,6 @@ class Call:
             self._timers.start(floor.StartTimer("idle", self.log.seconds() + self._floor.policy.idle_s))
         self._look_for_news()
 
-    def _keyboard(self) -> Keys:
-        return Keys(
-            lambda: self.agent.keypad,
-            log=self.log,
-            clock=self._clock,
-            is_quiet=lambda: self._floor.phase is Phase.IDLE,
-            gate_of=lambda digits: gate_of(digits, self.agent.toolset.values(), self._session.state),
-            number=self._number_typed,
-            elsewhere=lambda: None,
-            say=self.say,
-            too_many=self._policy.too_many_keys,
-            lost=lambda: self.end("error"),
-            spawn=self._tasks.spawn,
-        )
-
     def _mouth(self, pacer: Pacer) -> Speaking:
         return Speaking(
             self._line,
@@ -295,8 +243,8 @@ class Call:
             log=self.log,
             report=self._on,
             over=self._turns.heard,
-            failed=self._fail,
-            spawn=self._tasks.spawn,
+            failed=self._desk.fail,
+            spawn=self._desk.tasks.spawn,
             watcher=self._watcher,
             playout=lambda speaking: Playout(
                 self._line,
@@ -305,7 +253,7 @@ class Call:
                 clock=self._clock,
                 lead_s=self._policy.lead_s,
                 frame_ms=self._policy.frame_ms,
-                tap=self._tap,
+                tap=self._desk.tap,
                 seconds=self.log.seconds,
             ),
         )
@@ -319,20 +267,20 @@ class Call:
             turn=lambda: self._turns.count,
             aside=self._put_aside,
             held=self._held,
-            failed=self._fail,
-            spawn=self._tasks.spawn,
+            failed=self._desk.fail,
+            spawn=self._desk.tasks.spawn,
         )
 
     def _mind(self) -> Responding:
         return Responding(
             self.agent,
             lambda agent: StallGuard(self._client_for(agent), self._policy.llm_stall_s),
-            self._tools,
+            self._desk.tools,
             voice=self._voice,
             history=self.history,
             log=self.log,
             clock=self._clock,
-            session=self._session,
+            session=self._desk.session,
             handed_over=self._handed_over,
             next_speech=self._next_speech,
             dropped=self._speaking.drop,
@@ -340,9 +288,9 @@ class Call:
             new_speech=lambda: self._speaking.new("reply", self._turns.count),
             failed=self._reply_failed,
             say_filler=lambda text: self._speaking.say("filler", text, self._turns.count),
-            spawn=self._tasks.spawn,
+            spawn=self._desk.tasks.spawn,
             watcher=self._watcher,
-            ledger=self._ledger,
+            ledger=self._desk.ledger,
         )
 
     def _ears(self, policy: CallPolicy) -> Listening:
@@ -353,13 +301,13 @@ class Call:
             turn=self._models.turn,
             policy=policy,
             report=self._on,
-            failed=lambda error: self._fail("stt_unavailable", error),
-            spawn=self._tasks.spawn,
+            failed=lambda error: self._desk.fail("stt_unavailable", error),
+            spawn=self._desk.tasks.spawn,
             clock=self._clock,
             now=self.log.seconds,
-            ledger=self._ledger,
+            ledger=self._desk.ledger,
             language=self.agent.language,
-            phrases=vocabulary(self.agent, self._session),
+            phrases=vocabulary(self.agent, self._desk.session),
         )
 
     # What comes in.
@@ -368,11 +316,7 @@ class Call:
         """Take a frame of the caller, in the line's format. The frame path: no queue, no task."""
         if not self._open:
             return
-        if self._tap is not None:
-            self._tap.caller(self.log.seconds(), payload)
-        if self._voicemail.listens:
-            self._voicemail.hear(payload)
-        self._listening.hear(self.sounds.hears(payload))
+        self._listening.hear(self._desk.hear(payload))
 
     def mark_played(self, name: str) -> None:
         """The line has played up to this mark."""
@@ -383,16 +327,13 @@ class Call:
 
     def digit(self, digit: str) -> None:
         """A key was pressed. Which one is nobody's business: it may be part of a PIN."""
-        keys = keys_in(digit)
-        if not self._open or not keys or self._transferring.is_dialling:
-            return
-        self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
-        if self._keys.is_spare(keys):
+        keys = self._desk.keys_of(digit) if self._open else ""
+        if not keys:
             return
         manner = self.agent.keypad
         self._key_at = self.log.seconds()
         self._on(floor.KeyPressed(self._key_at, manner.interrupts, manner.submit_after_s))
-        self._keys.press(keys)
+        self._desk.keys.press(keys)
 
     def listen_for(self, language: str) -> None:
         """The caller speaks another language, from the next utterance on."""
@@ -401,12 +342,12 @@ class Call:
 
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         """The other side ended, or the connection died."""
-        if not self._transferring.takes_end(reason):
+        if not self._desk.transferring.takes_end(reason):
             self._on(floor.LineLost(self.log.seconds(), reason))
 
     def end(self, reason: EndReason) -> None:
         """End the call from our side, with the goodbye that fits."""
-        if not self._transferring.takes_end(reason):
+        if not self._desk.transferring.takes_end(reason):
             self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=bool(self._wording.goodbye(reason))))
 
     def say(self, text: str) -> None:
@@ -427,14 +368,19 @@ class Call:
         Raises:
             IntegrationInvalidRequestException: It cannot be; the sentence says why.
         """
-        self._transferring.ask(transfer)
+        self._desk.transferring.ask(transfer)
 
     # What the application may ask for, beside the caller.
 
     @property
     def session(self) -> AgentSession:
         """What the conversation's tools, providers and approvals keep."""
-        return self._session
+        return self._desk.session
+
+    @property
+    def recording(self) -> CallRecording:
+        """What is kept of the sound."""
+        return self._desk.recording
 
     @property
     def is_over(self) -> bool:
@@ -511,14 +457,14 @@ class Call:
         Raises:
             AgentInvalidRequestException: The request is not known, was answered before, or the call is over.
         """
-        self._errands.decide(response)
+        self._desk.errands.decide(response)
 
     def _look_for_news(self) -> None:
         """Let the agent tell late results when nobody speaks."""
         is_free = self._floor.phase is Phase.IDLE and not self.sounds.on_hold
-        is_free = is_free and self._session.interview is None  # news are for the agent that waits for that
-        is_free = is_free and self._voicemail.verdict != "machine"
-        if self._session.late and not self._inbox and is_free:
+        is_free = is_free and self._desk.session.interview is None  # news are for the agent that waits for that
+        is_free = is_free and self._desk.voicemail.verdict != "machine"
+        if self._desk.session.late and not self._inbox and is_free:
             self._on(floor.AgentHasNews(self.log.seconds()))
 
     def _put_aside(self, speak: Callable[[], None]) -> None:
@@ -541,23 +487,23 @@ class Call:
         limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._tasks.open(tasks)
+                self._desk.tasks.open(tasks)
                 self._open = not self._over.is_set()
                 if self._open:
                     self.sounds.open()
                 self._prepare_greeting()
                 greets = self._greets and bool(self._wording.greeting)
                 self._on(floor.Opened(self.log.seconds(), greet=greets))
-                if self._voicemail.listens:
+                if self._desk.voicemail.listens:
                     self._on(floor.InputExpected(self.log.seconds(), "announcement"))
                 await self._over.wait()
                 self._deeds.stop_reply(over=True)
                 self._line.hang_up(self._reason)
-                await finish_tools(self._tools, self._clock, caller.call_id)
-                self._tasks.close()
+                await finish_tools(self._desk.tools, self._clock, caller.call_id)
+                self._desk.tasks.close()
         finally:
             limit.cancel()
-            self._tasks.close()
+            self._desk.tasks.close()
             ended = await self._finish()
         return ended
 
@@ -566,23 +512,16 @@ class Call:
         try:
             self._wording.render_greeting(self.agent)
         except ConfigurationError as error:
-            self._fail("bad_greeting", error)
+            self._desk.fail("bad_greeting", error)
 
     async def _finish(self) -> events.SessionEnded:
         self._timers.close()
-        self._keys.close()
-        self.sounds.close()
-        self._voicemail.close()
-        self._collecting.close()
+        self._desk.close()
         self._open = False
         self._over.set()
         self._deeds.stop_reply(over=True)
         self._line.hang_up(self._reason)
-        await close_all((self._tools, self._session, self._listening), self._caller.call_id)
-        self._tell(self._ledger.usage())
-        ended = events.SessionEnded(self._reason, round(self.log.seconds(), 3), self._turns.count)
-        self._tell(ended)
-        return ended
+        return await self._desk.finish((self._listening,), self._reason, self._turns.count)
 
     # Decisions into deeds.
 
@@ -616,9 +555,9 @@ class Call:
             self._tell(events.AgentStateChanged(self._agent_state, state))
             self._agent_state = state
         self._asides.flush()
-        if self._session.late:
+        if self._desk.session.late:
             self._look_for_news()
-        self._transferring.look()
+        self._desk.transferring.look()
 
     def _note_turn(self, event: floor.Event, actions: Sequence[floor.Action]) -> None:
         """Whatever the caller began becomes a turn, or is told to be none."""
@@ -653,13 +592,13 @@ class Call:
         self._reason = reason
         self._open = False
         self.sounds.close()
-        self._voicemail.close()
+        self._desk.voicemail.close()
         self._over.set()
 
     def _reply_failed(self, reply: Reply, error: AntiphonException) -> None:
         if isinstance(error, AgentException) and self._floor.ending is not None:
             return  # nothing more to say before the end
-        self._fail("tts_unavailable" if isinstance(error, IntegrationException) else "llm_unavailable", error)
+        self._desk.fail("tts_unavailable" if isinstance(error, IntegrationException) else "llm_unavailable", error)
         # Who reads is told in writing, not by a spoken apology; and who was greeted may just speak.
         if not (reply.terms.is_silent or reply.is_only_greeting):
             self._on(floor.ReplyFailed(self.log.seconds()))
@@ -669,12 +608,12 @@ class Call:
         self.sounds.adopt(agent.background)
         self.agent = agent
         self._voice.speaker = Speaker.of(agent, pace=self._pace)
-        self._listening.listen_for(agent.language, vocabulary(agent, self._session))
+        self._listening.listen_for(agent.language, vocabulary(agent, self._desk.session))
         self._take_manners(policy_for(agent, self._policy))
         if record.type == "handoff":
             self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
         else:
-            self._collecting.note(record)
+            self._desk.collecting.note(record)
 
     def _take_manners(self, own: CallPolicy) -> None:
         """Go on by the manners of the agent that answers now."""
@@ -685,22 +624,15 @@ class Call:
         self._listening.adopt(own.turn, threshold=own.vad_threshold, preroll_s=own.preroll_s)
         self._tell(events.SessionManners(own.turn.to_dict(), True, own.vad_threshold))
 
-    def _machine_found(self) -> None:
-        """A machine has answered: it gets no reply. A message for it waits for its beep."""
+    def _fall_silent(self) -> None:
+        """A machine has answered."""
         self.adopt(for_machine(self._own.turn), threshold=self._own.vad_threshold)
         self.cancel()
-        if self._voicemail.hangs_up and not self._wording.goodbye("voicemail"):
-            self.end("voicemail")
 
-    def _machine_records(self) -> None:
-        if self._wording.goodbye("voicemail"):
-            self.end("voicemail")
-
-    def _machine_told(self, details: Mapping[str, Any]) -> None:
-        self._voicemail.suspect(str(details["transcript"]))
-        if details["at_once"]:
-            self.cancel()
-            self._on(floor.EndRequested(self.log.seconds(), "voicemail", goodbye=False))
+    def _end_now(self, reason: EndReason) -> None:
+        if reason == "voicemail":
+            self.cancel()  # a machine is not spoken to
+        self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=False))
 
     def _next_speech(self, kind: SpeechKind) -> Speech:
         speech = self._speaking.new(kind, self._turns.count)
@@ -708,28 +640,9 @@ class Call:
         return speech
 
     def _approval_asked(self, request: ApprovalRequest) -> None:
-        self._errands.asked(request, self.agent)
+        self._desk.errands.asked(request, self.agent)
 
     # What tools ask for, and what is typed.
-
-    def _tool_request(self, name: str, details: Mapping[str, Any]) -> None:
-        request = self._requests.get(name)
-        if request is None:
-            _log.warning("unknown_tool_request", call_id=self._caller.call_id, request=name, keys=sorted(details))
-            return
-        if name in _DEEDS:
-            self._responding.note_deed()
-        request(details)
-
-    def _hang_up_asked(self) -> None:
-        if self._floor.phase in _THE_CALLERS:
-            _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
-        else:
-            self._on(floor.EndRequested(self.log.seconds(), "agent_hangup", goodbye=False))
-
-    def _ask_secret(self, secret: SecretNumber) -> None:
-        self.recording.pause_until(secret.opened, "secret")
-        self._keys.ask_secret(secret)
 
     def _expect(self, details: Mapping[str, Any]) -> None:
         what = details.get("what")
@@ -744,18 +657,8 @@ class Call:
         self._on(floor.KeysTyped(self.log.seconds(), masked, self._key_at, interrupts=self.agent.keypad.interrupts))
         return True
 
-    # Telling, failing, working.
-
     def _tell(self, event: events.CallEvent) -> None:
         self.log.append(event)
-
-    def _fail(self, code: str, error: Exception) -> None:
-        """A part failed; the call goes on."""
-        _log.warning("part_failed", call_id=self._caller.call_id, code=code, error=str(error))
-        self._tell(events.SessionError(code, str(error)))
-
-    def _task_failed(self, name: str, error: Exception) -> None:
-        self._tell(events.SessionError("internal", f"{name}: {type(error).__name__}"))
 
 
 _NOTES: dict[type, Callable[[Call, Any], None]] = {

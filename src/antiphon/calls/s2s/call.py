@@ -9,30 +9,24 @@ is left in silence. The phrases for that come from the server's own voice, since
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import Accepted
 from antiphon.agents.interview import seen_by_agent
-from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
 from antiphon.audio.convert import to_pcm
-from antiphon.calls import events, floor
+from antiphon.calls import events
 from antiphon.calls.caller import Caller, announce
-from antiphon.calls.closing import close_all, finish_tools
-from antiphon.calls.collecting import Collecting
-from antiphon.calls.errands import Errands
+from antiphon.calls.closing import finish_tools
+from antiphon.calls.desk import Desk, Hooks
 from antiphon.calls.events import EndReason, SpeechKind
 from antiphon.calls.floor import Phase
 from antiphon.calls.history import History
-from antiphon.calls.keypad import keys_in
-from antiphon.calls.keys import Keys
-from antiphon.calls.ledger import Ledger
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.log import CallLog
 from antiphon.calls.manners import for_machine, policy_for
@@ -48,11 +42,8 @@ from antiphon.calls.s2s.persona import Persona
 from antiphon.calls.sounds import CallSounds
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker
-from antiphon.calls.tasks import CallTasks
-from antiphon.calls.tracing.trace import CallTrace
-from antiphon.calls.transferring import CarrierControl, Transferring
+from antiphon.calls.transferring import CarrierControl
 from antiphon.calls.voice import Phrases, Voice
-from antiphon.calls.voicemail import VoicemailWatch, voicemail_for
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.calls.wording import Wording
 from antiphon.clock import Clock
@@ -61,11 +52,7 @@ from antiphon.models.llm.content import AgentToolEnded, AgentToolStarted, Approv
 from antiphon.models.s2s.contract import S2S, Brief
 from antiphon.models.tts.contract import TTS
 from antiphon.models.vad.contract import VAD
-from antiphon.tools.keypad import ASK_SECRET, EXPECT, SEND_KEYS, SecretNumber, gate_of
-from antiphon.tools.prebuilt import HANG_UP
-from antiphon.tools.sounds import PAUSE_RECORDING, RESUME_RECORDING
-from antiphon.tools.transfer import TRANSFER, Transfer
-from antiphon.tools.voicemail import MACHINE_ANSWERED
+from antiphon.tools.transfer import Transfer
 
 _log = structlog.get_logger(__name__)
 
@@ -126,27 +113,27 @@ class S2SCall:
         self._clock = clock
         self._policy = policy
         self._caller = caller
-        self.recording = CallRecording(tap, line.audio, log)
-        self._tap = self.recording.tap
         self._names = {"s2s": model.name, "vad": vad.name, "tts": tts.name}
         self._is_on = False
-        self._trace = CallTrace(log)
-        self._ledger = Ledger()
-        self._tasks = CallTasks(caller.call_id, context=self._trace.context, failed=self._task_failed)
         own = policy_for(agent, policy)
         self._wording = Wording(own, caller.parameters)
-        self._session = AgentSession(caller.session_id, agents=team, variables=caller.parameters, clock=clock)
-        self._persona = Persona(agent, self._session)
-        self._ears = Ears(vad, line.audio, log.seconds)
-        self._tools = self._tool_runner(data_dir)
-        self._errands = Errands(
-            self._session,
-            self._tools,
-            log=log,
+        self._desk = Desk(
+            self._hooks(),
+            agent,
+            caller,
+            line=line,
             clock=clock,
-            news=lambda: self._dialogue.look_for_news(),
-            spawn=self._tasks.spawn,
+            policy=policy,
+            log=log,
+            history=self.history,
+            team=team,
+            tap=tap,
+            data_dir=data_dir,
+            control=control,
+            wording=self._wording,
         )
+        self._persona = Persona(agent, self._desk.session)
+        self._ears = Ears(vad, line.audio, log.seconds)
         self._voice = Voice(
             tts,
             line.audio,
@@ -154,96 +141,53 @@ class S2SCall:
             speaker=Speaker(agent.name),  # its voice and language are the model's, not those of our phrases
             timeout_s=policy.tts_timeout_s,
             phrase_timeout_s=_PHRASE_SHARE * policy.turn.max_dead_air_s,
-            ledger=self._ledger,
+            ledger=self._desk.ledger,
         )
         self._connections = Connections(
             model,
             model_for,
             rate_hz=line.audio.rate_hz,
             take=lambda event: self._dialogue.take(event),
-            spawn=self._tasks.spawn,
-        )
-        self._collecting = Collecting(
-            self._session,
-            self.history,
-            log,
-            clock=clock,
-            request=self._tool_request,
-            is_free=lambda: self._dialogue.phase is Phase.IDLE,
-            give_up=lambda: self._dialogue.functions.asking.give_up(),
+            spawn=self._desk.tasks.spawn,
         )
         self._dialogue = Dialogue(
             self._persona,
             self._ears,
             history=self.history,
-            session=self._session,
+            session=self._desk.session,
             wording=self._wording,
             policy=own,
             log=log,
             clock=clock,
             name=model.name,
-            ledger=self._ledger,
-            failed=self._fail,
+            ledger=self._desk.ledger,
+            failed=self._desk.fail,
             mouth=lambda dialogue: self._mouth(dialogue, pacer),
             hands=self._hands,
-            floor_changed=lambda: self._transferring.look(),
-            tagged=self._collecting.tagged,
+            floor_changed=lambda: self._desk.transferring.look(),
+            tagged=self._desk.collecting.tagged,
         )
-        self._transferring = Transferring(
-            control,
-            log=log,
-            language=lambda: self.agent.language or "",
-            is_free=lambda: self._dialogue.phase is Phase.IDLE,
-            caller_has_floor=lambda: self.caller_has_floor,
-            hold=lambda: self.sounds.hold(),
-            resume=lambda: self.sounds.resume(),
-            over=self._dialogue.hang_up,
-            news=self._errands.late,
-            spawn=self._tasks.spawn,
-        )
-        self._keys = Keys(
-            lambda: self.agent.keypad,
-            log=log,
-            clock=clock,
-            is_quiet=lambda: self._dialogue.phase is Phase.IDLE,
-            gate_of=lambda digits: gate_of(digits, self._persona.box.tools.values(), self._session.state),
-            number=self._dialogue.take_keys,
-            elsewhere=self._dialogue.leave_floor,
-            say=self._dialogue.say,
-            too_many=policy.too_many_keys,
-            lost=lambda: self.end("error"),
-            spawn=self._tasks.spawn,
-        )
-        self._voicemail = VoicemailWatch(
-            voicemail_for(agent.manners.voicemail, caller.parameters),
-            line.audio,
-            log=log,
-            clock=clock,
-            found=self._machine_found,
-            recording=self._machine_records,
-        )
-        self._requests: dict[str, Callable[[Mapping[str, Any]], None]] = {
-            HANG_UP: lambda _: self._hang_up_asked(),
-            SEND_KEYS: lambda details: self.press(str(details["keys"])),
-            EXPECT: lambda _: None,  # the model listens as it does
-            ASK_SECRET: lambda details: self._ask_secret(details["secret"]),
-            MACHINE_ANSWERED: self._machine_told,
-            TRANSFER: self._transferring.asked_by_tool,
-            PAUSE_RECORDING: lambda details: self.recording.pause(str(details.get("by", "tool"))),
-            RESUME_RECORDING: lambda details: self.recording.resume(str(details.get("by", "tool"))),
-            **self.sounds.requests,
-        }
 
-    def _tool_runner(self, data_dir: Path | None) -> ToolRunner:
-        return ToolRunner(
-            self._clock,
-            session_id=self._caller.session_id,
-            values={**self._caller.parameters, "data_dir": data_dir},
-            state=self._session.state,
-            private=self._session.private,
-            on_result=lambda call, result: self._dialogue.functions.note(call, result),
-            on_late=lambda call, result: self._errands.late(call, result),
-            on_request=self._tool_request,
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            agent=lambda: self.agent,
+            tools=lambda: self._persona.box.tools.values(),
+            sounds=lambda: self.sounds,
+            is_idle=lambda: self._dialogue.phase is Phase.IDLE,
+            caller_has_floor=lambda: self.caller_has_floor,
+            say=lambda text: self._dialogue.say(text),
+            press=self.press,
+            end=self.end,
+            end_now=self._end_now,
+            line_over=lambda reason: self._dialogue.hang_up(reason),
+            number=lambda keys, shown: self._dialogue.take_keys(keys, shown),
+            elsewhere=lambda: self._dialogue.leave_floor(),
+            expect=lambda _: None,  # the model listens as it does
+            result=lambda call, result: self._dialogue.functions.note(call, result),
+            deed=lambda: None,  # a model that speaks may also just act
+            news=lambda: self._dialogue.look_for_news(),
+            give_up=lambda: self._dialogue.functions.asking.give_up(),
+            fall_silent=self._fall_silent,
         )
 
     def _mouth(self, dialogue: Dialogue, pacer: Pacer) -> Speaking:
@@ -254,8 +198,8 @@ class S2SCall:
             log=self.log,
             report=dialogue.on_speech,
             over=dialogue.turns.heard,
-            failed=self._fail,
-            spawn=self._tasks.spawn,
+            failed=self._desk.fail,
+            spawn=self._desk.tasks.spawn,
             watcher=ReplyWatcher(),
             playout=lambda speaking: Playout(
                 self._line,
@@ -264,7 +208,7 @@ class S2SCall:
                 clock=self._clock,
                 lead_s=self._policy.lead_s,
                 frame_ms=self._policy.frame_ms,
-                tap=self._tap,
+                tap=self._desk.tap,
                 seconds=self.log.seconds,
             ),
         )
@@ -281,16 +225,16 @@ class S2SCall:
             turn=lambda: dialogue.turns.count,
             aside=dialogue.follow,
             held=lambda on_hold: dialogue.hold() if on_hold else dialogue.resume(),
-            failed=self._fail,
-            spawn=self._tasks.spawn,
+            failed=self._desk.fail,
+            spawn=self._desk.tasks.spawn,
         )
 
     def _hands(self, dialogue: Dialogue) -> Functions:
         return Functions(
             self._persona,
-            self._session,
-            self._tools,
-            errands=self._errands,
+            self._desk.session,
+            self._desk.tools,
+            errands=self._desk.errands,
             history=self.history,
             log=self.log,
             model=lambda: dialogue.model,
@@ -299,7 +243,7 @@ class S2SCall:
             handed_over=self._handed_over,
             asked=self._collector_spoke,
             tell=dialogue.tell,
-            spawn=self._tasks.spawn,
+            spawn=self._desk.tasks.spawn,
         )
 
     # What comes in over the line.
@@ -308,11 +252,7 @@ class S2SCall:
         """Take a frame of the caller, in the line's format. The frame path: no task."""
         if not self._is_on or self.is_over:
             return
-        if self._tap is not None:
-            self._tap.caller(self.log.seconds(), payload)
-        if self._voicemail.listens:
-            self._voicemail.hear(payload)
-        payload = self.sounds.hears(payload)
+        payload = self._desk.hear(payload)
         self._ears.feed(payload)
         model = self._dialogue.model
         if model is not None:
@@ -323,19 +263,16 @@ class S2SCall:
 
     def digit(self, digit: str) -> None:
         """A key was pressed. The log does not say which: it may be part of a PIN."""
-        keys = keys_in(digit)
         dialogue = self._dialogue
-        if not keys or not self._is_on or self.is_over or dialogue.ending is not None:
+        if not self._is_on or self.is_over or dialogue.ending is not None:
             return
-        if self._transferring.is_dialling:
-            return
-        self._tell(events.UserDtmf(floor.KEY_MARK * len(keys)))
-        if self._keys.is_spare(keys):
+        keys = self._desk.keys_of(digit)
+        if not keys:
             return
         if (self.agent.keypad.interrupts and not dialogue.is_announcing) or dialogue.phase is Phase.IDLE:
             dialogue.take_floor()
-        self._keys.press(keys)
-        if self._keys.is_empty:
+        self._desk.keys.press(keys)
+        if self._desk.keys.is_empty:
             dialogue.leave_floor()
 
     def commit(self) -> None:
@@ -346,7 +283,7 @@ class S2SCall:
 
     def line_lost(self, reason: EndReason = "user_hangup") -> None:
         """The other side ended, or the connection died."""
-        if not self._transferring.takes_end(reason):
+        if not self._desk.transferring.takes_end(reason):
             self._dialogue.hang_up(reason)
 
     # What the application may ask for, beside the caller.
@@ -359,7 +296,12 @@ class S2SCall:
     @property
     def session(self) -> AgentSession:
         """What the conversation's tools and approvals keep."""
-        return self._session
+        return self._desk.session
+
+    @property
+    def recording(self) -> CallRecording:
+        """What is kept of the sound."""
+        return self._desk.recording
 
     @property
     def is_over(self) -> bool:
@@ -378,7 +320,7 @@ class S2SCall:
 
     def end(self, reason: EndReason) -> None:
         """End the call from our side, with the goodbye that fits."""
-        if self._dialogue.ending is None and not self._transferring.takes_end(reason):
+        if self._dialogue.ending is None and not self._desk.transferring.takes_end(reason):
             self._dialogue.end(reason, self._wording.goodbye(reason))
 
     def say(self, text: str) -> None:
@@ -400,7 +342,7 @@ class S2SCall:
         Raises:
             IntegrationInvalidRequestException: It cannot be; the sentence says why.
         """
-        self._transferring.ask(transfer)
+        self._desk.transferring.ask(transfer)
 
     def tell(self, event: events.CallEvent) -> None:
         """Write something that happened around the call into its log, while it is on."""
@@ -413,7 +355,7 @@ class S2SCall:
         Raises:
             AgentInvalidRequestException: The request is not known, was answered before, or the call is over.
         """
-        self._errands.decide(response)
+        self._desk.errands.decide(response)
 
     # The life of the call.
 
@@ -430,7 +372,7 @@ class S2SCall:
         limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._tasks.open(tasks)
+                self._desk.tasks.open(tasks)
                 self._is_on = True
                 if not self.is_over:
                     self.sounds.open()
@@ -439,11 +381,11 @@ class S2SCall:
                 self._dialogue.stop_answer()
                 self.sounds.close()
                 self._line.hang_up(self._dialogue.reason)
-                await finish_tools(self._tools, self._clock, self._caller.call_id)
-                self._tasks.close()
+                await finish_tools(self._desk.tools, self._clock, self._caller.call_id)
+                self._desk.tasks.close()
         finally:
             limit.cancel()
-            self._tasks.close()
+            self._desk.tasks.close()
             ended = await self._finish()
         return ended
 
@@ -453,7 +395,7 @@ class S2SCall:
             brief = await self._persona.become(self.agent)
             self._wording.render_greeting(self.agent)
         except (AntiphonException, TimeoutError) as error:
-            self._fail("bad_agent", error)
+            self._desk.fail("bad_agent", error)
             self.end("error")
             return
         if not self.is_over and self._dialogue.ending is None:
@@ -463,58 +405,27 @@ class S2SCall:
         dialogue = self._dialogue
         dialogue.hang_up("error")
         dialogue.stop_answer()
-        self._keys.close()
-        self.sounds.close()
-        self._voicemail.close()
-        self._collecting.close()
+        self._desk.close()
         self._line.hang_up(dialogue.reason)
         self._ears.close()
         model = () if dialogue.model is None else (dialogue.model,)
-        await close_all((self._tools, self._session, *model), self._caller.call_id)
-        self._tell(self._ledger.usage())
-        ended = events.SessionEnded(dialogue.reason, round(self.log.seconds(), 3), dialogue.turns.count)
-        self._tell(ended)
-        return ended
+        return await self._desk.finish(model, dialogue.reason, dialogue.turns.count)
 
     # What its parts ask for and tell.
 
-    def _tool_request(self, name: str, details: Mapping[str, Any]) -> None:
-        request = self._requests.get(name)
-        if request is None:
-            _log.warning("unknown_tool_request", call_id=self._caller.call_id, request=name, keys=sorted(details))
-        else:
-            request(details)
+    def _end_now(self, reason: EndReason) -> None:
+        if self._dialogue.ending is None:
+            self._dialogue.end(reason, "")
 
-    def _hang_up_asked(self) -> None:
-        if self.caller_has_floor:
-            _log.info("hang_up_overtaken", call_id=self._caller.call_id)  # the caller has spoken since
-        elif self._dialogue.ending is None:
-            self._dialogue.end("agent_hangup", "")
-
-    def _machine_found(self) -> None:
-        """A machine has answered: it gets no reply. A message for it waits for its beep."""
+    def _fall_silent(self) -> None:
+        """A machine has answered."""
         policy = self._wording.policy
         self._dialogue.fall_silent(replace(policy, turn=for_machine(policy.turn)))
-        if self._voicemail.hangs_up and not self._wording.goodbye("voicemail"):
-            self.end("voicemail")
-
-    def _machine_records(self) -> None:
-        if self._wording.goodbye("voicemail"):
-            self.end("voicemail")
-
-    def _machine_told(self, details: Mapping[str, Any]) -> None:
-        self._voicemail.suspect(str(details["transcript"]))
-        if details["at_once"]:
-            self._dialogue.end("voicemail", "")
 
     async def _ready_to_hand_over(self, accepted: Accepted) -> None:
         """Another session can only be told what is known by then."""
         if not self._connections.suits(accepted):
             await self._dialogue.words_known(_WORDS_S)
-
-    def _ask_secret(self, secret: SecretNumber) -> None:
-        self.recording.pause_until(secret.opened, "secret")
-        self._keys.ask_secret(secret)
 
     def _handed_over(self, accepted: Accepted, brief: Brief) -> bool:
         """Whatever is said from here on is the new agent's; whether it has another session."""
@@ -524,7 +435,9 @@ class S2SCall:
         if record.handoff_type == "discrete":
             self._dialogue.drop_unheard()
         if not self._connections.suits(accepted):
-            session = self._connections.change(accepted, brief, seen_by_agent(self.history.messages, self._session))
+            session = self._connections.change(
+                accepted, brief, seen_by_agent(self.history.messages, self._desk.session)
+            )
         kind: SpeechKind = "greeting" if accepted.greeting else "reply"
         self._dialogue.go_on_as(kind, session, name=self._connections.model.name)
         self._dialogue.adopt(policy_for(agent, self._policy))
@@ -536,15 +449,7 @@ class S2SCall:
         self._voice.speaker = Speaker(self.agent.name)
         if not self.agent_is_silent:
             self._dialogue.go_on_as("reply", None, name=self._connections.model.name)
-        self._collecting.note(record)
+        self._desk.collecting.note(record)
 
     def _tell(self, event: events.CallEvent) -> None:
         self.log.append(event)
-
-    def _fail(self, code: str, error: Exception) -> None:
-        """A part failed; the call goes on."""
-        _log.warning("part_failed", call_id=self._caller.call_id, code=code, error=str(error))
-        self._tell(events.SessionError(code, str(error)))
-
-    def _task_failed(self, name: str, error: Exception) -> None:
-        self._tell(events.SessionError("internal", f"{name}: {type(error).__name__}"))
