@@ -98,7 +98,7 @@ def test_a_templates_default_holds_where_a_value_is_none() -> None:
         ("{{ ''.__class__.__mro__ }}", "SecurityError"),
         ("{{ items.append(1) }}", "SecurityError"),
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
-        ("{{ missing.attribute }}", "UndefinedError"),
+        ("{{ missing() }}", "UndefinedError"),
     ],
 )
 def test_a_wrong_or_forbidden_template_is_refused(template: str, words: str) -> None:

@@ -123,7 +123,7 @@ def _unguarded(text: str) -> tuple[str, ...]:
 @functools.cache
 def _environment() -> SandboxedEnvironment:
     from jinja2 import ChainableUndefined, filters, pass_context
-    from jinja2.exceptions import SecurityError
+    from jinja2.exceptions import SecurityError, UndefinedError
     from jinja2.runtime import Context
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -173,8 +173,20 @@ def _environment() -> SandboxedEnvironment:
         def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
             return not (isinstance(obj, str) and attr in _PADDING) and super().is_safe_attribute(obj, attr, value)
 
+    class Missing(ChainableUndefined):
+        """What nobody gave is rendered as nothing, and so is what would be in it; what is forbidden stays so."""
+
+        def __getattr__(self, name: str) -> Any:
+            return super().__getattr__(name) if self._undefined_exception is UndefinedError else self._refuse()
+
+        def __getitem__(self, key: Any) -> Any:
+            return self if self._undefined_exception is UndefinedError else self._refuse()
+
+        def _refuse(self) -> Any:
+            return self._fail_with_undefined_error()
+
     # The result is spoken or read by a model, never by a browser, so nothing is escaped.
-    environment = Bounded(autoescape=False, trim_blocks=True, lstrip_blocks=True, undefined=ChainableUndefined)
+    environment = Bounded(autoescape=False, trim_blocks=True, lstrip_blocks=True, undefined=Missing)
     environment.filters |= {_COUNTED: counted, _JOINED: joined, "indent": indented}
     for name in _PADDING_FILTERS:
         del environment.filters[name]
