@@ -460,3 +460,41 @@ def test_nothing_is_recorded_while_a_card_is_asked_for() -> None:
     ]
     assert not [at for at in tape.loud if began < at < ended]
     assert min(tape.loud) < began < ended < max(tape.loud)
+
+
+def test_a_card_may_be_typed() -> None:
+    clock = VirtualClock()
+    model = ScriptedChatClient(
+        [
+            use("collect_credit_card"),
+            "Please type the number.",
+            use("record", card_number=f"[keypad: {CARD}]"),
+            "And the month?",
+            use("record", expiration_date="[keypad: 1239]"),
+            "And the code?",
+            use("record", security_code="[keypad: 737]", cardholder_name="ann lee"),
+            "Thanks.",
+        ],
+        clock=clock,
+    )
+    agent = Agent("desk", tools=[collect_credit_card(require_confirmation=False)])
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, agent=agent, llm=model, stt=["I pay."]) as call:
+            await say(call)
+            for keys in (f"{CARD}#", "1239#", "737#"):
+                await type_keys(call, keys)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert said(call)[-1] == "Thanks."
+    assert call.call.session.private["collect_credit_card"] == {
+        "card_number": CARD,
+        "expiration_date": "12/39",
+        "security_code": "737",
+        "cardholder_name": "Ann Lee",
+        "issuer": "Visa",
+    }
+    for secret in (CARD, "'737'", "keypad: 7"):
+        assert secret not in told(call)

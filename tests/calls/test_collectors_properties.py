@@ -18,6 +18,7 @@ from antiphon.models.llm.scripted import Reply, ScriptedChatClient
 from antiphon.models.llm.scripted import call as asks
 from antiphon.tools.collect import collect_credit_card, collect_digits
 
+CARD = "4111111111111111"
 DEEDS = {
     "words": "Well, let me see what there is.",
     "long": "This is a long story that somebody may well cut short, since nobody wants to hear all of it, do they?",
@@ -25,7 +26,8 @@ DEEDS = {
     "digits": Reply("Gladly.", calls=(asks("collect_digits"),)),
     "card": Reply(calls=(asks("collect_credit_card"),)),
     "wrong": Reply(calls=(asks("record", digits="x", card_number="1"),)),
-    "right": Reply("One moment.", calls=(asks("record", digits="12", card_number="4111111111111111"),)),
+    "right": Reply("One moment.", calls=(asks("record", digits="12"),)),
+    "number": Reply("One moment.", calls=(asks("record", card_number=CARD),)),
     "confirm": Reply(calls=(asks("confirm"),)),
     "decline": Reply(calls=(asks("decline", reason="no"),)),
 }
@@ -40,12 +42,12 @@ MOVES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from(sorted(DEEDS)), max_size=10), MOVES)
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(["digits", "card"]), st.lists(st.sampled_from(sorted(DEEDS)), max_size=10), MOVES)
 def test_every_collector_that_begins_ends_once_and_no_promise_is_broken(
-    deeds: list[str], moves: list[tuple[str, float]]
+    first: str, deeds: list[str], moves: list[tuple[str, float]]
 ) -> None:
-    clock, left = VirtualClock(), list(deeds)
+    clock, left = VirtualClock(), [first, *deeds]
 
     def reply(messages: Sequence[Message], options: ChatOptions) -> str | Reply:
         return DEEDS[left.pop(0)] if left and options.tool_choice != "none" else "Go on, please."
@@ -56,6 +58,8 @@ def test_every_collector_that_begins_ends_once_and_no_promise_is_broken(
     async def scenario() -> CallUnderTest:
         llm = ScriptedChatClient(reply, clock=clock)
         async with calling(clock, agent=agent, llm=llm, stt=["I have something to say."] * 10) as call:
+            await call.quiet(2.0)
+            await call.speak(1.0)
             for kind, seconds in moves:
                 if kind == "type":
                     for key in "12":
@@ -70,5 +74,6 @@ def test_every_collector_that_begins_ends_once_and_no_promise_is_broken(
     check(call)
     begun = [event.agent_tool_id for event in call.events(AgentToolStarted)]
     assert begun == [event.agent_tool_id for event in call.events(AgentToolCompleted, AgentToolFailed)]
-    assert "4111111111111111" not in str([entry.to_dict() for entry in call.entries])
+    if first == "card" and "digits" not in deeds and len(begun) == 1:
+        assert CARD not in str([entry.to_dict() for entry in call.entries])
     assert not call.loop_errors
