@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import is_dataclass
+from typing import get_args
 
 import pytest
 
+from antiphon.calls import events
 from antiphon.calls.events import AgentTextSpoken, SessionEnded, ToolCalled, UserDtmf, UserSpeechStopped
 from antiphon.calls.log import CallLog, Entry
 from antiphon.clock import VirtualClock, WallClock
@@ -167,3 +170,10 @@ def test_a_number_that_was_typed_is_hidden_wherever_it_comes_back() -> None:
         ToolCalled("c1", "look_up", {"pin": "••••", "list": ["••••", {"deep": "is ••••"}], "yes": True}),
         UserSpeechStopped(1.0, 4711),
     ]
+
+
+def test_every_event_is_one_that_a_log_may_hold() -> None:
+    known = {each for each in vars(events).values() if is_dataclass(each) and hasattr(each, "type")}
+    assert known == set(get_args(events.CallEvent))
+    names = [each.type for each in get_args(events.CallEvent)]
+    assert len(set(names)) == len(names)

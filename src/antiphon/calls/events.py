@@ -562,20 +562,23 @@ CallEvent = (
     | AgentTextSpoken
     | AgentSpeechCompleted
     | AgentSpeechInterrupted
-    | AgentFalseInterruption
-    | ToolCalled
-    | ToolExecuted
-    | ToolApprovalRequested
-    | ToolApprovalDecided
     | PlayCompleted
-    | CallTransferring
-    | CallTransferred
-    | CallTransferFailed
     | BackgroundChanged
     | CallHeld
     | CallResumed
     | RecordingPaused
     | RecordingResumed
+    | AgentFalseInterruption
+    | ToolCalled
+    | ToolExecuted
+    | ToolApprovalRequested
+    | ToolApprovalDecided
+    | CallTransferring
+    | CallTransferred
+    | CallTransferFailed
+    | AgentToolStarted
+    | AgentToolCompleted
+    | AgentToolFailed
     | LlmAvailabilityChanged
     | SttAvailabilityChanged
     | TtsAvailabilityChanged
