@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.audio.convert import to_pcm
+from antiphon.audio.formats import AudioFormat
 from antiphon.audio.g711 import decode_mulaw
+from antiphon.audio.level import rms
 from antiphon.clock import VirtualClock
 from antiphon.models.tts.contract import SpeechChunk
+from antiphon.models.vad.contract import ScoreSink
 
 BYTES_PER_CHAR = 480
 """60 ms, as ``ScriptedTTS`` speaks."""
@@ -129,3 +133,34 @@ class WrongTTS:
     async def warm(self) -> None: ...
 
     async def aclose(self) -> None: ...
+
+
+class LevelVAD:
+    """A detector whose score is the level of the sound."""
+
+    name = "level"
+    threshold = 0.1
+    tail_s = 0.0
+
+    def open(self, audio: AudioFormat, on_score: ScoreSink) -> LevelStream:
+        return LevelStream(audio, on_score)
+
+    async def warm(self) -> None:
+        """There is nothing to load."""
+
+    async def aclose(self) -> None:
+        """There is nothing to free."""
+
+
+class LevelStream:
+    """The levels of one call."""
+
+    def __init__(self, audio: AudioFormat, on_score: ScoreSink) -> None:
+        self._audio = audio
+        self._on_score = on_score
+
+    def feed(self, frame: bytes) -> None:
+        self._on_score(rms(to_pcm(frame, self._audio)), self._audio.seconds(len(frame)))
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -10,13 +10,12 @@ import s2s_phone
 from invariants import check
 from numpy.typing import NDArray
 from phone import CallUnderTest, calling
+from providers import LevelVAD
 from s2s_phone import Puppet
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import Handoff
 from antiphon.agents.manners import Hearing, Idle, Interruption, Manners
-from antiphon.audio.convert import to_pcm
-from antiphon.audio.level import rms
 from antiphon.calls.events import (
     AgentSpeechInterrupted,
     AgentSpeechStarted,
@@ -110,24 +109,6 @@ def test_the_silence_that_ends_a_turn_is_the_agent_s() -> None:
     assert answered(None) == pytest.approx(0.8, abs=0.05)
     assert answered(1500) == pytest.approx(1.5, abs=0.05)
     assert answered(300) == pytest.approx(0.3, abs=0.05)
-
-
-class LevelVAD:
-    """A detector whose score is the level of the sound."""
-
-    name = "level"
-    threshold = 0.1
-    tail_s = 0.0
-
-    def open(self, audio: Any, on_score: Any) -> Any:
-        class Stream:
-            def feed(self, payload: bytes) -> None:
-                on_score(rms(to_pcm(payload, audio)), audio.seconds(len(payload)))
-
-            def close(self) -> None:
-                """There is nothing to close."""
-
-        return Stream()
 
 
 def test_the_detector_s_threshold_is_the_agent_s() -> None:

@@ -484,6 +484,8 @@ class Call:
             models=self._models.names(),
             manners=self._floor.policy.to_dict(),
         )
+        if self._own.vad_threshold is not None and self._goes_by_agents:
+            self._tell(events.SessionManners(self._own.turn.to_dict(), True, self._own.vad_threshold))
         limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
         try:
             async with asyncio.TaskGroup() as tasks:
