@@ -68,6 +68,21 @@ def test_backchannel_is_a_row_of_its_own_and_interruption_becomes_a_turn() -> No
     assert all(row.is_final for row in transcript.rows)
 
 
+def test_what_comes_of_a_transfer_is_noted() -> None:
+    transcript = read(
+        events.CallTransferring("+493023125012", "billing", "warm", "a bill"),
+        events.CallTransferFailed("+493023125012", "billing", "no_answer"),
+        events.CallTransferring("+493023125012", "", "blind", ""),
+        events.CallTransferred("+493023125012", "", "blind"),
+    )
+    assert [row.text for row in transcript.rows if row.who == "note"] == [
+        "warm transfer to billing begins: the caller holds",
+        "the transfer to billing failed: no answer",
+        "blind transfer to +493023125012 begins: the caller holds",
+        "transferred to +493023125012",
+    ]
+
+
 def test_what_a_collector_does_is_noted() -> None:
     transcript = read(
         events.AgentToolStarted("collect_email", "call_1"),
