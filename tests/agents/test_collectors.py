@@ -171,6 +171,39 @@ async def test_one_thing_is_asked_for_at_a_time() -> None:
     assert response.agent == "collect_email"
 
 
+async def test_who_hands_over_does_not_ask_as_well_unless_the_handoff_is_refused() -> None:
+    both = Reply(calls=(call("collect_email"), call("handoff_to_billing", reason="A bill.")))
+    billing = Agent("billing", model=ScriptedChatClient(["Billing."]))
+    client = ScriptedChatClient([both])
+    desk = desk_with(client, collect_email(), handoffs=[billing])
+    response = await desk.run("My bill.", session=AgentSession())
+    assert (response.agent, response.text) == ("billing", "Billing.")
+    assert [result.status for result in results_of(response.messages)] == ["error", "ok"]
+
+    client = ScriptedChatClient([both, "Your address?"])
+    desk = desk_with(client, collect_email(), handoffs=["billing"])  # who is not there
+    response = await desk.run("My bill.", session=AgentSession())
+    assert (response.agent, response.text) == ("collect_email", "Your address?")
+
+
+async def test_a_tool_that_hands_over_in_the_same_step_goes_first() -> None:
+    @tool
+    async def escalate() -> dict[str, Any]:
+        """Hand over."""
+        return {"handoff": True, "target_agent": "billing"}
+
+    client = ScriptedChatClient([Reply(calls=(call("collect_email"), call("escalate")))])
+    billing_client = ScriptedChatClient(["Billing."])
+    desk = desk_with(
+        client, collect_email(), escalate, handoffs=[Agent("billing", tools=[collect_email()], model=billing_client)]
+    )
+    session = AgentSession()
+    response = await desk.run("My bill.", session=session)
+    assert (response.agent, response.text) == ("billing", "Billing.")
+    assert session.interview is None
+    check_request(billing_client.requests[0].messages)
+
+
 async def test_other_tools_of_the_step_run_first() -> None:
     @tool
     async def look() -> str:

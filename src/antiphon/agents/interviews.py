@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from antiphon.agents.session import AgentSession
 
 ONE_AT_A_TIME = "The caller is asked for one thing at a time: call this again when the other is there."
+HANDED_OVER = "The conversation is handed over: it is for the other agent to ask."
 TIMED_OUT = {"timed_out": True}
 
 
@@ -52,28 +53,37 @@ class Interviews:
         if session.interview is not None and heard:
             session.interview.is_read_back = True
         self.last: AgentToolStarted | AgentToolEnded | None = None
-        self._wanted: tuple[CollectTool, FunctionCall] | None = None
+        self._wanted: tuple[Agent, CollectTool, FunctionCall] | None = None
 
     def settle(
-        self, calls: Iterable[FunctionCall], tools: Mapping[str, FunctionTool], settled: dict[str, FunctionResult]
+        self,
+        agent: Agent,
+        calls: Iterable[FunctionCall],
+        *,
+        tools: Mapping[str, FunctionTool],
+        settled: dict[str, FunctionResult],
     ) -> set[str]:
         """A step begins: which of its calls stays open for an interview; further ones are refused.
 
         Args:
+            agent: Who has called.
             calls: Of the step.
             tools: What may be called, by name.
-            settled: Gets the results of calls that are refused.
+            settled: The results of handoffs; gets those of calls that are refused.
         """
         self._wanted = None
+        leaves = any(result.status == "ok" for result in settled.values())
         for call in calls:
             tool = tools.get(call.name)
             if not isinstance(tool, CollectTool):
                 continue
-            if self._wanted is None and not settled:
-                self._wanted = tool, call
+            if leaves:
+                settled[call.call_id] = result_of(call, "error", HANDED_OVER)
+            elif self._wanted is None:
+                self._wanted = agent, tool, call
             else:
                 settled[call.call_id] = result_of(call, "error", ONE_AT_A_TIME)
-        return set() if self._wanted is None else {self._wanted[1].call_id}
+        return set() if self._wanted is None else {self._wanted[2].call_id}
 
     def change(self, agent: Agent) -> Change | None:
         """Behind a step, or before the first: whether an interview begins or ends.
@@ -81,8 +91,9 @@ class Interviews:
         Args:
             agent: Who has the conversation.
         """
-        if self._wanted is not None:
-            return self._begin(agent, *self._wanted)
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None and wanted[0] is agent:  # and not one to whom a tool has handed over in the same step
+            return self._begin(*wanted)
         interview = self._session.interview
         if interview is None:
             return None
@@ -93,7 +104,6 @@ class Interviews:
         return self._end(interview)
 
     def _begin(self, agent: Agent, tool: CollectTool, call: FunctionCall) -> Change:
-        self._wanted = None
         session = self._session
         session.interview = interview = opened(tool, call, agent, session.clock)
         record = self.last = AgentToolStarted(call=call, tool_type=tool.form.type)

@@ -351,7 +351,7 @@ class Run:
         settled = self.handovers.settle(self.agent, calls, team=team, at_most=self.limits.max_handoffs)
         open_ids = left_to_caller(calls, tools)
         self._is_left_to_caller = self._is_left_to_caller or bool(open_ids)
-        open_ids |= self.interviews.settle(calls, tools, settled)
+        open_ids |= self.interviews.settle(self.agent, calls, tools=tools, settled=settled)
         with self._deadline:
             requests = await ask_for_approval(
                 calls, tools, approvals=self.session.approvals, runner=self._tools, agent=self.agent.name

@@ -59,10 +59,10 @@ class Asking:
             self._session.interview.is_read_back = True
 
     def settle(
-        self, calls: Sequence[FunctionCall], tools: Mapping[str, FunctionTool], settled: dict[str, FunctionResult]
+        self, calls: Sequence[FunctionCall], *, tools: Mapping[str, FunctionTool], settled: dict[str, FunctionResult]
     ) -> set[str]:
         """See ``Interviews``."""
-        return self._interviews.settle(calls, tools, settled)
+        return self._interviews.settle(self._persona.agent, calls, tools=tools, settled=settled)
 
     async def step_over(self, answers: Sequence[FunctionResult]) -> None:
         """The calls of a step have their results: give them to the model, and have somebody else go on if it is time.

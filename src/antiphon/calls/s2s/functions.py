@@ -162,7 +162,7 @@ class Functions:
         held: list[FunctionResult] = []  # of a collector: who goes on decides what the model is told
         try:
             settled = self._settle(agent, calls)
-            waiting = self.asking.settle(calls, tools, settled)
+            waiting = self.asking.settle(calls, tools=tools, settled=settled)
             await self._ask(agent, calls, settled)
             runnable = [call for call in calls if call.call_id not in waiting]
             group = self._tools.start(tools, runnable, manner=self._manner(agent), settled=settled)
