@@ -61,7 +61,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
         "side by side, results in order": (
             "agents/test_loop.py::test_two_slow_tools_run_side_by_side_and_results_stand_in_the_order_of_calls",
         ),
-        "a failing tool leaves the run alive": ("agents/test_loop.py::test_a_failing_tool_leaves_the_run_alive",),
+        "a failing tool leaves the run alive": ("agents/test_loop.py::test_r20_a_failing_tool_leaves_the_run_alive",),
         "exclusive tools never overlap": (
             "agents/test_slow_tools.py::test_exclusive_tools_never_overlap_and_all_start_in_the_order_of_calls",
         ),
@@ -83,7 +83,7 @@ PROMISES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "7 slow tools": {
         "timeout within a tenth of a second": (
-            "agents/test_slow_tools.py::test_a_tool_that_is_too_slow_is_told_within_a_tenth_of_a_second",
+            "agents/test_slow_tools.py::test_r21_a_tool_that_is_too_slow_is_told_within_a_tenth_of_a_second",
         ),
         "filler once, not after text": (
             "agents/test_loop.py::test_a_filler_is_told_once_when_a_tool_is_slow_and_nothing_was_said",
