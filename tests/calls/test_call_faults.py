@@ -451,3 +451,16 @@ def test_another_call_feels_nothing(disaster: str) -> None:
     assert [told(entry) for entry in alone] == [told(entry) for entry in beside]
     # The beat of the pacer begins with the first who speaks: that much may differ.
     assert all(abs(one.at - other.at) <= TICK_S for one, other in zip(alone, beside, strict=True))
+
+
+def test_a_conversation_that_the_model_refuses_goes_once_more_without_its_calls_and_that_is_told() -> None:
+    def look_up() -> str:
+        """Look up."""
+        return "nine"
+
+    refused = Reply(fault=ChatClientInvalidRequestException("Orphan call.", code="invalid_request"))
+    llm = [Reply(calls=(tool_call("look_up"),)), refused, "At nine."]
+    agent = Agent("tester", "Answer.", tools=[FunctionTool(look_up)])
+    call = run(1, clock=VirtualClock(), stt=["When?"], llm=llm, agent=agent)
+    assert call.call.history.messages[-1].text == "At nine."
+    assert [event.code for event in call.events(SessionError)] == ["llm_history_mended"]

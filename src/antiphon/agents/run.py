@@ -147,7 +147,8 @@ class Run:
         self._wait_for_approval = wait_for_approval
         self.trace = trace
         self._seq = 0
-        self._mended = False
+        self.mended = False
+        """Whether the model has refused the conversation's calls, and was asked once more without them."""
         self._repaired = False
         self._ended_by_middleware = False
         self._is_left_to_caller = False
@@ -332,9 +333,9 @@ class Run:
         except ChatClientInvalidRequestException as error:
             # Some servers refuse calls and results that others take: once without them, before the turn is lost.
             plain = without_calls(self.request)
-            if self._mended or error.code != "invalid_request" or len(plain) == len(self.request):
+            if self.mended or error.code != "invalid_request" or len(plain) == len(self.request):
                 raise
-            self._mended = True
+            self.mended = True
             self.request = plain
             return await self._ask()
 

@@ -60,6 +60,7 @@ _log = structlog.get_logger(__name__)
 
 _LOOK_AGAIN_S = 0.5
 _OTHER_MODEL = "other"
+_MENDED = "The model refused the conversation with its tool calls, and was asked once more without them."
 _VOICE_LIMITS = RunLimits.voice()
 
 
@@ -288,6 +289,8 @@ class Responding:
         finally:
             if run is not None:
                 self._note_other_models(reply, run)
+                if run.mended:
+                    self._log.append(events.SessionError("llm_history_mended", _MENDED))
             if agent.context_providers:
                 error = sys.exception()
                 response = run.response() if run is not None and error is None else None
