@@ -88,12 +88,12 @@ async def test_agents_tell_their_tools_and_handoffs(serve: Serve) -> None:
         return "today"
 
     billing = Agent("billing", ["Bills.", by_day], description="Knows about bills.")
-    desk = Agent(
-        "desk", "You are {{ agent_name }}.", tools=[opening_hours], handoffs=[Handoff(billing)], greeting="Hi."
-    )
+    greetings = {"greeting": "Hi.", "return_greeting": "Hi again."}
+    desk = Agent("desk", "You are {{ agent_name }}.", tools=[opening_hours], handoffs=[Handoff(billing)], **greetings)
     async with serve(agents=[desk]) as up, client(up) as http:
         first, second = (await http.get("/v1/agents")).json()["agents"]
         assert (first["name"], first["is_default"], first["greeting"]) == ("desk", True, "Hi.")
+        assert first["return_greeting"] == "Hi again."
         assert first["instructions"] == "You are {{ agent_name }}."
         assert first["tools"] == [{"name": "opening_hours", "description": "When it is open.", "kind": "function"}]
         assert first["handoffs"] == [{"target": "billing", "when": "Knows about bills.", "type": "announced"}]
@@ -188,7 +188,7 @@ async def test_refused_streams_are_no_calls(serve: Serve) -> None:
             await start_stream(socket, "CA1", token="wrong")
             assert await close_code(socket) == 1008
         assert token
-        assert (await http.get("/v1/calls")).json() == {"calls": [], "next": None}
+        assert (await http.get("/v1/calls")).json() == {"calls": [], "next": None, "outgoing": []}
 
 
 async def test_events_replay_and_follow_a_live_call_to_its_end(serve: Serve) -> None:

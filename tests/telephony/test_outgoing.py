@@ -200,6 +200,8 @@ async def test_what_the_carrier_refuses_is_told(serve: Serve) -> None:
         ({"target_number": "030 123456"}, 422, "target_number"),
         ({"target_number": "+0301234"}, 422, "target_number"),
         ({"target_number": "+12345678901234567"}, 422, "target_number"),
+        ({"target_number": "+1\u0663\u0664"}, 422, "target_number"),
+        ({"target_number": "+493023125012\n"}, 422, "target_number"),
         ({"caller_id": "anonymous"}, 422, "caller_id"),
         ({"agent": "nobody"}, 422, "no agent"),
         ({"scenario": "none"}, 422, "no scenario"),

@@ -126,6 +126,33 @@ def call(
 
 
 @app.command()
+def dial(
+    number: Annotated[str, typer.Argument(help="Whom to call, such as +493023125012.")],
+    agent: Annotated[str | None, typer.Option(help="Who speaks; the server's first agent unless given.")] = None,
+    scenario: Annotated[str | None, typer.Option(help=SCENARIO_HELP)] = None,
+    caller_id: Annotated[
+        str | None, typer.Option("--from", help="The number that is shown there; the server's unless given.")
+    ] = None,
+    carrier: Annotated[str | None, typer.Option(help="twilio or plivo; the one that is set up unless given.")] = None,
+    context: Annotated[
+        list[str] | None, typer.Option(help="name=value for templates and tools; again for more.", metavar="NAME=VALUE")
+    ] = None,
+    voicemail: Annotated[bool | None, typer.Option("--voicemail", help="Find out whether a machine answers.")] = None,
+    url: Annotated[str, typer.Option("--url", "--server", help="The server's address.")] = "http://127.0.0.1:8000",
+    key: Annotated[
+        str | None, typer.Option("--key", "--api-key", help="API key; the first of ANTIPHON_API_KEYS unless given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a server call somebody, and read along; ctrl-c hangs up. Exit code 1 when nobody was reached."""
+    from antiphon.cli.dial import dial_number
+
+    wanted: dict[str, Any] = {"target_number": number, "agent": agent, "scenario": scenario, "caller_id": caller_id}
+    wanted |= {"carrier": carrier, "voicemail_detect": voicemail}
+    dial_number(wanted, context or [], url=url, key=key, as_json=as_json)
+
+
+@app.command()
 def demo(
     as_json: AsJson = False,
     vad: Annotated[str | None, typer.Option(help="silero or energy.")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -34,7 +35,13 @@ def _checked_context(context: dict[str, Any]) -> dict[str, Any]:
     return context
 
 
-Number = Annotated[str, Field(pattern=r"^\+[1-9]\d{1,14}$", examples=["+493023125012"])]
+def _checked_number(number: str) -> str:
+    if not re.fullmatch(r"\+[1-9][0-9]{1,14}", number):
+        raise ValueError("a number is + and up to 15 digits, the country's code first, such as +493023125012")
+    return number
+
+
+Number = Annotated[str, AfterValidator(_checked_number)]
 
 
 class Wanted(BaseModel, extra="forbid"):

@@ -177,7 +177,8 @@ class Exchange:
             self._spawn(self._tell(leg.told_at, {"CallSid": leg_id, "CallStatus": status, "To": leg.to}))
 
     async def _tell(self, url: str, told: Mapping[str, str]) -> None:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        # The authorities take longer to load than a call takes to ring, and there is no TLS on this machine.
+        async with httpx.AsyncClient(trust_env=False, verify=False) as http:
             try:
                 await http.post(url, data={**told})
             except httpx.HTTPError as error:
