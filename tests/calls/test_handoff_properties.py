@@ -66,7 +66,7 @@ def check_hands(call: CallUnderTest) -> None:
     assert sum(visits.values()) == len(handoffs) + bool(handoffs)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(edges=TEAM, greetings=GREETINGS, steps=STEPS, caller=CALLER)
 def test_in_a_cascade(edges: Any, greetings: dict[str, str], steps: Any, caller: list[float]) -> None:
     clock = VirtualClock()
@@ -96,7 +96,7 @@ def test_in_a_cascade(edges: Any, greetings: dict[str, str], steps: Any, caller:
             assert text != f"Hello, {name} here." or voice == name, "a greeting has its agent's voice"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(edges=TEAM, greetings=GREETINGS, steps=STEPS, caller=CALLER, voices=st.booleans())
 def test_where_a_model_holds_the_call(
     edges: Any, greetings: dict[str, str], steps: Any, caller: list[float], voices: bool

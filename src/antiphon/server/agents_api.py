@@ -100,6 +100,7 @@ def _described(board: Switchboard, agent: Agent, *, is_default: bool) -> dict[st
         "name": agent.name,
         "description": agent.description,
         "greeting": agent.greeting,
+        "return_greeting": agent.return_greeting,
         "instructions": _as_written(agent.instructions),
         "voice": agent.voice,
         "language": agent.language,
