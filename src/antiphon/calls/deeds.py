@@ -160,9 +160,8 @@ class Deeds:
 
     def _say_goodbye(self, action: floor.SayGoodbye) -> None:
         turn = self._turns.current
-        if turn is not None and turn.reply is None:
-            self._turns.close(interrupted=False)  # the goodbye is all the answer that it gets
-        self._speaking.say("goodbye", self._wording.goodbye(action.reason), 0)
+        of_turn = turn.number if turn is not None and turn.reply is None else 0  # it is all the answer that it gets
+        self._speaking.say("goodbye", self._wording.goodbye(action.reason), of_turn)
 
     def _note_idle(self, action: floor.NoteIdle) -> None:
         self._reminders = action.retry_count

@@ -100,7 +100,7 @@ class Turns:
     def heard(self, speech: Speech) -> None:
         """A speech was heard, to its end or to its cut."""
         turn = self.current
-        if turn is None or speech.turn != turn.number or speech.kind not in {"reply", "greeting"}:
+        if turn is None or speech.turn != turn.number or speech.kind not in {"reply", "greeting", "goodbye"}:
             return
         turn.heard = f"{turn.heard} {speech.heard}".strip()
         if turn.first_audio_at is None:
