@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from antiphon.agents.eager import start
+from antiphon.agents.effects import carried_out
 from antiphon.clock import Clock
 from antiphon.logs import Log
 from antiphon.models.llm.content import (
@@ -354,6 +355,8 @@ class CallGroup:
                 runner._tasks.discard(slot.task)
         if slot.out_of_time:
             result = self._timeout_of(slot)
+        if not self._released and slot.result is None:
+            result = carried_out(tool, result, runner.on_request)
         if manner.read is not None and not (slot.late or self._released or slot.result is not None):
             result = manner.read(call, result)
         self._settle(slot, _timed(result, (runner.clock.now() - started) * 1000))
