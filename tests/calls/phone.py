@@ -195,6 +195,7 @@ def make_call(
     watcher: ReplyWatcher | None = None,
     control: CarrierControl | None = None,
     phrases: Phrases | None = None,
+    called: str = "",
     **line: Any,
 ) -> CallUnderTest:
     """A call that does not run yet."""
@@ -217,7 +218,7 @@ def make_call(
         clock=clock,
         policy=policy or CallPolicy(),
         log=log,
-        caller=Caller(f"session of {name}", name, "test", parameters or {}),
+        caller=Caller(f"session of {name}", name, "test", parameters or {}, called=called),
         tap=tap,
         team=team,
         client_for=client_for,

@@ -51,6 +51,7 @@ def make_call(
     tap: AudioTap | None = None,
     control: CarrierControl | None = None,
     model_for: Callable[[Agent], S2S | None] = lambda _: None,
+    called: str = "",
     **line: Any,
 ) -> CallUnderTest:
     """A call that does not run yet."""
@@ -68,7 +69,7 @@ def make_call(
         clock=clock,
         policy=policy or CallPolicy(),
         log=log,
-        caller=Caller("session-1", "call-1", "test", {}),
+        caller=Caller("session-1", "call-1", "test", {}, called=called),
         tap=tap,
         team=team,
         control=control,

@@ -33,8 +33,9 @@ from antiphon.calls.keypad import TypedNumbers
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
-from antiphon.calls.manners import for_machine, policy_for
+from antiphon.calls.manners import for_machine, for_opening, policy_for
 from antiphon.calls.models import CallModels
+from antiphon.calls.opening import Opening
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy, TurnPolicy
@@ -175,6 +176,9 @@ class Call:
             announce=lambda: self._on(floor.SpeakRequested(self.log.seconds())),
         )
         self._agent_state: events.AgentState = "initializing"
+        self._opening = Opening(
+            log, clock, is_free=lambda: self._floor.phase is Phase.IDLE, greet=lambda: self._put_aside(self._greet)
+        )
         self._client_for = client_for or (lambda _: models.llm)
         self._pace = 1.0
         self._voice = Voice(
@@ -495,7 +499,11 @@ class Call:
                     self.sounds.open()
                 self._prepare_greeting()
                 greets = self._greets and bool(self._wording.greeting)
-                self._on(floor.Opened(self.log.seconds(), greet=greets))
+                waits = greets and bool(caller.called) and self._desk.voicemail.listens
+                if waits:
+                    self._go_on_by(for_opening(self._own.turn))
+                    self._opening.begin()
+                self._on(floor.Opened(self.log.seconds(), greet=greets and not waits))
                 if self._desk.voicemail.listens:
                     self._on(floor.InputExpected(self.log.seconds(), "announcement"))
                 await self._over.wait()
@@ -516,8 +524,15 @@ class Call:
         except ConfigurationError as error:
             self._desk.fail("bad_greeting", error)
 
+    def _greet(self) -> None:
+        """The other side has spoken first, or nobody has."""
+        if self._goes_by_agents:
+            self._go_on_by(self._own.turn)
+        self._deeds.do(floor.Say("greeting"))
+
     async def _finish(self) -> events.SessionEnded:
         self._timers.close()
+        self._opening.close()
         self._desk.close()
         self._open = False
         self._over.set()
@@ -622,9 +637,12 @@ class Call:
         if not self._goes_by_agents or own == self._own:
             return
         self._own = self._wording.policy = own
-        self._floor.policy = own.turn
         self._listening.adopt(own.turn, threshold=own.vad_threshold, preroll_s=own.preroll_s)
-        self._tell(events.SessionManners(own.turn.to_dict(), True, own.vad_threshold))
+        self._go_on_by(own.turn)
+
+    def _go_on_by(self, turn: TurnPolicy) -> None:
+        self._floor.policy = turn
+        self._tell(events.SessionManners(turn.to_dict(), True, self._own.vad_threshold))
 
     def _fall_silent(self) -> None:
         """A machine has answered."""

@@ -152,7 +152,7 @@ class Deeds:
         return terms
 
     def _say(self, kind: SpeechKind) -> None:
-        if kind == "greeting":
+        if kind == "greeting" and self._turns.current is None:  # else it answers the other side's first words
             self._turns.begin(agent_first=True)
         is_reminder = kind == "reminder"
         text = self._wording.reminder(self._reminders) if is_reminder else self._wording.phrase(kind, self._agent())

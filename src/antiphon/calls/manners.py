@@ -52,6 +52,11 @@ def silence_ms(agent: Agent, base: CallPolicy, *, by_model: bool) -> float:
     return round(policy_for(agent, base).turn.uncertain_delay_s * 1000, 1)
 
 
+def for_opening(turn: TurnPolicy) -> TurnPolicy:
+    """The manners while the other side may speak first: what is said is a turn, and the greeting its answer."""
+    return replace(turn, answers=False, speculate=False, stop_words=frozenset())
+
+
 def for_machine(turn: TurnPolicy) -> TurnPolicy:
     """The manners towards a machine: nothing is answered or asked, and a message is not cut."""
     silent = replace(turn, answers=False, speculate=False, stop_words=frozenset())

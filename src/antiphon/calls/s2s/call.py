@@ -30,6 +30,7 @@ from antiphon.calls.history import History
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.log import CallLog
 from antiphon.calls.manners import for_machine, policy_for
+from antiphon.calls.opening import Opening
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy
@@ -166,6 +167,13 @@ class S2SCall:
             hands=self._hands,
             floor_changed=lambda: self._desk.transferring.look(),
             tagged=self._desk.collecting.tagged,
+        )
+        self._opening = Opening(
+            log,
+            clock,
+            is_free=lambda: self._dialogue.phase is Phase.IDLE,
+            greet=self._dialogue.greet,
+            yields=True,  # the model answers what it hears
         )
 
     def _hooks(self) -> Hooks:
@@ -399,12 +407,16 @@ class S2SCall:
             self.end("error")
             return
         if not self.is_over and self._dialogue.ending is None:
-            self._dialogue.begin(self._connections.open(brief))
+            waits = bool(self._caller.called) and self._desk.voicemail.listens
+            self._dialogue.begin(self._connections.open(brief), greets=not waits)
+            if waits and self._wording.greeting:
+                self._opening.begin()
 
     async def _finish(self) -> events.SessionEnded:
         dialogue = self._dialogue
         dialogue.hang_up("error")
         dialogue.stop_answer()
+        self._opening.close()
         self._desk.close()
         self._line.hang_up(dialogue.reason)
         self._ears.close()

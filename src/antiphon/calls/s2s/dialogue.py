@@ -153,14 +153,18 @@ class Dialogue:
         if not self._caller_speaks:
             self._rest()
 
-    def begin(self, model: S2SSession) -> None:
+    def begin(self, model: S2SSession, *, greets: bool) -> None:
         """The model's session is open: have the greeting said, or wait for the caller."""
         self.model = model
-        if self._wording.greeting:
-            self.turns.begin(agent_first=True)
-            self._ask("greeting", self._wording.greeting)
+        if greets and self._wording.greeting:
+            self.greet()
         else:
             self._rest()
+
+    def greet(self) -> None:
+        """Have the greeting said."""
+        self.turns.begin(agent_first=True)
+        self._ask("greeting", self._wording.greeting)
 
     def say(self, text: str) -> None:
         """Have this said when nobody speaks; of too many texts the oldest are dropped."""
