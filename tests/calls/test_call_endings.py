@@ -15,7 +15,7 @@ from phone import CallUnderTest, calling
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.manners import Idle, Manners, Voicemail
-from antiphon.calls.events import AgentTextSpoken, EndReason, SessionEnded, TurnCompleted, UserIdle
+from antiphon.calls.events import AgentTextSpoken, EndReason, SessionEnded, TurnCompleted, UserIdle, UserStateChanged
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.clock import VirtualClock
@@ -240,6 +240,27 @@ def test_reminders_are_said_one_after_the_other_and_then_the_call_ends() -> None
     assert [(event.retry_count, event.reason) for event in call.events(UserIdle)] == [
         *[(1, "no_response"), (2, "no_response"), (2, "max_retries_exhausted")],
     ]
+
+
+def test_a_caller_who_is_reminded_is_away_until_there_is_a_sign_of_life() -> None:
+    clock = VirtualClock()
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, agent=IDLE, stt=["Yes."], llm=["Good."] * 2) as call:
+            await call.quiet(2.5)
+            call.call.digit("1")
+            await call.quiet(5)
+            await call.speak(1)
+            await call.quiet(1)
+        return call
+
+    call = clock.run(scenario())
+    changes = [(event.old_state, event.new_state) for event in call.events(UserStateChanged)]
+    assert changes == [
+        *[("listening", "away"), ("away", "listening"), ("listening", "away")],
+        *[("away", "speaking"), ("speaking", "listening")],
+    ]
+    assert call.at(UserStateChanged) == call.at(UserIdle) == 2.0
 
 
 def test_who_answers_a_reminder_is_not_hung_up_on() -> None:

@@ -39,6 +39,7 @@ from antiphon.calls.opening import Opening
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy, TurnPolicy
+from antiphon.calls.presence import Presence
 from antiphon.calls.recording import CallRecording
 from antiphon.calls.reply import Reply, ReplyTerms
 from antiphon.calls.responding import Responding
@@ -176,6 +177,7 @@ class Call:
             announce=lambda: self._on(floor.SpeakRequested(self.log.seconds())),
         )
         self._agent_state: events.AgentState = "initializing"
+        self._presence = Presence(log)
         self._opening = Opening(
             log, clock, is_free=lambda: self._floor.phase is Phase.IDLE, greet=lambda: self._put_aside(self._greet)
         )
@@ -205,6 +207,7 @@ class Call:
             typed=self._typed,
             wording=self._wording,
             watcher=self._watcher,
+            presence=self._presence,
             log=log,
             agent=lambda: self.agent,
             hang_up=self._hang_up,
@@ -335,6 +338,7 @@ class Call:
         if not keys:
             return
         manner = self.agent.keypad
+        self._presence.show_life()
         self._key_at = self.log.seconds()
         self._on(floor.KeyPressed(self._key_at, manner.interrupts, manner.submit_after_s))
         self._desk.keys.press(keys)
@@ -587,13 +591,13 @@ class Call:
 
     def _note_voice(self, event: floor.VoiceStarted) -> None:
         self._tell(events.UserSpeechStarted(round(event.speech_at, 3)))
-        self._tell(events.UserStateChanged("listening", "speaking"))
+        self._presence.enter("speaking")
         self._responding.prefill()
 
     def _note_silence(self, event: floor.VoiceStopped) -> None:
         duration_ms = max(0, round((event.silence_at - self._floor.speech_at) * 1000))
         self._tell(events.UserSpeechStopped(round(event.silence_at, 3), duration_ms))
-        self._tell(events.UserStateChanged("speaking", "listening"))
+        self._presence.enter("listening")
 
     def _note_words(self, event: floor.Heard) -> None:
         self._watcher.heard(event)

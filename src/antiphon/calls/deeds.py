@@ -12,6 +12,7 @@ from antiphon.calls.history import History
 from antiphon.calls.keypad import TypedNumbers
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
+from antiphon.calls.presence import Presence
 from antiphon.calls.reply import Reply, ReplyTerms
 from antiphon.calls.responding import Responding
 from antiphon.calls.speaking import Speaking
@@ -36,6 +37,7 @@ class Deeds:
         typed: Puts typed numbers back into the words that the model reads.
         wording: The fixed phrases.
         watcher: Told how replies come about.
+        presence: Told that the caller seems to be away.
         log: Where everything is told.
         agent: Gives who answers now.
         hang_up: Ends the call.
@@ -54,6 +56,7 @@ class Deeds:
         typed: TypedNumbers,
         wording: Wording,
         watcher: ReplyWatcher,
+        presence: Presence,
         log: CallLog,
         agent: Callable[[], Agent],
         hang_up: Callable[[EndReason], None],
@@ -66,6 +69,7 @@ class Deeds:
         self._typed = typed
         self._wording = wording
         self._watcher = watcher
+        self._presence = presence
         self._log = log
         self._agent = agent
         self._asked_terms: ReplyTerms | None = None
@@ -164,6 +168,7 @@ class Deeds:
         self._speaking.say("goodbye", self._wording.goodbye(action.reason), of_turn)
 
     def _note_idle(self, action: floor.NoteIdle) -> None:
+        self._presence.enter("away")
         self._reminders = action.retry_count
         reason: Literal["no_response", "max_retries_exhausted"]
         reason = "max_retries_exhausted" if action.exhausted else "no_response"

@@ -16,6 +16,7 @@ from antiphon.calls.ledger import Ledger
 from antiphon.calls.log import CallLog
 from antiphon.calls.phrases import is_one_of
 from antiphon.calls.policy import CallPolicy
+from antiphon.calls.presence import Presence
 from antiphon.calls.reply import Reply
 from antiphon.calls.s2s.answers import Answers
 from antiphon.calls.s2s.ears import Ears
@@ -130,6 +131,7 @@ class Dialogue:
         self._is_silent = False  # for good, towards a machine
         self._speech_at = 0.0
         self._agent_state: events.AgentState = "initializing"
+        self._presence = Presence(log)
         self._asides: list[Callable[[], None]] = []  # what waits until it may sound
         self._greeted_turn = 0  # the last in which an agent that took over has greeted
         self._told_turn = 0  # of the caller, the last whose words were told
@@ -200,7 +202,7 @@ class Dialogue:
         self._speech_at = self._ears.speech_at()
         self._utterances.begin(event.item_id)
         self._tell(events.UserSpeechStarted(round(self._speech_at, 3)))
-        self._tell(events.UserStateChanged("listening", "speaking"))
+        self._presence.enter("speaking")
         if self.ending is None and not self.is_announcing:
             self.take_floor(is_sure=False)
 
@@ -213,6 +215,7 @@ class Dialogue:
         """The caller has the floor from here on; ``is_sure``: by keys, and not by sound that may be noise."""
         self.stop_answer()
         if is_sure:
+            self._presence.show_life()
             self._vigil.note_life()
         self._vigil.hear_caller()
         self._enter(Phase.HEARING)
@@ -244,7 +247,7 @@ class Dialogue:
         duration_s = max(0.0, silence_at - self._speech_at)
         self._ledger.note("s2s", self._name, Used(audio_s=duration_s))
         self._tell(events.UserSpeechStopped(round(silence_at, 3), round(duration_s * 1000)))
-        self._tell(events.UserStateChanged("speaking", "listening"))
+        self._presence.enter("listening")
         return silence_at
 
     def _words(self, event: UserTranscript) -> None:
@@ -488,9 +491,11 @@ class Dialogue:
             self._fail("s2s_silent", TimeoutError("The model was silent for too long."))
             self._lose_turn()
         elif deed == "remind":
+            self._presence.enter("away")
             self._tell(events.UserIdle(self._vigil.reminders, "no_response"))
             self._ask("reminder", self._wording.reminder(self._vigil.reminders))
         else:
+            self._presence.enter("away")
             self._tell(events.UserIdle(self._vigil.reminders, "max_retries_exhausted"))
             self.end("idle_timeout", self._wording.goodbye("idle_timeout"))
 
