@@ -114,9 +114,9 @@ if TYPE_CHECKING:
     from antiphon.tools.mcp import MCPStreamableHTTPTool as MCPStreamableHTTPTool
     from antiphon.tools.prebuilt import end_call as end_call
     from antiphon.tools.source import ToolSource as ToolSource
-    from antiphon.tools.transfer import transfer_call as transfer_call
     from antiphon.tools.tool import FunctionTool as FunctionTool
     from antiphon.tools.tool import tool as tool
+    from antiphon.tools.transfer import transfer_call as transfer_call
 
 __version__ = "0.1.0"
 
