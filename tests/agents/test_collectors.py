@@ -69,7 +69,7 @@ async def test_an_address_is_asked_for_checked_read_back_and_confirmed() -> None
     for request in client.requests:
         check_request(request.messages)
     interviewer = client.requests[2].messages
-    assert "take down the caller's e-mail address" in interviewer[0].text
+    assert "You take down the caller's e-mail address" in interviewer[0].text
     assert plain(interviewer[1:]) == [
         ("user", "Send me the form."),
         ("assistant", "What is your e-mail address?"),

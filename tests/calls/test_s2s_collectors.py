@@ -61,7 +61,7 @@ def test_the_model_asks_reads_back_and_is_then_the_agent_again() -> None:
         async with calling(clock, model, agent=agent) as call:
             await say(call)
             session = session_of(model)
-            assert "take down the caller's e-mail address" in session.brief.instructions
+            assert "You take down the caller's e-mail address" in session.brief.instructions
             assert [tool.name for tool in session.brief.tools] == ["record", "decline", "confirm"]
             for _ in range(3):
                 await say(call)

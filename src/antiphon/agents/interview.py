@@ -244,21 +244,24 @@ def _from_behind(messages: Sequence[Message]) -> list[tuple[int, Message]]:
 
 
 def _instructions(form: Form) -> str:
+    task = (
+        f"You take down {form.wants}, and nothing else. Speak the caller's language, in one short sentence at a time."
+    )
+    record = (
+        f"Whenever you have heard something of it, call {RECORD} with it as you heard it, and it is checked. English "
+        "words for digits, letters and signs are understood; those of other languages write as digits and letters. If "
+        "the caller has said it already, record it at once instead of asking. Never make anything up and never complete "
+        "it yourself. If it is refused, say briefly why and ask again."
+    )
     confirm = (
         "When all is recorded, read it back as the function says and ask whether it is right. If it is, call "
         f"{CONFIRM}. If the caller corrects it, call {RECORD} again."
-        if form.confirms
-        else "Do not read it back."
     )
-    return (
-        f"You are on the phone and take down {form.wants}, and nothing else. Speak the caller's language, in one short "
-        f"sentence at a time. {form.guide}\n"
-        f"Whenever you have heard something of it, call {RECORD} with it as you heard it: words for digits and letters "
-        "are understood, and it is checked. Never make anything up and never complete it yourself. If it is refused, "
-        f"say briefly why and ask again. {confirm}\n"
+    decline = (
         f"If the caller does not want to give it, does not have it, or insists on something else, call {DECLINE}. To "
         "other questions say that you will come to them in a moment."
-    ).replace("  ", " ")
+    )
+    return "\n".join(part for part in (task, form.guide, record, confirm if form.confirms else "", decline) if part)
 
 
 def _tools(form: Form, interview: Interview, clock: Clock, language: str | None) -> list[FunctionTool]:
