@@ -22,8 +22,11 @@ class AnyCall(Protocol):
     history: History
     sounds: CallSounds
     """Files that are played, what is heard behind the agent, and music on hold."""
-    recording: CallRecording
-    """What is kept of the sound, and pauses of that."""
+
+    @property
+    def recording(self) -> CallRecording:
+        """What is kept of the sound, and pauses of that."""
+        ...
 
     @property
     def agent(self) -> Agent:
