@@ -250,8 +250,8 @@ def _instructions(form: Form) -> str:
     record = (
         f"Whenever you have heard something of it, call {RECORD} with it as you heard it, and it is checked. English "
         "words for digits, letters and signs are understood; those of other languages write as digits and letters. If "
-        "the caller has said it already, record it at once instead of asking. Never make anything up and never complete "
-        "it yourself. If it is refused, say briefly why and ask again."
+        "the caller has said it already, record it at once instead of asking. Never make anything up, and never "
+        "complete it yourself. If it is refused, say briefly why and ask again."
     )
     confirm = (
         "When all is recorded, read it back as the function says and ask whether it is right. If it is, call "
