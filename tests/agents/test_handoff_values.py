@@ -369,3 +369,14 @@ async def test_a_tool_that_a_person_has_approved_may_hand_over_too() -> None:
         "Billing here.",
         "A refund.",
     )
+
+
+async def test_names_ignore_case() -> None:
+    client = ScriptedChatClient([Reply(calls=(call(SHARED_TOOL, target_agent="BILLING", reason="x"),)), "Hello."])
+    billing = Agent("billing", model=client)
+    desk = Agent("desk", model=client, handoffs=[Handoff("Billing", tool_name=SHARED_TOOL)])
+    session = AgentSession(agents=[billing])
+    response = await desk.run("?", session=session)
+    assert (response.agent, session.active_agent, session.values["active_agent"]) == ("billing",) * 3
+    client = ScriptedChatClient([Reply(calls=(call("handoff_to_Desk", reason="x"),)), "I am."])
+    assert (await Agent("desk", model=client, handoffs=["Desk"]).run("?")).handoffs == ()

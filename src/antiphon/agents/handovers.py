@@ -72,14 +72,15 @@ class Handovers:
         Args:
             agent: Who answers now.
             calls: The calls of the step; others than handoffs are left alone.
-            team: The conversation's agents by name.
+            team: The conversation's agents by name; names ignore case.
             at_most: Handoffs in a turn.
 
         Returns:
             The results by the call's id.
         """
         self.accepted = None
-        self._agent, self._team, self._at_most = agent, team, at_most
+        self._agent, self._at_most = agent, at_most
+        self._team = {name.casefold(): member for name, member in team.items()}
         results: dict[str, FunctionResult] = {}
         tools = by_tool(agent.routes)
         for call in calls:
@@ -132,7 +133,7 @@ class Handovers:
         fault = self._fault(agent, handoff, passed)
         if fault:
             return fault
-        session, target = self._session, self._team[handoff.target_name]
+        session, target = self._session, self._team[handoff.target_name.casefold()]
         last_words = last_words_of(self._messages())
         try:
             values = values_brought(
@@ -154,13 +155,14 @@ class Handovers:
         target = handoff.target_name
         if self.accepted is not None:
             return "Another handoff was accepted already."
-        if target == agent.name:
+        if target.casefold() == agent.name.casefold():
             return f"You are {target!r} yourself: answer."
-        if target not in self._team:
+        member = self._team.get(target.casefold())
+        if member is None:
             return f"The agent {target!r} is not available: answer yourself."
         if len(self.done) >= self._at_most:
             return "The conversation was handed over often enough: answer yourself."
-        pair = {agent.name, target}
+        pair = {agent.name, member.name}
         if sum({record.source, record.target} == pair for record in self.done) >= 2 * _MOST_PINGPONG - 1:
             return f"The conversation goes back and forth between {agent.name!r} and {target!r}: answer yourself."
         known = passed.client_id or self._session.values.get("client_id")
