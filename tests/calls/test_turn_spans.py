@@ -15,6 +15,7 @@ from phone import CallUnderTest, make_call
 pytest.importorskip("opentelemetry.sdk")
 
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -40,6 +41,19 @@ class Traced:
 
     call: CallUnderTest
     spans: tuple[ReadableSpan, ...]
+    meters: InMemoryMetricReader
+
+    def measured(self) -> dict[str, list[tuple[dict[str, Any], int, float]]]:
+        """Of each histogram of ours: labels, count and sum."""
+        data = self.meters.get_metrics_data()
+        assert data is not None
+        return {
+            metric.name: [(dict(point.attributes or {}), point.count, point.sum) for point in metric.data.data_points]
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name.startswith("antiphon.")
+        }
 
     def named(self, name: str) -> list[ReadableSpan]:
         return [span for span in self.spans if span.name == name]
@@ -68,7 +82,8 @@ Trace = Callable[..., Traced]
 @pytest.fixture
 def traced() -> Iterator[Trace]:
     exporter = InMemorySpanExporter()
-    provider, meters = TracerProvider(), MeterProvider()
+    reader = InMemoryMetricReader()
+    provider, meters = TracerProvider(), MeterProvider([reader])
     provider.add_span_processor(SimpleSpanProcessor(exporter))
 
     def run(
@@ -93,7 +108,7 @@ def traced() -> Iterator[Trace]:
 
         call = clock.run(live())
         check(call)
-        told = Traced(call, exporter.get_finished_spans())
+        told = Traced(call, exporter.get_finished_spans(), reader)
         ids = {span.context.span_id for span in told.spans}
         assert all(span.parent is None or span.parent.span_id in ids for span in told.spans)
         return told
@@ -188,6 +203,35 @@ def test_every_span_of_a_call_tells_its_session_line_and_agent(traced: Trace) ->
     }
     for span in told.spans:
         assert about.items() <= _of(span).items(), span.name
+
+
+def test_stages_are_histograms_in_milliseconds_with_the_values_of_the_log(traced: Trace) -> None:
+    async def scenario(call: CallUnderTest) -> None:
+        await call.speak(1)
+        await call.quiet(2)
+        await call.speak(1.5)
+        await call.quiet(3)
+
+    tts = ScriptedTTS(seconds=8)
+    told = traced(scenario, stt=["When do you open?", "No, stop it."], llm=["At nine.", "Fine."], tts=tts)
+    measured, metrics = told.measured(), told.call.events(events.TurnMetrics)
+    of = {"agent": "tester", "mode": "cascade", "carrier": "test"}
+    by = {**of, "provider": "scripted"}
+    for name, figure, labels in (
+        ("antiphon.turn.first_audio", "first_audio_ms", of),
+        ("antiphon.turn.decision", "end_of_turn_ms", of),
+        ("antiphon.stt.latency", "transcript_ms", {**by, "model": "scripted"}),
+        ("antiphon.llm.ttft", "llm_ttft_ms", {**by, "model": "script"}),
+        ("antiphon.tts.ttfb", "tts_ttfb_ms", {**by, "model": "scripted"}),
+    ):
+        total = sum(max(0.0, getattr(each, figure)) for each in metrics)
+        assert measured[name] == [(labels, 2, pytest.approx(total))], name
+    assert {name: points[0][1] for name, points in measured.items()}.items() >= {
+        ("antiphon.barge_in.stop", 1),
+        ("antiphon.tts.playout", 2),
+        ("antiphon.turn.duration", 2),
+        ("antiphon.stt.recognition", 2),
+    }
 
 
 def test_a_turn_tells_who_answered_and_what_it_used(traced: Trace) -> None:

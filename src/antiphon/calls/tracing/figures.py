@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from antiphon.calls.events import TurnMetrics
 
+STAGES: tuple[tuple[str, str, str | None], ...] = (
+    ("antiphon.stt.latency", "transcript_ms", "stt"),
+    ("antiphon.turn.decision", "end_of_turn_ms", None),
+    ("antiphon.turn.processing", "processing_ms", None),
+    ("antiphon.llm.ttft", "llm_ttft_ms", "llm"),
+    ("antiphon.llm.duration", "llm_total_ms", "llm"),
+    ("antiphon.turn.first_audio", "first_audio_ms", None),
+    ("antiphon.tts.ttfb", "tts_ttfb_ms", "tts"),
+    ("antiphon.tts.synthesis", "tts_total_ms", "tts"),
+)
+"""Histograms of stages, their figures, and whose work they are."""
+
 
 def turn_figures(metrics: TurnMetrics) -> dict[str, float]:
     """What is known of a turn; what is not known is left out, never 0."""

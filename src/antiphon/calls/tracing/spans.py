@@ -121,14 +121,31 @@ class CallSpans:
             span.add_event(event, timestamp=self.time(at))
         span.end(self.time(end))
 
+    def measure(self, name: str, value_ms: float, model: str | None = None) -> None:
+        """Count a duration in the histogram of a stage, for the ``model`` that did it, where one did."""
+        labels = {
+            "agent": self._about["agent.name"],
+            "mode": "realtime" if self.one_model_holds_it else "cascade",
+            "carrier": self._about["carrier"],
+        }
+        if model:
+            provider, _, name_of_model = model.partition("|")[0].partition("/")
+            labels |= {"provider": provider, "model": name_of_model or provider}
+        self._tracing.metrics.stage(name).record(max(0.0, value_ms), labels)
+
+    def model(self, role: str, answered: Mapping[str, str] | None = None) -> str:
+        """Who does a part of a turn, or who ``answered``: one model all of them, where it holds the call."""
+        role = "s2s" if self.one_model_holds_it else role
+        return (answered or {}).get(role) or self._models.get(role, "")
+
     def time(self, at: float) -> int:
         """A time of the call as spans tell it."""
         return nanoseconds(self._log, at)
 
     def asked(self, role: str) -> dict[str, str]:
         """Whom a stage asks, which is the model that holds the call, where one does; nothing where nobody is there."""
-        role = "s2s" if "s2s" in self._models else role
-        provider, _, model = self._models.get(role, "").partition("|")[0].partition("/")
+        provider, _, model = self.model(role).partition("|")[0].partition("/")
+        role = "s2s" if self.one_model_holds_it else role
         return {"peer.service": provider, f"{role}.model": model or provider} if provider else {}
 
     def said(self, name: str, text: str) -> dict[str, str]:

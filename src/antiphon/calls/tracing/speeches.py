@@ -79,6 +79,9 @@ class SpeechSpans:
         }
         # Stamped when sound was on the line, not when the voice got its text.
         told = {} if speech.first_sound_at is None else {"first_audio": speech.first_sound_at}
+        if speech.first_sound_at is not None:
+            playout_ms = (at - speech.first_sound_at) * 1000
+            self._spans.measure("antiphon.tts.playout", playout_ms, self._spans.model("tts"))
         self._spans.stage(
             "tts.speak", speech.turn, speech.first_text_at, at, attributes=attributes, told=told, asks=True
         )

@@ -9,7 +9,7 @@ from typing import Any
 from antiphon.calls import events
 from antiphon.calls.log import Entry
 from antiphon.calls.tracing.barge_ins import BargeIns
-from antiphon.calls.tracing.figures import turn_figures
+from antiphon.calls.tracing.figures import STAGES, turn_figures
 from antiphon.calls.tracing.spans import CallSpans, Turn
 from antiphon.calls.tracing.speeches import SpeechSpans
 
@@ -29,6 +29,7 @@ class TurnSpans:
         self._next: Turn | None = None  # what the caller says, until it is known to be a turn
         self._closed = 0
         self._utterance_at: float | None = None
+        self._first_words_at: float | None = None
         self._speeches = SpeechSpans(spans, lambda: self._turn)
         self._barge_ins = BargeIns()
         self._calls: dict[str, float] = {}
@@ -46,6 +47,7 @@ class TurnSpans:
         barge_in = self._barge_ins.read(entry)
         if barge_in is not None:
             self._spans.stage("voice.barge_in", self._turn, *barge_in)
+            self._spans.measure("antiphon.barge_in.stop", (barge_in[1] - barge_in[0]) * 1000)
         handler = _READERS.get(type(entry.event))
         if handler is not None:
             handler(self, entry.at, entry.event)
@@ -69,10 +71,14 @@ class TurnSpans:
         turn = self._next or self._turn
         if turn is not None:
             turn.has_words = True
+        if self._first_words_at is None:
+            self._first_words_at = at
         if not event.is_final:
             return
         start, self._utterance_at = self._utterance_at, None
+        first_words_at, self._first_words_at = self._first_words_at, None
         spans = self._spans
+        spans.measure("antiphon.stt.recognition", (at - first_words_at) * 1000, spans.model("stt"))
         attributes = {**spans.asked("stt"), "stt.utterance": event.utterance, **spans.said("stt.text", event.text)}
         spans.stage("stt.recognition", turn, at if start is None else start, at, attributes=attributes, asks=True)
 
@@ -156,6 +162,12 @@ class TurnSpans:
         about = {"turn.speculative": event.speculative, "turn.latency_anchor": event.anchor}
         turn.span.set_attributes({**figures, **answered, **about})
         turn.span.add_event("turn.kpi_summary", figures, self._spans.time(at))
+        spans = self._spans
+        for name, figure, role in STAGES:
+            value_ms: float | None = getattr(event, figure)
+            if value_ms is not None:
+                spans.measure(name, value_ms, spans.model(role, event.models) if role else None)
+        spans.measure("antiphon.turn.duration", figures["turn.wall_ms"])
         self._close(at)
 
     def _over(self, at: float, _event: events.SessionEnded) -> None:
