@@ -31,6 +31,15 @@ class Transport(StrEnum):
     HTTP = "http"
 
 
+class Outcome(StrEnum):
+    """What becomes of a call that is made over the exchange of this machine."""
+
+    ANSWERED = "answered"
+    BUSY = "busy"
+    NO_ANSWER = "no-answer"
+    FAILED = "failed"
+
+
 class _Group(TyperGroup):
     """Turns an error of ours into its sentence and an exit code; there is no traceback for what a user can mend."""
 
@@ -150,6 +159,22 @@ def dial(
     wanted: dict[str, Any] = {"target_number": number, "agent": agent, "scenario": scenario, "caller_id": caller_id}
     wanted |= {"carrier": carrier, "voicemail_detect": voicemail}
     dial_number(wanted, context or [], url=url, key=key, as_json=as_json)
+
+
+@app.command()
+def exchange(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where it takes Twilio's commands.")] = 8801,
+    say: Annotated[
+        list[str] | None, typer.Option("--say", help="A WAV that who answers says; again for the next line.")
+    ] = None,
+    machine: Annotated[Path | None, typer.Option(help="A WAV that an answering machine says before its beep.")] = None,
+    outcome: Annotated[Outcome, typer.Option(help="What becomes of those who are called.")] = Outcome.ANSWERED,
+    ring: Annotated[float, typer.Option(min=0.1, help="Seconds that it rings.")] = 2.0,
+) -> None:
+    """Be a telephone exchange on this machine, over which a server makes calls without a carrier, until ctrl-c."""
+    from antiphon.cli.switch import run_exchange
+
+    run_exchange(port, say=say or [], machine_says=machine, outcome=outcome.value, ring_s=ring)
 
 
 @app.command()

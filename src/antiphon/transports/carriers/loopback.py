@@ -15,13 +15,16 @@ from urllib.parse import parse_qsl
 from xml.etree import ElementTree
 
 import httpx
+import numpy as np
 import structlog
 import uvicorn
+from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from antiphon.audio.tones import sine
 from antiphon.clock import Clock, WallClock
 from antiphon.errors import AntiphonException
 from antiphon.transports.client import PhoneClient, phone_call
@@ -33,14 +36,54 @@ _NOT_FOUND = {"code": 20404, "message": "The requested resource was not found", 
 _NOT_LIVE = {"code": 21220, "message": "Call is not in-progress. Cannot redirect.", "status": 400}
 _NO_ENTRY = {"code": 20003, "message": "Authenticate", "status": 401}
 _START_S = 10.0
+_BEEP_MS = 400
+_BEEP_LEVEL = 0.3
 _OVER = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 
 _log = structlog.get_logger(__name__)
 
 
+Answers = Callable[[PhoneClient], Awaitable[None]]
+"""What somebody does with the phone; the call is over when that is."""
+Recorded = tuple[NDArray[np.int16], int]
+"""Mono sound, shape (n,), and its rate in Hz."""
+
+
 async def listen(phone: PhoneClient) -> None:
-    """Somebody who picks up, and says nothing."""
+    """Pick up, and say nothing."""
     await phone.over.wait()
+
+
+def person(*lines: Recorded, patience_s: float = 20.0) -> Answers:
+    """Somebody who says a line at once, each next one behind the answer, and then hangs up.
+
+    Args:
+        lines: What is said.
+        patience_s: Longest wait for an answer.
+    """
+
+    async def answer(phone: PhoneClient) -> None:
+        for pcm, rate_hz in lines:
+            await phone.answer_over(await phone.say(pcm, rate_hz), patience_s)
+
+    return answer
+
+
+def machine(words: Recorded, *, beep_hz: float = 1000.0) -> Answers:
+    """An answering machine: its words, a beep, and then it records.
+
+    Args:
+        words: What it says.
+        beep_hz: The pitch of its beep.
+    """
+
+    async def answer(phone: PhoneClient) -> None:
+        await phone.say(*words)
+        beep = sine(beep_hz, _BEEP_MS, rate_hz=phone.rate_hz, amplitude=_BEEP_LEVEL)
+        await phone.say(np.concatenate([np.zeros(phone.rate_hz // 2, np.int16), beep]), phone.rate_hz)
+        await phone.over.wait()
+
+    return answer
 
 
 @dataclass(slots=True)
@@ -76,7 +119,7 @@ class Exchange:
         outcome: What becomes of those who are called.
         ring_s: How long it rings at theirs.
         listen_s: How long the summary takes.
-        answers: What who answers a call does with the phone; the call is over when that is.
+        answers: What who answers a call does.
         clock: Time.
         on_moved: Told a call and its new document: whom it dials, and which room it joins; one of them is empty.
         on_ended: Told a call that was ended by command.
@@ -91,7 +134,7 @@ class Exchange:
     outcome: Outcome = "answered"
     ring_s: float = 1.0
     listen_s: float = 2.0
-    answers: Callable[[PhoneClient], Awaitable[None]] = listen
+    answers: Answers = listen
     clock: Clock = field(default_factory=WallClock)
     on_moved: Callable[[str, str, str], None] = lambda call_id, number, room: None
     on_ended: Callable[[str], None] = lambda call_id: None
@@ -199,6 +242,7 @@ class Exchange:
         if request.method == "GET":
             return JSONResponse({"sid": call_id, "status": "in-progress" if leg is None else leg.status})
         form = await _form(request)
+        self.commands.append(f"{'end' if form.get('Status') == 'completed' else 'move'} {call_id}")
         if leg is not None and leg.status in _OVER:
             return JSONResponse(_NOT_LIVE, 400)
         if form.get("Status") == "completed":
@@ -208,7 +252,6 @@ class Exchange:
         return JSONResponse({"sid": call_id, "status": "completed" if form.get("Status") else "in-progress"})
 
     def _end(self, call_id: str, leg: Leg | None) -> None:
-        self.commands.append(f"end {call_id}")
         if leg is not None:
             self._set(call_id, "completed" if leg.status == "in-progress" else "canceled")
             if leg.phone is not None:
@@ -218,7 +261,6 @@ class Exchange:
             self.on_ended(call_id)
 
     def _move(self, call_id: str, document: str) -> None:
-        self.commands.append(f"move {call_id}")
         dial = ElementTree.fromstring(document).find("Dial")
         assert dial is not None
         room = dial.findtext("Conference") or ""
