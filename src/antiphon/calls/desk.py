@@ -171,7 +171,7 @@ class Desk:
             log,
             clock=clock,
             request=self.request,
-            is_free=hooks.is_idle,
+            is_free=lambda: hooks.is_idle() and not hooks.sounds().on_hold,
             give_up=hooks.give_up,
         )
         self.transferring = Transferring(
