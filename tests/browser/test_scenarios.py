@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.scenarios.load import load_catalog
 from antiphon.agents.scenarios.scenario import GenericHandoff, Scenario, ScenarioEdge
 from antiphon.models.llm.scripted import Reply, ScriptedChatClient, call
 from antiphon.tools.tool import tool
@@ -107,6 +108,39 @@ async def test_agent_alone_is_called_without_the_scenario(open_tab: OpenTab, tmp
         await tab.button("Type instead").click()
         await expect(tab.button("Hang up")).to_be_visible()
         await expect(page.get_by_role("region", name="Scenario", exact=True)).to_be_hidden()
+
+
+async def test_scenario_is_written_on_the_page_and_its_file_is_one(open_tab: OpenTab, tmp_path: Path) -> None:
+    async with site(tmp_path, ScriptedChatClient([]), *AGENTS, scenarios=[ENERGY]) as up:
+        tab = await open_tab(address(up, "/scenarios"), script=AXE)
+        page = tab.page
+        await page.get_by_role("link", name="New scenario").click()
+        await page.get_by_role("textbox", name="Name").fill("clinic")
+        agents = page.get_by_role("group", name="Agents", exact=True)
+        for name in ("billing", "reception"):
+            await agents.get_by_role("checkbox", name=name).check()
+        await page.get_by_role("combobox", name="Answers first").select_option("reception")
+        graph = page.get_by_role("region", name="Graph")
+        await graph.get_by_role("button", name="reception").click()
+        await expect(graph.get_by_role("heading")).to_contain_text("reception hands over to")
+        await graph.get_by_role("button", name="billing").click()
+        row = page.get_by_role("region", name="Handoffs").get_by_role("listitem")
+        await row.get_by_role("combobox", name="How").select_option("silent")
+        await row.get_by_role("textbox", name="When").fill('A "bill": any.')
+        await expect(graph).to_contain_text('A "bill": any.')
+        assert await violations(tab) == []
+        await tab.shot("builder")
+        async with page.expect_download() as download:
+            await tab.button("Download").click()
+        await (await download.value).save_as(tmp_path / "line" / "scenarios" / "clinic" / "scenario.yaml")
+    for name in ("billing", "reception"):
+        path = tmp_path / "line" / "agents" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"name: {name}\nprompt: Be brief.\n")
+    (clinic,) = load_catalog(tmp_path / "line", environment={}).scenarios
+    assert (clinic.name, clinic.start_agent) == ("clinic", "reception")
+    assert list(clinic.agents) == ["reception", "billing"]
+    assert list(clinic.handoffs) == [ScenarioEdge("reception", "billing", type="discrete", condition='A "bill": any.')]
 
 
 PLAIN = Scenario("plain", agents=["reception"])

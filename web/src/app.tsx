@@ -14,6 +14,7 @@ const AgentsPage = lazy(async () => ({ default: (await import("./pages/agents"))
 const ScenariosPage = lazy(async () => ({ default: (await import("./pages/scenarios")).ScenariosPage }));
 const ScenarioPage = lazy(async () => ({ default: (await import("./pages/scenarios")).ScenarioPage }));
 
+const BuilderPage = lazy(async () => ({ default: (await import("./pages/builder")).BuilderPage }));
 const ServerPage = lazy(async () => ({ default: (await import("./pages/server")).ServerPage }));
 
 const SERVER_EVERY_MS = 10_000;
@@ -44,6 +45,7 @@ function Pages() {
           <Route path="/calls" component={CallsPage} />
           <Route path="/calls/:id">{({ id }) => <CallPage id={decodeURIComponent(id)} />}</Route>
           <Route path="/scenarios" component={ScenariosPage} />
+          <Route path="/new-scenario" component={BuilderPage} />
           <Route path="/scenarios/:name">
             {({ name }) => <ScenarioPage name={decodeURIComponent(name)} server={server.data} />}
           </Route>

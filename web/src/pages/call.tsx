@@ -11,6 +11,7 @@ import { only } from "../call/entries";
 import { firstAudio, measuredTurns, percentile } from "../call/latency";
 import { CallGraph, scenarioOf } from "../ui/call-graph";
 import { CaptionLine } from "../ui/captions";
+import { save } from "../ui/download";
 import { clock, fullDate, milliseconds, plural, words } from "../ui/format";
 import { Inspector } from "../ui/inspector";
 import { ReportView } from "../ui/report";
@@ -207,13 +208,6 @@ function Downloads({ id, hasRecording, entries }: DownloadsProps) {
       </button>
     </div>
   );
-}
-
-function save(blob: Blob, name: string): void {
-  const url = URL.createObjectURL(blob);
-  const link = Object.assign(document.createElement("a"), { href: url, download: name });
-  link.click();
-  URL.revokeObjectURL(url);
 }
 
 type TranscriptProps = {

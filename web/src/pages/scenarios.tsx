@@ -1,4 +1,4 @@
-import { ArrowLeft, AudioLines, Waypoints } from "lucide-react";
+import { ArrowLeft, AudioLines, PencilRuler, Plus, Waypoints } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Link } from "wouter";
 import { scenario as loadScenario, scenarios as loadScenarios } from "../api/client";
@@ -25,6 +25,9 @@ export function ScenariosPage() {
           <h1>Scenarios</h1>
           <p>How agents work together on a call: who answers first, and who hands over to whom.</p>
         </div>
+        <Link href="/new-scenario" className="button">
+          <Plus size={16} aria-hidden /> New scenario
+        </Link>
       </header>
       {error && (
         <p className="banner warn" role="alert">
@@ -129,6 +132,9 @@ function Detail({ scenario, server }: { scenario: ScenarioInfo; server: ServerIn
             {plural(scenario.agents.length, "agent")}, {plural(scenario.handoffs.length, "handoff")}.
           </p>
         </div>
+        <Link href={`/new-scenario?from=${encodeURIComponent(scenario.name)}`} className="button">
+          <PencilRuler size={16} aria-hidden /> Change a copy
+        </Link>
         <Link href={talkTo(scenario.name)} className="button primary">
           <AudioLines size={16} aria-hidden /> Talk to this scenario
         </Link>

@@ -1,6 +1,13 @@
 /** A scenario as nodes and edges for a drawing. Pure. */
 
-import type { ScenarioInfo } from "../api/types";
+import type { GenericHandoff, ScenarioHandoff } from "../api/types";
+
+/** Of a scenario, what its drawing tells; the start agent comes first. */
+export type GraphSource = {
+  agents: readonly { name: string }[];
+  handoffs: readonly Pick<ScenarioHandoff, "from" | "to" | "type" | "condition" | "tool">[];
+  generic_handoff: Pick<GenericHandoff, "targets"> | null;
+};
 
 /** Handoffs from one agent to another of the same kind are one arrow. */
 export type GraphEdge = {
@@ -19,8 +26,7 @@ export type Graph = {
   anyones: ReadonlySet<number>;
 };
 
-/** The start agent comes first, as the server tells it. */
-export function graphOf({ agents, handoffs, generic_handoff }: ScenarioInfo): Graph {
+export function graphOf({ agents, handoffs, generic_handoff }: GraphSource): Graph {
   const names = agents.map((agent) => agent.name);
   const edges = new Map<string, GraphEdge>();
   for (const { from, to, type, condition, tool } of handoffs) {

@@ -1,8 +1,9 @@
 import { ArrowRight } from "lucide-react";
 import type { ScenarioInfo } from "../api/types";
+import type { GraphSource } from "../scenario/graph";
 
 /** What the lines of the graph mean; only those that it has. */
-export function GraphLegend({ scenario: { handoffs, generic_handoff } }: { scenario: ScenarioInfo }) {
+export function GraphLegend({ scenario: { handoffs, generic_handoff } }: { scenario: GraphSource }) {
   const hasAnnounced = handoffs.some((each) => each.type !== "discrete");
   const hasDiscrete = handoffs.some((each) => each.type === "discrete");
   return (

@@ -1,8 +1,7 @@
 import { Phone } from "lucide-react";
 import type { CSSProperties } from "react";
 import { useLayoutEffect, useMemo, useRef } from "react";
-import type { ScenarioInfo } from "../api/types";
-import type { Graph, GraphEdge } from "../scenario/graph";
+import type { Graph, GraphEdge, GraphSource } from "../scenario/graph";
 import { graphOf } from "../scenario/graph";
 import type { Layout, Route, Sizes, Spot } from "../scenario/layout";
 import { layout } from "../scenario/layout";
@@ -14,7 +13,7 @@ type Point = { x: number; y: number };
 export type Way = { agent: string | null; taken: ReadonlySet<string> };
 
 type Props = {
-  scenario: ScenarioInfo;
+  scenario: GraphSource;
   /** Which agent's details are shown elsewhere; without it agents are no buttons. */
   selected?: string | null;
   onSelect?: ((name: string) => void) | undefined;

@@ -46,7 +46,7 @@ export function Shell({ server, isTalking, children }: Props) {
           </NavLink>
           <NavLink
             href="/scenarios"
-            isCurrent={path.startsWith("/scenarios")}
+            isCurrent={path.startsWith("/scenarios") || path === "/new-scenario"}
             icon={<Waypoints size={17} aria-hidden />}
             name="Scenarios"
           />
