@@ -216,6 +216,23 @@ def test_a_person_is_answered_at_once_and_told_to_be_one() -> None:
     assert call.ended.reason == "user_hangup"
 
 
+def test_a_quick_conversation_is_a_person_s() -> None:
+    """Question and answer without a pause that is long enough to tell: together they are longer than any hello."""
+
+    async def script(call: CallUnderTest) -> None:
+        for _ in range(6):
+            await call.speak(0.8)
+            await call.quiet(1.6)
+        await call.speak(1.5)
+        await call.quiet(5)
+
+    stt = ["Hello?", "Yes, speaking.", "Right.", "Okay.", "And then?", "I see what you mean."]
+    stt += ["Shall I leave a message after the tone?"]
+    call = run(script, agent=agent(), stt=stt, llm=["Is this Bob?", *["Good."] * 6], hang_up=True)
+    assert call.events(VoicemailDetected) == [VoicemailDetected("human", "audio", "Yes, speaking.")]
+    assert said(call)[-1] == "Good."
+
+
 def test_without_a_message_the_call_ends_at_once() -> None:
     async def script(call: CallUnderTest) -> None:
         await call.speak(3)

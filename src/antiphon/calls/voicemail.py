@@ -15,6 +15,7 @@ from antiphon.audio.beep import Beep, BeepDetector
 from antiphon.audio.convert import to_pcm
 from antiphon.audio.formats import AudioFormat
 from antiphon.calls.events import (
+    AgentSpeechStarted,
     UserSpeechStarted,
     UserSpeechStopped,
     UserTranscription,
@@ -119,6 +120,7 @@ class VoicemailWatch:
         self._finals: list[str] = []
         self._partial = ""
         self._is_over = False  # the monologue, but for its words
+        self._is_answered = False  # the agent has spoken since
         self._recorded = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._leave: Callable[[], None] = lambda: None
@@ -163,11 +165,13 @@ class VoicemailWatch:
             reader(self, entry.event)
 
     def _speech_started(self, event: UserSpeechStarted) -> None:
-        if self._began_at is None or self._is_over:
+        if self._began_at is None or self._is_over or self._is_answered:
             self._monologues += bool(self._text)
+            if self.verdict is None and self._monologues > 1:
+                self._person()  # who has spoken twice, with the agent in between, talks with us
             self._began_at = event.speech_at
             self._finals, self._partial = [], ""
-        self._is_over = False
+        self._is_over = self._is_answered = False
         self._silent_at = None
         self._stop("pause", "quiet")
         self._look()
@@ -179,6 +183,10 @@ class VoicemailWatch:
             self._after("pause", event.silence_at + _PAUSE_S - self._log.seconds(), self._monologue_over)
         elif "beep" not in self._timers and not self._recorded:
             self._await_quiet()
+
+    def _agent_heard(self, _event: AgentSpeechStarted) -> None:
+        """What the caller says behind that is something new, if it is no interruption."""
+        self._is_answered = self._silent_at is not None
 
     def _words(self, event: UserTranscription) -> None:
         self._partial = "" if event.is_final else event.text
@@ -288,6 +296,7 @@ class VoicemailWatch:
 
 
 _READERS: dict[type, Callable[[VoicemailWatch, Any], None]] = {
+    AgentSpeechStarted: VoicemailWatch._agent_heard,
     UserSpeechStarted: VoicemailWatch._speech_started,
     UserSpeechStopped: VoicemailWatch._speech_stopped,
     UserTranscription: VoicemailWatch._words,
