@@ -157,6 +157,10 @@ async def test_scenarios_are_accessible_and_fit_a_phone(open_tab: OpenTab, tmp_p
         await expect(tab.page.get_by_role("region", name="Graph").get_by_role("button")).to_have_count(3)
         assert await violations(tab) == []
         assert await sideways(tab) <= 0
+        await tab.page.get_by_role("link", name="Change a copy").click()
+        await expect(tab.page.get_by_role("textbox", name="Name")).to_have_value("energy-copy")
+        assert await violations(tab) == []
+        assert await sideways(tab) <= 0
 
 
 async def _type(tab: Tab, text: str) -> None:

@@ -36,13 +36,16 @@ export function BuilderPage() {
         <Builder
           names={[...new Set(names.flat())].filter((name) => name !== undefined)}
           start={original.data ? draftOf(original.data) : EMPTY}
+          title={from ? `A copy of ${from}` : "New scenario"}
         />
       )}
     </div>
   );
 }
 
-function Builder({ names, start }: { names: string[]; start: Draft }) {
+type BuilderProps = { names: string[]; start: Draft; title: string };
+
+function Builder({ names, start, title }: BuilderProps) {
   const [draft, setDraft] = useState(start);
   const [source, setSource] = useState<string | null>(null);
   const graph = sourceOf(draft);
@@ -55,8 +58,11 @@ function Builder({ names, start }: { names: string[]; start: Draft }) {
     <>
       <header className="scenario-head">
         <div className="grow">
-          <h1>{start === EMPTY ? "New scenario" : `A copy: ${start.name}`}</h1>
-          <p className="muted">Choose agents, click on one and then on the one that it hands over to.</p>
+          <h1>{title}</h1>
+          <p className="muted">
+            Choose agents, click on one and then on the one that it hands over to.
+            {start !== EMPTY && " Tools and values for templates are not copied: they stand in the scenario's file."}
+          </p>
         </div>
       </header>
       <div className="builder">
