@@ -21,6 +21,7 @@ from antiphon.calls.events import (
     SessionEnded,
     SessionError,
     TurnCompleted,
+    TurnMetrics,
     UserDtmf,
     UserTurnCompleted,
 )
@@ -126,6 +127,26 @@ def test_the_model_gets_the_number_and_nobody_else() -> None:
     asked = [message.text for message in call.call.history.messages if message.role == "user"]
     assert asked == ["[keypad: 80417]", "[keypad: 62]"]
     assert "80417" not in told(call)
+
+
+def test_a_number_behind_an_older_turn_has_no_time_of_a_recogniser() -> None:
+    clock = VirtualClock()
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, llm=["We do.", "Thank you."], stt=["Do you open on Sunday?"]) as call:
+            await call.speak(1.0)
+            await call.quiet(6)
+            await type_keys(call, "80417#")
+            await call.quiet(4)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    spoken, typed = call.events(TurnMetrics)
+    assert (spoken.anchor, typed.anchor) == ("vad_end", "turn_start")
+    assert spoken.transcript_ms is not None
+    assert typed.transcript_ms is None
+    assert typed.end_of_turn_ms == pytest.approx(0, abs=20)
 
 
 def test_a_key_stops_the_answer() -> None:

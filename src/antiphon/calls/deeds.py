@@ -121,9 +121,10 @@ class Deeds:
             turn = self._turns.begin()
         turn.user_text = action.text
         turn.silence_at = self._floor.silence_at
-        turn.final_at = self._floor.final_at
         turn.committed_at = self._log.seconds()
         turn.anchor = "turn_start" if action.trigger in ("text", "dtmf") else "vad_end"
+        # What was written or typed has no recogniser; the words before it are an older turn's.
+        turn.final_at = self._floor.final_at if turn.anchor == "vad_end" else None
         self._log.append(events.UserTurnCompleted(turn.number, action.text, action.trigger, action.probability))
         if not action.answer:
             self._responding.drop()

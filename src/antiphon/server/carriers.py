@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import httpx
 from pydantic import SecretStr
 
 from antiphon.calls.transferring import CarrierControl
@@ -63,7 +62,7 @@ class Carriers:
         self.callbacks = Callbacks(clock)
         self._settings = settings
         self._clock = clock
-        self._is_used = False
+        self._http = new_http_client()  # before there are calls: it reads certificates, which takes 50 ms and more
 
     def missing(self, carrier: str) -> list[str]:
         """The settings that commands to a carrier need and that are not there; of an unknown carrier none."""
@@ -127,8 +126,7 @@ class Carriers:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._is_used:
-            await self._http.aclose()
+        await self._http.aclose()
 
     def _twilio_control(self, call_id: str, parameters: Mapping[str, Any]) -> TwilioControl:
         return TwilioControl(
@@ -171,11 +169,6 @@ class Carriers:
 
     def _callback_url(self, carrier: str) -> str:
         return f"{self._settings.public_url}/telephony/{carrier}/callback"
-
-    @cached_property
-    def _http(self) -> httpx.AsyncClient:
-        self._is_used = True
-        return new_http_client()
 
     @cached_property
     def _twilio(self) -> CarrierApi:
