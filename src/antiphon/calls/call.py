@@ -512,6 +512,7 @@ class Call:
                     self._on(floor.InputExpected(self.log.seconds(), "announcement"))
                 await self._over.wait()
                 self._deeds.stop_reply(over=True)
+                self._desk.close()
                 self._line.hang_up(self._reason)
                 await finish_tools(self._desk.tools, self._clock, caller.call_id)
                 self._desk.tasks.close()
@@ -612,8 +613,6 @@ class Call:
     def _hang_up(self, reason: EndReason) -> None:
         self._reason = reason
         self._open = False
-        self.sounds.close()
-        self._desk.voicemail.close()
         self._over.set()
 
     def _reply_failed(self, reply: Reply, error: AntiphonException) -> None:

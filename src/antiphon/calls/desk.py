@@ -250,7 +250,8 @@ class Desk:
         self._log.append(events.SessionError(code, str(error)))
 
     def close(self) -> None:
-        """Nothing is done any more around the conversation, which is over."""
+        """Nothing is done any more around the conversation, which is over. Idempotent."""
+        self.transferring.close()
         self.keys.close()
         self._hooks.sounds().close()
         self.voicemail.close()

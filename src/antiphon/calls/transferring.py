@@ -111,6 +111,7 @@ class Transferring:
         self._is_dialling = False
         self._is_leaving = False
         self._end: EndReason | None = None
+        self._trying: asyncio.Task[None] | None = None
 
     @property
     def is_dialling(self) -> bool:
@@ -148,7 +149,13 @@ class Transferring:
             wish, self._wish = self._wish, None
             self._tell_agent(wish, _OVERTAKEN)
         elif self._is_free():
-            self._is_dialling = self._spawn(self._run(self._wish), "transfer") is not None
+            self._trying = self._spawn(self._run(self._wish), "transfer")
+            self._is_dialling = self._trying is not None
+
+    def close(self) -> None:
+        """The call is over: nobody is dialled for it any more."""
+        if self._trying is not None:
+            self._trying.cancel()
 
     def takes_end(self, reason: EndReason) -> bool:
         """The line is lost, or the call is to end. Whether the caller is on the way to somebody else just now.

@@ -387,7 +387,7 @@ class S2SCall:
                 await self._begin()
                 await self._dialogue.over.wait()
                 self._dialogue.stop_answer()
-                self.sounds.close()
+                self._desk.close()
                 self._line.hang_up(self._dialogue.reason)
                 await finish_tools(self._desk.tools, self._clock, self._caller.call_id)
                 self._desk.tasks.close()
