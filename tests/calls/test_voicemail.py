@@ -216,6 +216,26 @@ def test_a_person_is_answered_at_once_and_told_to_be_one() -> None:
     assert call.ended.reason == "user_hangup"
 
 
+def test_a_machine_that_is_answered_in_its_pauses_is_found() -> None:
+    async def script(call: CallUnderTest) -> None:
+        for _ in range(3):
+            await call.speak(1.6)
+            await call.quiet(1.4)
+        await call.tone(1000, 0.4)
+        await call.quiet(8)
+
+    stt = [
+        "Thank you for calling Harper and Lowe.",
+        "Our office is currently closed.",
+        "We are here from nine to five.",
+    ]
+    call = run(script, agent=agent(), stt=stt, llm=["Hello.", "Pardon?"])
+    assert [event.result for event in call.events(VoicemailDetected)] == ["machine"]
+    assert said(call)[-1] == MESSAGE
+    assert call.ended is not None
+    assert call.ended.reason == "voicemail"
+
+
 def test_a_quick_conversation_is_a_person_s() -> None:
     """Question and answer without a pause that is long enough to tell: together they are longer than any hello."""
 
@@ -229,7 +249,7 @@ def test_a_quick_conversation_is_a_person_s() -> None:
     stt = ["Hello?", "Yes, speaking.", "Right.", "Okay.", "And then?", "I see what you mean."]
     stt += ["Shall I leave a message after the tone?"]
     call = run(script, agent=agent(), stt=stt, llm=["Is this Bob?", *["Good."] * 6], hang_up=True)
-    assert call.events(VoicemailDetected) == [VoicemailDetected("human", "audio", "Yes, speaking.")]
+    assert call.events(VoicemailDetected) == [VoicemailDetected("human", "audio", "Hello? Yes, speaking.")]
     assert said(call)[-1] == "Good."
 
 

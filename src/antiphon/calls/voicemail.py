@@ -39,6 +39,8 @@ _RATHER_LONG_S = 5.0
 """The same where the words are a machine's rather than a person's."""
 _SOME_S = 4.0
 """Two such phrases in less than this are a person's."""
+_TALKS = 4
+"""Who speaks so often, with the agent in between, is a person, whatever the words."""
 _BEFORE_BEEP_S = 1.0
 """A beep behind so much speech is that of a machine."""
 _LOOK_S = 0.5
@@ -69,11 +71,11 @@ def is_machine(text: str, spoke_s: float, *, at_once: bool) -> bool:
         spoke_s: Its length so far.
         at_once: Whether it is the first of the call, and began with it.
     """
-    sure = count_in(text, machine_phrases("machine"))
-    if sure >= 2 or (sure and not count_in(text, machine_phrases("human"))):
+    sure, likely = (count_in(text, machine_phrases(kind)) for kind in ("machine", "likely"))
+    is_human = count_in(text, machine_phrases("human")) > 0
+    if sure >= 2 or (sure and not is_human):
         return True
-    likely = count_in(text, machine_phrases("likely"))
-    if likely >= 2 and spoke_s >= _SOME_S:
+    if likely >= 2 and spoke_s >= _SOME_S and not is_human:
         return True
     return at_once and spoke_s >= (_RATHER_LONG_S if likely else _LONG_S)
 
@@ -114,7 +116,8 @@ class VoicemailWatch:
         self._recording = recording
         self._beeps = BeepDetector(audio.rate_hz)
         self._beep: Beep | None = None  # heard before it was known whose it is
-        self._monologues = 0  # with words, before the one that goes on
+        self._earlier: list[str] = []  # monologues before the one that goes on
+        self._earlier_s = 0.0
         self._began_at: float | None = None  # of the monologue that goes on
         self._silent_at: float | None = 0.0  # None while there is speech
         self._finals: list[str] = []
@@ -136,7 +139,7 @@ class VoicemailWatch:
     def suspect(self, transcript: str) -> None:
         """The model says that a machine has answered."""
         if self.verdict != "machine" and not self._log.ended:
-            self._machine("llm", transcript or self._text)
+            self._machine("llm", transcript or self._said)
 
     @property
     def hangs_up(self) -> bool:
@@ -166,11 +169,13 @@ class VoicemailWatch:
 
     def _speech_started(self, event: UserSpeechStarted) -> None:
         if self._began_at is None or self._is_over or self._is_answered:
-            self._monologues += bool(self._text)
-            if self.verdict is None and self._monologues > 1:
-                self._person()  # who has spoken twice, with the agent in between, talks with us
+            if self._text:
+                self._earlier.append(self._text)
+                self._earlier_s = self._spoke_s
             self._began_at = event.speech_at
             self._finals, self._partial = [], ""
+            if self.verdict is None and len(self._earlier) >= (_TALKS if self._is_doubtful else 2):
+                self._person()  # who speaks with the agent in between talks with us
         self._is_over = self._is_answered = False
         self._silent_at = None
         self._stop("pause", "quiet")
@@ -198,7 +203,13 @@ class VoicemailWatch:
 
     @property
     def _text(self) -> str:
+        """Of the monologue that goes on."""
         return " ".join(part for part in (*self._finals, self._partial) if part)
+
+    @property
+    def _said(self) -> str:
+        """All words so far."""
+        return " ".join(text for text in (*self._earlier, self._text) if text)
 
     def _look(self) -> None:
         """While there is speech, its length tells as well."""
@@ -209,23 +220,28 @@ class VoicemailWatch:
     def _judge(self) -> None:
         if self.verdict is not None or self._manner.detect != "audio" or self._began_at is None:
             return
-        at_once = self._monologues == 0 and self._began_at <= _AT_ONCE_S
-        if is_machine(self._text, self._spoke_s, at_once=at_once):
-            self._machine("audio", self._text)
+        at_once = not self._earlier and self._began_at <= _AT_ONCE_S
+        if is_machine(self._said, self._spoke_s, at_once=at_once):
+            self._machine("audio", self._said)
 
     @property
     def _spoke_s(self) -> float:
+        """How long the caller has spoken, the pauses within monologues included."""
         until = self._log.seconds() if self._silent_at is None else self._silent_at
-        return 0.0 if self._began_at is None else until - self._began_at
+        return self._earlier_s + (0.0 if self._began_at is None else until - self._began_at)
 
     def _monologue_over(self) -> None:
         """Who has spoken waits for an answer; a machine would go on. Its words may still be on their way."""
         self._is_over = True
         if self.verdict is not None or not self._text:
             return
-        is_doubtful = bool(count_in(self._text, machine_phrases("likely"))) or self._manner.detect == "llm"
-        if not is_doubtful or self._monologues:
+        if not self._is_doubtful or self._earlier:
             self._person()
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """What was said so far may be a machine's; a model takes its own time."""
+        return self._manner.detect == "llm" or count_in(self._said, machine_phrases("likely")) > 0
 
     def _beeped(self, beep: Beep) -> None:
         if self.verdict == "machine":
@@ -234,7 +250,7 @@ class VoicemailWatch:
             return
         self._beep = beep
         if self._manner.detect == "audio" and self._spoke_s >= _BEFORE_BEEP_S:
-            self._machine("audio", self._text)
+            self._machine("audio", self._said)
 
     # What comes of it.
 
@@ -247,7 +263,7 @@ class VoicemailWatch:
             self._log.append(VoicemailDetected(verdict, method, transcript))
 
     def _person(self) -> None:
-        self._tell("human", "llm" if self._manner.detect == "llm" else "audio", self._text)
+        self._tell("human", "llm" if self._manner.detect == "llm" else "audio", self._said)
         self.close()
 
     def _machine(self, method: Literal["audio", "llm"], transcript: str) -> None:
