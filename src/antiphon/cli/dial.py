@@ -19,7 +19,7 @@ from antiphon.cli.transcript import Row, Transcript
 from antiphon.errors import ConfigurationError, IntegrationUnavailableException
 from antiphon.settings import load_settings
 
-TIMEOUT_S = 15.0
+TIMEOUT_S = 20.0
 SILENCE_S = 40.0
 """The server gives a sign of life every 15 s: a stream that is silent for longer is dead."""
 

@@ -112,6 +112,7 @@ class OutgoingCall:
         session_id: Of its conversation.
         state: How far it is.
         is_taken: Its stream has come, and the slot is its session's.
+        carrier_id: The carrier's id of the call; empty while there is none.
     """
 
     def __init__(self, order: Order, clock: Clock) -> None:
@@ -119,6 +120,7 @@ class OutgoingCall:
         self.session_id = f"ses_{uuid4().hex[:24]}"
         self.initiated_at = clock.utc()
         self.is_taken = False
+        self.carrier_id = ""
         self.state = CallState(
             call_id=f"{self.initiated_at:%Y-%m-%d}.{self.session_id}",
             status="initiating",
@@ -208,7 +210,7 @@ class OutgoingCall:
     async def make(self, dialler: Dialler, ring: Ring) -> None:
         """Call, and wait until the stream comes or nobody was reached; whoever is not wanted any more is hung up."""
         try:
-            carrier_id = await dialler.dial(ring, self.told)
+            self.carrier_id = await dialler.dial(ring, self.told)
         except IntegrationException as error:
             self.fail("refused", str(error))
             return
@@ -221,7 +223,7 @@ class OutgoingCall:
         except TimeoutError:
             self.fail("no_media" if self._answered.is_set() else "no_answer")
         if not (self.is_taken or self._is_over_there):
-            await dialler.hang_up(carrier_id)
+            await dialler.hang_up(self.carrier_id)
 
     def _read(self, entry: Entry) -> None:
         if isinstance(entry.event, SessionStarted):

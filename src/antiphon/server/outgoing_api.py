@@ -10,6 +10,8 @@ import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
 
+from antiphon.agents.agent import Agent
+from antiphon.errors import AntiphonException
 from antiphon.server import sse
 from antiphon.server.access import require_key
 from antiphon.server.carriers import NO_DIALLING
@@ -72,6 +74,7 @@ async def make(request: Request, wanted: Wanted) -> Response:
     await call.placed()
     if call.state.reason == "refused":
         raise HTTPException(502, call.state.message)
+    board.ringing(call.carrier_id, {"agent": order.agent, "scenario": order.scenario})
     return _json(call.state, 202)
 
 
@@ -110,6 +113,7 @@ def _order(board: Switchboard, wanted: Wanted) -> Order:
     agent = board.agents.pick(wanted.agent, scenario=wanted.scenario)
     if agent is None:
         raise HTTPException(422, "There is no agent of this name.")
+    _check_model(board, agent)
     detect = wanted.voicemail_detect
     return Order(
         target=wanted.target_number,
@@ -121,6 +125,16 @@ def _order(board: Switchboard, wanted: Wanted) -> Order:
         record=wanted.record_call,
         voicemail={True: "true", False: "off", None: ""}[detect] if not isinstance(detect, str) else detect,
     )
+
+
+def _check_model(board: Switchboard, agent: Agent) -> None:
+    """A model that is to hold the call is there."""
+    try:
+        speech = board.speech_model(agent)
+    except AntiphonException as error:
+        raise HTTPException(409, str(error)) from None
+    if not getattr(speech, "has_room", True):
+        raise HTTPException(503, f"{agent.name}'s model holds as many calls as it may.", {"Retry-After": "1"})
 
 
 def _json(state: CallState, status: int) -> Response:

@@ -21,6 +21,9 @@ Progress = Literal["ringing", "answered", "busy", "no_answer", "canceled", "reje
 """What becomes of a call: it rings, is answered, or why it is over."""
 Told = Callable[[Progress], None]
 
+DIAL_S = 12.0
+"""Longer than other commands may take: whoever gives up too early has a telephone ring for nobody."""
+
 _TWILIO: Mapping[str, Progress] = {
     "ringing": "ringing",
     "in-progress": "answered",
@@ -116,7 +119,8 @@ class TwilioDialler:
             "StatusCallback": self._addresses.open(status),
             "StatusCallbackEvent": _TWILIO_EVENTS,
         }
-        return _id_of(await self._api.ask("POST", f"{self._calls}.json", form=form), "sid", self._api.provider)
+        made = await self._api.ask("POST", f"{self._calls}.json", form=form, timeout_s=DIAL_S)
+        return _id_of(made, "sid", self._api.provider)
 
     async def hang_up(self, call_id: str) -> None:
         """End the call."""
@@ -161,7 +165,8 @@ class PlivoDialler:
             "answer_url": self._addresses.open(answered),
             "hangup_url": self._addresses.open(over),
         }
-        return _id_of(await self._api.ask("POST", f"{self._calls}/", body=body), "request_uuid", self._api.provider)
+        made = await self._api.ask("POST", f"{self._calls}/", body=body, timeout_s=DIAL_S)
+        return _id_of(made, "request_uuid", self._api.provider)
 
     async def hang_up(self, call_id: str) -> None:
         """End the call."""
