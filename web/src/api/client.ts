@@ -8,6 +8,8 @@ import type {
   CallPage,
   CallSummary,
   CarrierInfo,
+  OutgoingDetail,
+  OutgoingState,
   PoolInfo,
   Report,
   ScenarioInfo,
@@ -62,8 +64,9 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 async function reason(response: Response): Promise<string> {
   const body: unknown = await response.json().catch(() => null);
   if (body && typeof body === "object") {
-    const { error, detail } = body as { error?: { message?: string } | string; detail?: string };
-    const text = typeof error === "string" ? error : (error?.message ?? detail);
+    const { error, detail } = body as { error?: { message?: string } | string; detail?: string | { msg?: string }[] };
+    const told = Array.isArray(detail) ? detail[0]?.msg : detail;
+    const text = typeof error === "string" ? error : (error?.message ?? told);
     if (typeof text === "string") return text;
   }
   return `The server answered ${response.status}.`;
@@ -94,7 +97,24 @@ export function calls(query: CallQuery, signal: AbortSignal): Promise<CallPage> 
 
 export const callPath = (id: string) => `/v1/calls/${encodeURIComponent(id)}`;
 
-export const call = (id: string, signal: AbortSignal) => json<CallDetail>(callPath(id), signal);
+export const call = (id: string, signal: AbortSignal) => json<CallDetail | OutgoingDetail>(callPath(id), signal);
+
+export type Dialled = { target_number: string; agent?: string; scenario?: string; voicemail_detect?: boolean };
+
+/** Have somebody called. */
+export async function dial(wanted: Dialled): Promise<OutgoingState> {
+  const response = await request("/v1/calls", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(wanted),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  return (await response.json()) as OutgoingState;
+}
+
+/** How far a call is that this server makes, until somebody answers it or nobody will. */
+export const outgoingStates = (id: string, signal: AbortSignal) =>
+  follow<OutgoingState>(`${callPath(id)}/events`, "status", signal);
 
 export const callReport = async (id: string, signal: AbortSignal) =>
   (await json<{ report: Report }>(`${callPath(id)}/report`, signal)).report;

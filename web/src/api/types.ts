@@ -119,5 +119,22 @@ export type PoolInfo = {
 
 export type CarrierInfo = { carrier: string; configured: boolean; missing: string[] };
 
+/** How far a call is that this server makes. */
+export type OutgoingState = {
+  call_id: string;
+  status: "initiating" | "ringing" | "connected" | "disconnected" | "failed";
+  target_number: string;
+  caller_id: string;
+  carrier: string;
+  agent: string;
+  scenario: string;
+  initiated_at: string;
+  reason: string | null;
+  message: string;
+};
+
 export type CallPage = { calls: CallSummary[]; next: string | null };
 export type CallDetail = { call: CallSummary; models: Record<string, string>; entries: Entry[] };
+
+/** A call that nobody has answered yet, or nobody will. */
+export type OutgoingDetail = { call: OutgoingState };

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
 import { callEntries, callPath, callReport, call as loadCall, request } from "../api/client";
 import { useFollow, useQuery } from "../api/hooks";
-import type { CallDetail, CallSummary } from "../api/types";
+import type { CallDetail, CallSummary, OutgoingDetail } from "../api/types";
 import type { Line, ToolLine } from "../call/conversation";
 import { conversation } from "../call/conversation";
 import type { Entry } from "../call/entries";
@@ -17,6 +17,7 @@ import { Inspector } from "../ui/inspector";
 import { ReportView } from "../ui/report";
 import { Tabs } from "../ui/tabs";
 import { LiveControls } from "./calls/live-controls";
+import { Outgoing } from "./calls/outgoing";
 import { Player } from "./calls/player";
 import { RawEvents } from "./calls/raw-events";
 
@@ -36,9 +37,19 @@ export function CallPage({ id }: { id: string }) {
           {error}
         </p>
       )}
-      {data && <Detail key={id} detail={data} onEnded={reload} />}
+      {data &&
+        (isMade(data) ? (
+          <Outgoing key={id} first={data.call} onAnswered={reload} />
+        ) : (
+          <Detail key={id} detail={data} onEnded={reload} />
+        ))}
     </div>
   );
+}
+
+/** Whether it is a call of ours that nobody has answered. */
+function isMade(detail: CallDetail | OutgoingDetail): detail is OutgoingDetail {
+  return "status" in detail.call;
 }
 
 type DetailProps = { detail: CallDetail; onEnded: () => void };

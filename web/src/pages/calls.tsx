@@ -1,4 +1,4 @@
-import { PhoneCall, Scissors, Search } from "lucide-react";
+import { PhoneCall, PhoneOutgoing, Scissors, Search } from "lucide-react";
 import { useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
 import { Link } from "wouter";
 import { callUpdates, agents as loadAgents, calls as loadCalls } from "../api/client";
@@ -7,6 +7,7 @@ import type { CallPage, CallSummary } from "../api/types";
 import type { Filter } from "../call/list";
 import { merged, updated } from "../call/list";
 import { clock, fullDate, milliseconds, when, words } from "../ui/format";
+import { DialDialog } from "./calls/dial-dialog";
 
 const PAGE = 50;
 
@@ -15,6 +16,7 @@ export function CallsPage() {
   const [text, setText] = useState("");
   const [agent, setAgent] = useState("");
   const [carrier, setCarrier] = useState("");
+  const [isDialling, setDialling] = useState(false);
   const q = useDeferredValue(text.trim());
   const filter = useMemo(() => ({ q, agent, carrier }), [q, agent, carrier]);
   const list = useCalls(filter);
@@ -51,12 +53,16 @@ export function CallsPage() {
           />
           <Choice name="Carrier" value={carrier} onChange={setCarrier} options={carriers} />
         </search>
+        <button type="button" className="button" onClick={() => setDialling(true)}>
+          <PhoneOutgoing size={16} aria-hidden /> Call a phone
+        </button>
       </header>
       {list.error && (
         <p className="banner warn" role="alert">
           {list.error}
         </p>
       )}
+      {isDialling && <DialDialog onClose={() => setDialling(false)} />}
       <CallTable calls={list.calls} />
       {list.isLoaded && list.calls.length === 0 && <NoCalls isFiltered={isFiltered} />}
       {list.more && (
