@@ -17,6 +17,7 @@ from antiphon.server.run import Running
 from antiphon.transports.carriers.loopback import Exchange, serving
 from antiphon.transports.client import PhoneClient
 from tests.server.harness import HEADERS, Serve, phone, scripted_models, until
+from tests.server.test_telephony import twilio_signature
 from tests.telephony.lines import BILLING, OURS, free_port
 
 pytestmark = pytest.mark.timeout(60)
@@ -246,3 +247,13 @@ async def test_record_call_wins_over_the_servers_way(serve: Serve, tmp_path: Pat
             await of.up.board.all_over()
             found = await of.http.get(f"{CALLS}/{made['call_id']}/recording")
             assert found.status_code == (200 if kept else 404)
+
+
+async def test_what_the_carrier_tells_too_late_is_taken_when_it_has_signed_it(serve: Serve) -> None:
+    """Of a long call the last news come when nobody waits for them any more: no fault of the carrier's."""
+    async with office(serve) as of:
+        url = f"{of.up.board.settings.public_url}/telephony/twilio/callback/{'0' * 64}"
+        form = {"CallSid": "CA1", "CallStatus": "completed"}
+        for signature, status in ((twilio_signature(of.exchange.token, url, form), 204), ("bm8=", 404)):
+            answer = await of.http.post(url, data=form, headers={"X-Twilio-Signature": signature})
+            assert answer.status_code == status
