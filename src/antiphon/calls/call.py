@@ -355,8 +355,7 @@ class Call:
 
     def end(self, reason: EndReason) -> None:
         """End the call from our side, with the goodbye that fits."""
-        if not self._desk.transferring.takes_end(reason):
-            self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=bool(self._wording.goodbye(reason))))
+        self._end_with(reason, has_goodbye=bool(self._wording.goodbye(reason)))
 
     def say(self, text: str) -> None:
         """Say this behind what is being said, and not while the caller has the floor.
@@ -469,10 +468,9 @@ class Call:
 
     def _look_for_news(self) -> None:
         """Let the agent tell late results when nobody speaks."""
-        is_free = self._floor.phase is Phase.IDLE and not self.sounds.on_hold
-        is_free = is_free and self._desk.session.interview is None  # news are for the agent that waits for that
-        is_free = is_free and self._desk.voicemail.verdict != "machine"
-        if self._desk.session.late and not self._inbox and is_free:
+        session = self._desk.session
+        is_wanted = session.late and session.interview is None  # news are for the agent that waits for that
+        if is_wanted and not self._inbox and self._desk.waits_for_caller:
             self._on(floor.AgentHasNews(self.log.seconds()))
 
     def _put_aside(self, speak: Callable[[], None]) -> None:
@@ -655,7 +653,11 @@ class Call:
     def _end_now(self, reason: EndReason) -> None:
         if reason == "voicemail":
             self.cancel()  # a machine is not spoken to
-        self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=False))
+        self._end_with(reason, has_goodbye=False)
+
+    def _end_with(self, reason: EndReason, *, has_goodbye: bool) -> None:
+        if not self._desk.transferring.takes_end(reason):
+            self._on(floor.EndRequested(self.log.seconds(), reason, goodbye=has_goodbye))
 
     def _next_speech(self, kind: SpeechKind) -> Speech:
         speech = self._speaking.new(kind, self._turns.count)

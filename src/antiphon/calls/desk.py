@@ -171,7 +171,7 @@ class Desk:
             log,
             clock=clock,
             request=self.request,
-            is_free=lambda: hooks.is_idle() and not hooks.sounds().on_hold,
+            is_free=lambda: self.waits_for_caller,
             give_up=hooks.give_up,
         )
         self.transferring = Transferring(
@@ -190,7 +190,7 @@ class Desk:
             lambda: hooks.agent().keypad,
             log=log,
             clock=clock,
-            is_quiet=hooks.is_idle,
+            is_quiet=lambda: self.waits_for_caller,
             gate_of=lambda digits: gate_of(digits, hooks.tools(), self.session.state),
             number=hooks.number,
             elsewhere=hooks.elsewhere,
@@ -217,6 +217,12 @@ class Desk:
             PAUSE_RECORDING: lambda details: self.recording.pause(str(details.get("by", "tool"))),
             RESUME_RECORDING: lambda details: self.recording.resume(str(details.get("by", "tool"))),
         }
+
+    @property
+    def waits_for_caller(self) -> bool:
+        """Whether it is the caller's turn and nobody speaks; it is not that of one on hold, nor of a machine."""
+        is_there = not self._hooks.sounds().on_hold and self.voicemail.verdict != "machine"
+        return is_there and self._hooks.is_idle()
 
     def hear(self, payload: bytes) -> bytes:
         """Take a frame of the caller, in the line's format; what of it the conversation listens to."""

@@ -166,6 +166,7 @@ class S2SCall:
             mouth=lambda dialogue: self._mouth(dialogue, pacer),
             hands=self._hands,
             floor_changed=lambda: self._desk.transferring.look(),
+            takes_end=lambda reason: self._desk.transferring.takes_end(reason),
             tagged=self._desk.collecting.tagged,
         )
         self._opening = Opening(
@@ -328,7 +329,7 @@ class S2SCall:
 
     def end(self, reason: EndReason) -> None:
         """End the call from our side, with the goodbye that fits."""
-        if self._dialogue.ending is None and not self._desk.transferring.takes_end(reason):
+        if self._dialogue.ending is None:
             self._dialogue.end(reason, self._wording.goodbye(reason))
 
     def say(self, text: str) -> None:

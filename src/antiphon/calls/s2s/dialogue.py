@@ -76,6 +76,7 @@ class Dialogue:
         mouth: Makes what speaks, and reports to ``on_speech``.
         hands: Makes what runs functions.
         floor_changed: Told when the caller takes the floor, and when nobody has it any more.
+        takes_end: Whether somebody else has the caller by now, and ends the call.
         tagged: Puts to what is told of a turn which collector it was for.
 
     Attributes:
@@ -104,6 +105,7 @@ class Dialogue:
         mouth: Callable[[Dialogue], Speaking],
         hands: Callable[[Dialogue], Functions],
         floor_changed: Callable[[], None],
+        takes_end: Callable[[EndReason], bool],
         tagged: Callable[[events.CallEvent], events.CallEvent],
     ) -> None:
         self.model: S2SSession | None = None
@@ -125,6 +127,7 @@ class Dialogue:
         self._clock = clock
         self._fail = failed
         self._floor_changed = floor_changed
+        self._takes_end = takes_end
         self._holds = False  # the caller, for somebody else
         self._utterances = Utterances(history)
         self._caller_speaks = False
@@ -503,7 +506,7 @@ class Dialogue:
 
     def end(self, reason: EndReason, goodbye: str) -> None:
         """End when what is being said has been said, and the goodbye behind it."""
-        if self.over.is_set():
+        if self.over.is_set() or self._takes_end(reason):
             return
         self.ending = reason
         if not goodbye and self.phase not in _AGENTS:
