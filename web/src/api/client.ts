@@ -65,11 +65,17 @@ async function reason(response: Response): Promise<string> {
   const body: unknown = await response.json().catch(() => null);
   if (body && typeof body === "object") {
     const { error, detail } = body as { error?: { message?: string } | string; detail?: string | { msg?: string }[] };
-    const told = Array.isArray(detail) ? detail[0]?.msg : detail;
+    const told = Array.isArray(detail) ? sentence(detail[0]?.msg ?? "") : detail;
     const text = typeof error === "string" ? error : (error?.message ?? told);
     if (typeof text === "string") return text;
   }
   return `The server answered ${response.status}.`;
+}
+
+/** What a field of the request should have been, without the validator's own words. */
+function sentence(message: string): string {
+  const text = message.replace(/^Value error, /, "");
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 async function json<T>(path: string, signal: AbortSignal): Promise<T> {
