@@ -55,6 +55,7 @@ async def test_phone_is_called_from_the_page(open_tab: OpenTab, tmp_path: Path) 
         assert await violations(tab) == []
         await tab.shot("outgoing")
         await expect(tab.page.get_by_test_id("line-agent")).to_contain_text("this is the clinic")
+        await expect(tab.page.locator(".call-title")).to_contain_text(f"called {BILLING}")
         await expect(tab.page.locator(".call-title")).to_contain_text("user hangup")
 
 

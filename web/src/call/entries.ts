@@ -47,6 +47,8 @@ type Fields = {
     audio: string;
     started_at: string;
     scenario?: string;
+    direction?: "inbound" | "outbound";
+    called?: string;
     models: Record<string, string>;
   };
   "session.ended": { reason: string; duration_s: number; turns: number; error: string | null };

@@ -1,4 +1,4 @@
-import { ArrowLeft, Download, FileText } from "lucide-react";
+import { ArrowLeft, Download, FileText, PhoneOutgoing } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Link } from "wouter";
 import { callEntries, callPath, callReport, call as loadCall, request } from "../api/client";
@@ -146,6 +146,7 @@ function useEntries({ call, entries }: CallDetail, onEnded: () => void): readonl
 function Head({ detail: { call, models }, entries }: { detail: CallDetail; entries: readonly Entry[] }) {
   const turns = useMemo(() => measuredTurns(entries), [entries]);
   const p50 = percentile(firstAudio(turns), 0.5) ?? call.first_audio_p50_ms;
+  const started = only(entries, "session.started").at(-1);
   const usage = only(entries, "session.usage").at(-1);
   const isLive = call.state === "live";
   const length_s = call.duration_s ?? entries.at(-1)?.at ?? 0;
@@ -154,6 +155,11 @@ function Head({ detail: { call, models }, entries }: { detail: CallDetail; entri
       <div className="call-title">
         <h1>{call.agent}</h1>
         <span className="chip">{call.carrier}</span>
+        {started?.direction === "outbound" && (
+          <span className="chip agent">
+            <PhoneOutgoing size={12} aria-hidden /> called {started.called}
+          </span>
+        )}
         {isLive ? (
           <span className="chip live">
             <span className="dot live" /> live
