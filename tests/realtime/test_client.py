@@ -21,7 +21,7 @@ from antiphon.realtime.client import CLOSED, RealtimeClient
 from antiphon.realtime.endpoint import endpoint_for
 from antiphon.realtime.errors import NotConnected, RequestRefused
 from antiphon.realtime.incoming import ServerEvent
-from antiphon.realtime.reconnect import FATAL_CODES, Backoff
+from antiphon.realtime.reconnect import FATAL_CODES
 from tests.realtime.server import Connection, in_virtual_time, service
 
 DELTA = "response.output_audio.delta"
@@ -230,15 +230,22 @@ async def test_redirect_is_not_followed_with_the_key() -> None:
 
 
 @in_virtual_time
-async def test_service_that_says_nothing_is_left_after_ten_seconds(clock: VirtualClock) -> None:
+async def test_r46_a_service_that_does_not_speak_the_protocol_is_left_within_five_seconds(clock: VirtualClock) -> None:
     async def mute(_connection: Connection) -> None:
         pass
 
-    async with service(mute) as there:
-        client = RealtimeClient(there.endpoint(), backoff=Backoff(first_tries=1), clock=clock)
-        with pytest.raises(IntegrationUnavailableException, match="said nothing"):
-            await client.connect()
-        assert 10 <= clock.now() <= 11
+    async def babbles(connection: Connection) -> None:
+        for text in ('{"hello": 1}', "<html>", "[1]", "42"):
+            await connection.raw(text)
+
+    for script in (mute, babbles):
+        begun_s = clock.now()
+        async with service(script) as there:
+            client = RealtimeClient(there.endpoint(), clock=clock)
+            with pytest.raises(IntegrationUnavailableException, match="said nothing of its protocol"):
+                await client.connect()
+            assert len(there.connections) == 1
+        assert clock.now() - begun_s < 5
 
 
 async def test_configuration_that_is_refused_ends_the_try_with_the_services_words() -> None:

@@ -16,8 +16,8 @@ from antiphon.realtime.sending import Sender
 from antiphon.realtime.session import Configuration
 from antiphon.realtime.waiting import Waiters
 
-REPLY_S = 10.0
-"""Longest wait for the session's beginning, and for the answer to its configuration."""
+REPLY_S = 4.0
+"""Longest wait for the session's beginning, and for the answer to its configuration: a caller is on the line."""
 ADDED_S = 5.0
 """Longest wait for the confirmation of a replayed item."""
 

@@ -167,9 +167,12 @@ class Supervisor:
             link.end(Ending(error.retryable, error, error.code))
         except TimeoutError:
             silent = IntegrationUnavailableException(
-                "The Realtime service took the connection and then said nothing; try again later.", code="no_answer"
+                "The Realtime service took the connection and then said nothing of its protocol; check that the "
+                "address and the model are those of a Realtime service, or try again later.",
+                code="no_answer",
             )
-            link.end(Ending(True, silent, silent.code))
+            # Who has never spoken the protocol is not asked once more: a caller would wait for that.
+            link.end(Ending(self.was_connected, silent, silent.code))
 
     async def _pause(self, failures: int, ending: Ending) -> None:
         delay_s = self._backoff.delay_s(failures, self._rng.random())
