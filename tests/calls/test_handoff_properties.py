@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from invariants import check, check_nothing_left
 from phone import CallUnderTest, calling
@@ -35,6 +35,12 @@ STEPS = st.lists(st.tuples(WORDS, st.sampled_from(["", *NAMES])), min_size=1, ma
 """What the model writes, and to whom it hands over."""
 CALLER = st.lists(st.sampled_from([0.6, 1.5, 4.0, 9.0]), min_size=1, max_size=4)
 """Seconds that the caller listens between questions; in short ones the agents are interrupted."""
+
+APART = {(a, b): {"handoff_type": "announced", "share_context": False} for a in NAMES for b in NAMES if a != b}
+"""Each handoff has a session of its own, and closes the one before."""
+SILENT = dict.fromkeys(NAMES, "")
+ROUND = [("", "service"), ("", "billing")]
+"""Agents that only hand over: the model gives no answer, and the caller an apology."""
 
 
 def team_of(edges: Any, greetings: dict[str, str], *, voices: bool = True) -> list[Agent]:
@@ -98,6 +104,8 @@ def test_in_a_cascade(edges: Any, greetings: dict[str, str], steps: Any, caller:
 
 @settings(max_examples=40, deadline=None)
 @given(edges=TEAM, greetings=GREETINGS, steps=STEPS, caller=CALLER, voices=st.booleans())
+@example(edges=APART, greetings=SILENT, steps=ROUND, caller=[9.0], voices=False)
+@example(edges=APART, greetings=SILENT, steps=ROUND, caller=[0.6], voices=False)
 def test_where_a_model_holds_the_call(
     edges: Any, greetings: dict[str, str], steps: Any, caller: list[float], voices: bool
 ) -> None:

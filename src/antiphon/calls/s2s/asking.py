@@ -54,7 +54,7 @@ class Asking:
         return self._session.interview is not None
 
     def heard_caller(self) -> None:
-        """The caller takes the floor, and can confirm what was read back."""
+        """The caller has had a turn, and can have confirmed what was read back."""
         if self._session.interview is not None:
             self._session.interview.is_read_back = True
 

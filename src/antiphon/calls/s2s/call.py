@@ -421,8 +421,7 @@ class S2SCall:
         self._desk.close()
         self._line.hang_up(dialogue.reason)
         self._ears.close()
-        model = () if dialogue.model is None else (dialogue.model,)
-        return await self._desk.finish(model, dialogue.reason, dialogue.turns.count)
+        return await self._desk.finish(self._connections.sessions, dialogue.reason, dialogue.turns.count)
 
     # What its parts ask for and tell.
 

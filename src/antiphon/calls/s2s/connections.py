@@ -50,6 +50,7 @@ class Connections:
         self._take = take
         self._spawn = spawn
         self._session: S2SSession | None = None
+        self._left: list[S2SSession] = []  # and not closed yet
         self._voice: str | None = None
         self._number = 0
         self._is_partial = False
@@ -67,6 +68,11 @@ class Connections:
         self._session = self.model.open(brief, self._rate_hz, take, history=history)
         return self._session
 
+    @property
+    def sessions(self) -> tuple[S2SSession, ...]:
+        """All that are open."""
+        return tuple(self._left) if self._session is None else (*self._left, self._session)
+
     def suits(self, accepted: Accepted) -> bool:
         """Whether the session that is open can go on as the agent that takes over."""
         model = self._model_for(accepted.target) or self.model
@@ -81,8 +87,17 @@ class Connections:
         known = messages if accepted.apart is None else own_part(messages, accepted.apart)
         session = self.open(brief, _words_of(known))
         if old is not None:
-            self._spawn(_close(old), "close a session of the model")
+            self._left.append(old)
+            self._spawn(self._close(old), "close a session of the model")
         return session
+
+    async def _close(self, session: S2SSession) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await session.aclose()
+        except Exception:  # the task's root: a provider that does not close must not cost the call
+            _log.exception("close_failed", part=type(session).__name__)
+        self._left.remove(session)
 
 
 def _words_of(messages: Sequence[Message]) -> list[Said]:
@@ -92,11 +107,3 @@ def _words_of(messages: Sequence[Message]) -> list[Said]:
         for message in messages
         if message.text and message.role in ("user", "assistant")
     ]
-
-
-async def _close(session: S2SSession) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_S):
-            await session.aclose()
-    except Exception:  # the task's root: a provider that does not close must not cost the call
-        _log.exception("close_failed", part=type(session).__name__)

@@ -238,10 +238,15 @@ class Dialogue:
         if self._is_silent:
             self._rest()
             return
-        turn = self.turns.begin()
+        turn = self._begin_turn()
         turn.silence_at, turn.committed_at = silence_at, self._log.seconds()
         self._owe(turn)
         self._note_words(self._utterances.end(event.item_id, turn))
+
+    def _begin_turn(self) -> TurnRecord:
+        """The caller's."""
+        self.functions.heard_caller()
+        return self.turns.begin()
 
     def _note_silence(self) -> float:
         """The caller is silent; since when, in call seconds."""
@@ -473,7 +478,7 @@ class Dialogue:
             return False
         self.stop_answer()
         self._log.hide(keys)
-        turn = self.turns.begin()
+        turn = self._begin_turn()
         turn.user_text, turn.anchor = floor.KEY_MARK * len(keys), "turn_start"
         turn.silence_at = turn.committed_at = self._log.seconds()
         self._history.hear_user(turn.user_text, turn.user_text)

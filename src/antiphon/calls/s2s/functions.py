@@ -116,8 +116,11 @@ class Functions:
             self._give(result_of(call, "interrupted", INTERRUPTED))
         for step in self._steps:
             step.cancel()
-        self._handovers.done.clear()
         self._greeting_over()
+
+    def heard_caller(self) -> None:
+        """The caller has had a turn: its handoffs are counted anew, and what was read back may be confirmed."""
+        self._handovers.done.clear()
         self.asking.heard_caller()
 
     def go_on(self) -> bool:
