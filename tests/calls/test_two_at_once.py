@@ -16,16 +16,21 @@ from phone import CallUnderTest
 from s2s_phone import Puppet
 
 from antiphon.agents.agent import Agent
+from antiphon.agents.manners import Idle, Manners, Voicemail
 from antiphon.calls.events import (
+    AgentSpeechCompleted,
     AgentSpeechStarted,
     AgentToolFailed,
     CallResumed,
     CallTransferred,
     CallTransferring,
     SessionEnded,
+    SessionStarted,
     ToolExecuted,
     UserIdle,
+    VoicemailDetected,
 )
+from antiphon.calls.policy import CallPolicy
 from antiphon.clock import VirtualClock
 from antiphon.errors import IntegrationUnavailableException
 from antiphon.models.llm.scripted import Reply
@@ -229,3 +234,41 @@ def test_a_model_that_is_lost_does_not_end_the_call_of_who_is_on_the_way_to_some
     check(call)
     assert not call.events(AgentSpeechStarted)
     assert call.events(SessionEnded)[0].reason == "transferred"
+
+
+def test_a_goodbye_that_has_begun_is_said_also_to_a_machine() -> None:
+    clock = VirtualClock()
+    model = Puppet()
+    manners = Manners(voicemail=Voicemail("audio", "Please call back."))
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("caller", "Remind people.", manners=manners)
+        async with s2s_phone.calling(clock, model, agent=agent, hang_up=False) as call:
+            await call.quiet(1)
+            call.call.end("drained")
+            await call.quiet(0.3)
+            model.turn("Hi, you have reached Bob. Please leave a message after the tone.")
+            await call.quiet(8)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert [event.result for event in call.events(VoicemailDetected)] == ["machine"]
+    assert [event.transcript for event in call.events(AgentSpeechCompleted)] == [CallPolicy().limit_goodbye]
+    [ended] = call.events(SessionEnded)
+    assert ended.reason == "drained"
+    assert call.at(SessionEnded) < 5  # with its last word, and not when time is over
+
+
+@pytest.mark.parametrize("start", [cascade, one_model])
+def test_a_call_begins_by_the_manners_of_its_agent(start: Start) -> None:
+    clock = VirtualClock()
+    agent = Agent("desk", "Answer.", manners=Manners(idle=Idle(timeout_s=40, reminders=())))
+
+    async def scenario() -> CallUnderTest:
+        async with start(clock, heard=[], agent=agent) as call:
+            await call.quiet(1)
+        return call
+
+    [started] = clock.run(scenario()).events(SessionStarted)
+    assert started.manners["idle_s"] == 40

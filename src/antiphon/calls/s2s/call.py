@@ -376,7 +376,7 @@ class S2SCall:
             agent=self.agent.name,
             audio=self._line.audio,
             models=self._names,
-            manners=self._policy.turn.to_dict(),
+            manners=self._wording.policy.turn.to_dict(),
         )
         limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
         try:

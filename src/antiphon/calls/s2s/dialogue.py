@@ -152,6 +152,8 @@ class Dialogue:
 
     def fall_silent(self, policy: CallPolicy) -> None:
         """A machine has answered: from here on it gets no reply, and is not asked to speak."""
+        if self.ending is not None:
+            return  # the last words are said to whomever
         self._is_silent = True
         self.adopt(policy)
         self.stop_answer()
