@@ -14,6 +14,7 @@ from antiphon import Agent
 from antiphon.agents.manners import Manners, Voicemail
 from antiphon.calls.events import (
     AgentSpeechCompleted,
+    AgentSpeechCreated,
     AgentSpeechStarted,
     AgentTextSpoken,
     SessionError,
@@ -25,6 +26,7 @@ from antiphon.calls.events import (
 from antiphon.calls.opening import WAIT_S
 from antiphon.clock import VirtualClock
 from antiphon.evals.replay import replay_decisions
+from antiphon.models.tts.scripted import ScriptedTTS
 
 GREETING = "This is the clinic."
 MACHINE = "Hi, you have reached Bob. Please leave a message after the tone."
@@ -36,12 +38,13 @@ def agent(detect: str = "audio") -> Agent:
     return Agent("caller", "Remind people.", greeting=GREETING, manners=Manners(voicemail=voicemail))
 
 
-def run(*steps: tuple[str, float], called: str = "+493023125012", **parts: Any) -> CallUnderTest:
+def run(*steps: tuple[str, float], called: str = "+493023125012", voice: Any = None, **parts: Any) -> CallUnderTest:
     """The other side speaks (``says``), is ``quiet``, or sounds a ``beep``, each for so many seconds."""
     clock = VirtualClock()
 
     async def scenario() -> CallUnderTest:
-        async with calling(clock, called=called, **{"agent": agent(), **parts}) as call:
+        tts = ScriptedTTS(clock=clock, **(voice or {}))
+        async with calling(clock, called=called, tts=tts, **{"agent": agent(), **parts}) as call:
             for what, seconds in steps:
                 if what == "beep":
                     await call.tone(1000, seconds)
@@ -52,7 +55,7 @@ def run(*steps: tuple[str, float], called: str = "+493023125012", **parts: Any) 
 
     call = clock.run(scenario())
     assert call.loop_errors == []
-    assert call.events(SessionError) == []
+    assert bool(call.events(SessionError)) is ("faults" in (voice or {}))
     return call
 
 
@@ -112,6 +115,30 @@ def test_the_greeting_can_be_interrupted_and_is_heard_once() -> None:
     call = run(*steps, stt=["Hello?", "No, stop, who is this?"], llm=["The clinic."])
     assert said(call).count(GREETING) == 1
     assert said(call)[-1] == "The clinic."
+
+
+def test_who_says_hello_twice_is_greeted_behind_the_second_one() -> None:
+    """Nothing was heard of the greeting yet; the model does not answer in its place."""
+    steps = [("says", 0.6), ("quiet", 1.0), ("says", 0.6), ("quiet", 5), ("says", 1), ("quiet", 3)]
+    slow = {"first_chunk_delay_s": 1.0}
+    call = run(*steps, stt=["Hello?", "Hello?", "Yes."], llm=["On Monday."], voice=slow)
+    heard = [event.transcript for event in call.events(AgentSpeechCompleted)]
+    assert heard == [GREETING, "On Monday."]
+
+
+def test_an_impatient_side_is_answered_in_the_end() -> None:
+    """The greeting is not made for ever."""
+    hellos = [("says", 0.6), ("quiet", 1.0)] * 6
+    slow = {"first_chunk_delay_s": 1.0}
+    call = run(*hellos, ("quiet", 6), stt=["Hello?"] * 6, llm=["It is the clinic."] * 6, voice=slow)
+    assert [event.kind for event in call.events(AgentSpeechCreated)].count("greeting") == 2
+    assert call.events(AgentSpeechCompleted)[-1].transcript == "It is the clinic."
+
+
+def test_a_voice_that_fails_leaves_a_call_that_answers() -> None:
+    faults = {"faults": {0: "fail"}}
+    call = run(("quiet", 8), ("says", 1), ("quiet", 4), stt=["Hello?"], llm=["On Monday."] * 3, voice=faults)
+    assert said(call)[-1] == "On Monday."
 
 
 def test_who_hangs_up_first_is_not_greeted() -> None:

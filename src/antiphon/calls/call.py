@@ -179,7 +179,11 @@ class Call:
         self._agent_state: events.AgentState = "initializing"
         self._presence = Presence(log)
         self._opening = Opening(
-            log, clock, is_free=lambda: self._floor.phase is Phase.IDLE, greet=lambda: self._put_aside(self._greet)
+            log,
+            clock,
+            is_free=lambda: self._floor.phase is Phase.IDLE,
+            greet=lambda: self._put_aside(lambda: self._deeds.do(floor.Say("greeting"))),
+            over=self._answer_as_usual,
         )
         self._client_for = client_for or (lambda _: models.llm)
         self._pace = 1.0
@@ -527,11 +531,10 @@ class Call:
         except ConfigurationError as error:
             self._desk.fail("bad_greeting", error)
 
-    def _greet(self) -> None:
-        """The other side has spoken first, or nobody has."""
+    def _answer_as_usual(self) -> None:
+        """The other side was greeted."""
         if self._goes_by_agents:
             self._go_on_by(self._own.turn)
-        self._deeds.do(floor.Say("greeting"))
 
     async def _finish(self) -> events.SessionEnded:
         self._timers.close()

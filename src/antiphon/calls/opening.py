@@ -1,7 +1,7 @@
 """Who speaks first on a call that we make, while it is found out whether a machine has answered.
 
 People say "Hello?", machines a sentence: the agent lets them, so that no machine is greeted. The greeting is the answer
-to a person's first words, or comes by itself where nobody says anything.
+to a person's first words, or comes by itself where nobody says anything; who goes on before it is heard gets it then.
 """
 
 from __future__ import annotations
@@ -10,13 +10,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from antiphon.calls.events import UserSpeechStarted, UserSpeechStopped, UserTurnCompleted, VoicemailDetected
+from antiphon.calls.events import (
+    AgentSpeechStarted,
+    UserSpeechStarted,
+    UserSpeechStopped,
+    UserTurnCompleted,
+    VoicemailDetected,
+)
 from antiphon.calls.log import CallLog, Entry
 from antiphon.clock import Clock
 
 WAIT_S = 2.0
 """Silence of the other side behind which the agent speaks first after all."""
 _LOOK_S = 0.2
+_TRIES = 2
+"""The greeting is made so often where the other side speaks before it is heard."""
 
 
 class Opening:
@@ -27,7 +35,8 @@ class Opening:
         clock: Time.
         is_free: Whether nobody speaks, and nothing is undecided.
         greet: Says the greeting.
-        yields: The other side's words are answered by who holds the call, and then there is no greeting.
+        over: Told when the other side's words are to be answered as usual.
+        yields: They are answered from the start, by who holds the call, and then there is no greeting.
     """
 
     def __init__(
@@ -37,13 +46,16 @@ class Opening:
         *,
         is_free: Callable[[], bool],
         greet: Callable[[], None],
+        over: Callable[[], None] = lambda: None,
         yields: bool = False,
     ) -> None:
         self._log = log
         self._clock = clock
         self._is_free = is_free
         self._greet = greet
+        self._over = over
         self._yields = yields
+        self._tries_left = 1 if yields else _TRIES
         self._timer: asyncio.TimerHandle | None = None
         self._leave: Callable[[], None] = lambda: None
 
@@ -67,6 +79,10 @@ class Opening:
         if self._yields:
             self.close()
 
+    def _heard(self, _event: AgentSpeechStarted) -> None:
+        self.close()
+        self._timer = self._clock.call_at(self._clock.now(), self._over)  # not amid what is told now
+
     def _who(self, event: VoicemailDetected) -> None:
         if event.result == "machine":
             self.close()
@@ -76,11 +92,14 @@ class Opening:
         self._timer = self._clock.call_at(self._clock.now() + seconds, self._look)
 
     def _look(self) -> None:
-        if self._is_free():
-            self.close()
-            self._greet()
-        else:
+        if not self._is_free():
             self._greet_in(_LOOK_S)
+            return
+        self._tries_left -= 1
+        if not self._tries_left:
+            self.close()
+            self._over()
+        self._greet()
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -88,6 +107,7 @@ class Opening:
 
 
 _READERS: dict[type, Callable[[Opening, Any], None]] = {
+    AgentSpeechStarted: Opening._heard,
     UserSpeechStarted: Opening._speech_started,
     UserSpeechStopped: lambda opening, _: opening._greet_in(WAIT_S),
     UserTurnCompleted: lambda opening, _: opening._greet_in(0.0),

@@ -109,7 +109,7 @@ class DialView:
         line = Text.assemble((f"{row.at_s:7.1f}  ", "dim"), (f"{_NAMES[row.who]:<6}", _COLOURS[row.who]), row.text)
         if row.unheard:
             line.append(f" ⟨not heard: {row.unheard}⟩", "dim")
-        self._console.print(line)
+        self._console.print(line, soft_wrap=True)
 
 
 async def dial(wanted: Mapping[str, Any], view: DialView, *, url: str, key: str | None) -> None:
