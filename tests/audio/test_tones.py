@@ -50,6 +50,7 @@ def test_keys_follow_each_other_with_a_pause() -> None:
     assert len(pcm) == 2 * 160 * 8
     assert not pcm[800:1280].any()
     assert len(dtmf("")) == 0
+    assert len(dtmf("wW", tone_ms=100, gap_ms=60)) == 8_000 * 1.5
 
 
 def test_a_key_that_is_not_on_the_keypad_is_an_audio_error_that_does_not_tell_the_digits() -> None:

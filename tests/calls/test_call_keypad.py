@@ -465,7 +465,7 @@ def pressing() -> CallUnderTest:
     return clock.run(scenario())
 
 
-TONES = from_pcm(dtmf("40#", tone_ms=100, gap_ms=80, amplitude=0.28), PHONE)
+TONES = from_pcm(dtmf("40#", tone_ms=100, gap_ms=100, amplitude=0.28), PHONE)
 
 
 def test_keys_sound_on_the_line_whole_and_are_in_no_log() -> None:
@@ -516,9 +516,29 @@ def test_keys_are_not_cut_by_who_speaks_over_them() -> None:
 
     call = clock.run(scenario())
     check(call)
-    assert from_pcm(dtmf("1234567890", tone_ms=100, gap_ms=80, amplitude=0.28), PHONE) in call.phone.sound
+    assert from_pcm(dtmf("1234567890", tone_ms=100, gap_ms=100, amplitude=0.28), PHONE) in call.phone.sound
     assert call.events(AgentSpeechInterrupted) == []
     assert [event.text for event in call.events(UserTurnCompleted)] == ["For the opening hours press one."]
+
+
+def test_pauses_among_keys_are_heard() -> None:
+    clock = VirtualClock()
+    asked: list[Any] = []
+    context = ToolContext(request=lambda name, details: asked.append(details["keys"]))
+    assert VirtualClock().run(send_dtmf(context, "1 w2W a")) == "The keys are pressed."
+    assert asked == ["1w2WA"]
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock) as call:
+            await call.quiet(1)
+            call.call.press("1w2W")
+            await call.quiet(4)
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert from_pcm(dtmf("1w2W", tone_ms=100, gap_ms=100, amplitude=0.28), PHONE) in call.phone.sound
+    assert call.phone.heard_s == pytest.approx(2 * 0.2 + 0.5 + 1.0, abs=0.02)
 
 
 @pytest.mark.parametrize("keys", ["", "12x", "1" * 65])

@@ -431,6 +431,7 @@ def test_keys_are_pressed_by_the_carrier_that_has_a_command_for_that(clock: Virt
         setting.socket.sent.clear()
         assert isinstance(setting.line, KeyLine)
         assert setting.line.send_keys("12#") is (carrier == "plivo")
+        assert not setting.line.send_keys("1w2")  # no carrier's command knows pauses: tones do
         assert setting.socket.sent == (['{"event":"sendDTMF","dtmf":"12#"}'] if carrier == "plivo" else [])
         call.finish("user_hangup")
         setting.running.cancel()  # one of the carriers would close the socket itself

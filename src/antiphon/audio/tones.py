@@ -16,6 +16,8 @@ DTMF_HZ = {
     for key, column in zip(keys, _COLUMNS_HZ, strict=True)
 }
 """The two frequencies of each key (ITU-T Q.23, RFC 4733 events 0 to 15)."""
+DTMF_PAUSE_MS = {"w": 500, "W": 1_000}
+"""Pauses among keys, as dialling strings write them."""
 
 
 def sine(hz: float, duration_ms: float, *, rate_hz: int = 8_000, amplitude: float = 0.5) -> NDArray[np.int16]:
@@ -29,7 +31,7 @@ def dtmf(
     """The sound of keys pressed one after the other, each with a pause after it; shape (n,).
 
     Args:
-        keys: Out of ``0123456789*#ABCD``.
+        keys: Out of ``0123456789*#ABCD``, with ``w`` and ``W`` for pauses.
         rate_hz: Samples a second.
         tone_ms: Length of each tone; a network must accept 40 ms.
         gap_ms: Length of the silence after each tone.
@@ -41,6 +43,9 @@ def dtmf(
     pause = silence(gap_ms, rate_hz=rate_hz)
     parts = [silence(0, rate_hz=rate_hz)]
     for key in keys:
+        if key in DTMF_PAUSE_MS:
+            parts.append(silence(DTMF_PAUSE_MS[key], rate_hz=rate_hz))
+            continue
         if key not in DTMF_HZ:
             raise AudioError("A key is not on the keypad: use 0 to 9, *, #, A to D.")
         low, high = DTMF_HZ[key]

@@ -25,8 +25,8 @@ _REMEMBERED: frozenset[SpeechKind] = frozenset({"reply", "greeting", "say", "goo
 """Speeches that the model should know of; fillers and the like are noises of the line to it."""
 _PLAYED: frozenset[SpeechKind] = frozenset({"play", "announcement"})
 """Files: the model should know of one whose words are given."""
-_TONE_MS, _GAP_MS = 100, 80
-"""Twice what a network must accept."""
+_TONE_MS, _GAP_MS = 100, 100
+"""More than twice what a network must accept."""
 _TONE_LEVEL = 0.28
 """Of each of a key's two tones: 8 dB below full scale together."""
 

@@ -21,6 +21,7 @@ EXPECT = "expect"
 ``date``, ``birth_date``, ``email`` and ``spelling``, and how many ``digits`` a number has, where that is known."""
 
 KEYS = frozenset("0123456789*#ABCD")
+PAUSES = frozenset("wW")
 MOST_KEYS = 64
 AGAIN = "That was not right. Please type it again."
 _LONGEST_S = 300.0
@@ -59,13 +60,13 @@ async def send_dtmf(context: ToolContext, keys: str) -> str:
 
     Args:
         context: The call whose line it is.
-        keys: The keys in order: 0 to 9, * and #.
+        keys: The keys in order: 0 to 9, * and #; w waits for half a second, W for a second.
     """
-    pressed = "".join(keys.upper().split())
+    pressed = "".join(key if key in PAUSES else key.upper() for key in "".join(keys.split()))
     if not pressed:
         return "No keys were given."
-    if len(pressed) > MOST_KEYS or not KEYS.issuperset(pressed):
-        return f"These keys cannot be pressed: give up to {MOST_KEYS} of 0 to 9, * and #."
+    if len(pressed) > MOST_KEYS or not (KEYS | PAUSES).issuperset(pressed):
+        return f"These keys cannot be pressed: give up to {MOST_KEYS} of 0 to 9, *, #, and w or W for a pause."
     context.request(SEND_KEYS, {"keys": pressed})
     return "The keys are pressed."
 

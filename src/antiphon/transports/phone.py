@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import structlog
 
 from antiphon.audio.formats import PHONE, AudioFormat
+from antiphon.audio.tones import DTMF_PAUSE_MS
 from antiphon.calls.events import (
     AgentSpeechCompleted,
     AgentSpeechInterrupted,
@@ -300,8 +301,9 @@ class PhoneLine:
             self._socket.send(self._codec.clear())
 
     def send_keys(self, keys: str) -> bool:
-        """Have the carrier press keys of the telephone; False where it has no command for that."""
-        message = self._codec.keys(keys) if self._listens else None
+        """Have the carrier press keys of the telephone; False where it has no command for that, or for pauses."""
+        has_pause = not DTMF_PAUSE_MS.keys().isdisjoint(keys)
+        message = self._codec.keys(keys) if self._listens and not has_pause else None
         if message is not None:
             self._socket.send(message)
         return message is not None
