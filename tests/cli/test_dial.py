@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import signal
+import sys
 from typing import Any
 
 import pytest
@@ -94,3 +96,29 @@ def test_a_value_needs_a_name() -> None:
     result = CliRunner().invoke(app, ["dial", BILLING, "--context", "Ms Doe"])
     assert result.exit_code == 2
     assert "--context name=value" in result.output
+
+
+@pytest.mark.parametrize(("outcome", "code", "expected"), [("answered", 0, "disconnected"), ("busy", 1, "failed")])
+async def test_a_program_reads_one_document_and_an_exit_code(
+    serve: Serve, outcome: Any, code: int, expected: str
+) -> None:
+    async with office(serve, exchange=Exchange(ring_s=0.1, outcome=outcome, answers=hangs_up)) as of:
+        arguments = [
+            "dial",
+            BILLING,
+            "--url",
+            str(of.http.base_url),
+            "--key",
+            KEY,
+            "--context",
+            "name=Ms Doe",
+            "--json",
+        ]
+        program = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-c", "from antiphon.cli.main import app; app()", *arguments],
+            stdout=asyncio.subprocess.PIPE,
+        )
+        printed, _ = await program.communicate()
+    assert program.returncode == code
+    told = json.loads(printed)
+    assert (told["status"], told["target_number"], bool(told["transcript"])) == (expected, BILLING, code == 0)
