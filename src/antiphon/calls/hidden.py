@@ -14,6 +14,8 @@ from antiphon.tools.collect.spoken import HIDDEN, without_numbers
 _SHORTEST = 4
 """Shorter ones, such as the choice in a menu, are also prices and dates."""
 _MOST = 64
+_TELLING = 8
+"""Words said in confidence that are shorter, such as "Yes.", are told again when they are said again."""
 _BETWEEN = r"[\s.,-]*"
 _CALLERS_WORDS = frozenset({"user.transcription", "user.typed", "user.turn_completed", "user.backchannel"})
 """The events whose ``text`` is the caller's; others tell it as ``user_text``."""
@@ -56,8 +58,9 @@ class HiddenNumbers:
 
     def _hide(self, event: CallEvent, name: str, value: Any) -> Any:
         is_callers = name == "user_text" or (name == "text" and event.type in _CALLERS_WORDS)
-        if is_callers and value and (self._hides_caller or value in self._said):
-            self._said.append(value)
+        if is_callers and value and self._hides_caller:
+            if len(value) >= _TELLING and value not in self._said:
+                self._said.append(value)
             return HIDDEN
         if event.type == "floor.decision" and self._hides_caller:
             return _without_texts(value)
@@ -65,6 +68,8 @@ class HiddenNumbers:
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, str):
+            for said in self._said:
+                value = value.replace(said, HIDDEN)
             for pattern in self._patterns:
                 value = pattern.sub(lambda found: KEY_MARK * sum(map(str.isalnum, found[0])), value)
             return without_numbers(value) if self._is_veiled else value
