@@ -205,6 +205,7 @@ class Metrics:
         traffic: Frames over all sockets.
         calls_ended: Calls by the reason of their end.
         refused: Calls that were not taken, by reason.
+        not_reached: Calls that were made and that nobody has answered, by reason.
         turns: Turns answered.
         first_audio_counts: Turns by voice-to-voice time, one more than there are ``FIRST_AUDIO_BUCKETS_S``.
         first_audio_sum_s: Sum of these times.
@@ -216,6 +217,7 @@ class Metrics:
     traffic: Traffic = field(default_factory=Traffic)
     calls_ended: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    not_reached: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     turns: int = 0
     first_audio_counts: list[int] = field(default_factory=lambda: [0] * (len(FIRST_AUDIO_BUCKETS_S) + 1))
@@ -269,6 +271,7 @@ class _Collector:
         for name, label, counts in (
             ("calls_ended", "reason", metrics.calls_ended),
             ("calls_refused", "reason", metrics.refused),
+            ("calls_not_reached", "reason", metrics.not_reached),
             ("call_errors", "code", metrics.errors),
         ):
             family = CounterMetricFamily(f"antiphon_{name}", name.replace("_", " "), labels=[label])

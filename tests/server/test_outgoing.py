@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +77,8 @@ def run(script: Callable[[Office], Awaitable[Any]]) -> Office:
     async def scenario() -> Office:
         admission = Admission(2, 1000.0, LoopLag())
         admission.ready = True
-        office = Office(clock, admission, OutgoingCalls(admission, clock, ring_s=RING_S))
+        calls = OutgoingCalls(admission, clock, ring_s=RING_S, not_reached=Counter())
+        office = Office(clock, admission, calls)
         await script(office)
         await office.calls.aclose()
         assert not office.calls._tasks
@@ -97,6 +99,7 @@ def test_who_lets_it_ring_is_given_up_and_hung_up_once() -> None:
         assert (call.state.status, office.admission.live) == ("ringing", 1)
         await office.calls.all_over()
         assert (call.state.status, call.state.reason, office.admission.live) == ("failed", "no_answer", 0)
+        assert office.calls._not_reached == {"no_answer": 1}
         assert office.clock.now() == pytest.approx(RING_S + QUEUE_S)
 
     run(script)

@@ -119,6 +119,7 @@ async def test_a_call_that_nobody_takes_tells_why(serve: Serve, outcome: Any, re
         found = await of.state(made["call_id"])
         assert (found["call"]["reason"], found["entries"]) == (reason, [])
         assert (await of.http.get(CALLS)).json() == {"calls": [], "next": None, "outgoing": []}
+        assert f'antiphon_calls_not_reached_total{{reason="{reason}"}} 1.0' in (await of.http.get("/metrics")).text
         assert [name for name, _ in await of.told(made["call_id"])] == ["status"]
         assert (await of.http.post(f"{CALLS}/{made['call_id']}/terminate")).status_code == 404
         assert of.exchange.commands == [f"dial {BILLING}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -261,10 +262,12 @@ class OutgoingCalls:
         admission: The slots.
         clock: Time.
         ring_s: How long it may ring.
+        not_reached: Counts the calls that nobody has answered, by reason.
     """
 
-    def __init__(self, admission: Admission, clock: Clock, *, ring_s: float) -> None:
+    def __init__(self, admission: Admission, clock: Clock, *, ring_s: float, not_reached: Counter[str]) -> None:
         self._admission = admission
+        self._not_reached = not_reached
         self._clock = clock
         self._ring_s = ring_s
         self._calls: dict[str, OutgoingCall] = {}
@@ -340,6 +343,7 @@ class OutgoingCalls:
                 self._admission.leave()
                 dialler.close()
             if call.state.status == "failed":
+                self._not_reached[call.state.reason or "failed"] += 1
                 _log.info("call_not_made", call_id=call.id, carrier=call.order.carrier, reason=call.state.reason)
 
     def _forget_old(self) -> None:

@@ -115,7 +115,9 @@ class Switchboard:
         self.admission = Admission(settings.max_calls, settings.max_loop_lag_ms, self.lag)
         self.tokens = StreamTokens(clock)
         self.carriers = Carriers(settings, clock)
-        self.outgoing = OutgoingCalls(self.admission, clock, ring_s=settings.ring_s)
+        self.outgoing = OutgoingCalls(
+            self.admission, clock, ring_s=settings.ring_s, not_reached=self.metrics.not_reached
+        )
         self.audiohook_signatures = UsedSignatures(clock, 2 * AUDIOHOOK_MAX_AGE_S)
         self.acs_keys = KeySet(settings.acs_keys_url, clock)
         self.client_secrets = ClientSecrets(clock)
