@@ -156,6 +156,22 @@ def test_what_the_carrier_does_not_take_is_not_hung_up() -> None:
     assert carrier.hung_up == []
 
 
+def test_a_stream_that_comes_before_the_carriers_answer_is_the_call() -> None:
+    """Whatever that answer is."""
+    carrier = Carrier(takes_s=3, refuses=True)
+
+    async def script(office: Office) -> None:
+        call = office.place(carrier)
+        await office.clock.sleep(1)
+        assert office.calls.take("twilio", office.tokens[0]) is call
+        await call.placed()
+        await office.calls.all_over()
+        assert (call.state.status, call.is_pending, office.admission.live) == ("initiating", True, 1)
+
+    run(script)
+    assert carrier.hung_up == []
+
+
 def test_the_stream_takes_the_slot_and_the_log_tells_the_rest() -> None:
     carrier = Carrier()
 

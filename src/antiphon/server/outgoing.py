@@ -146,14 +146,14 @@ class OutgoingCall:
         return self.state.call_id
 
     @property
-    def is_pending(self) -> bool:
-        """Whether it waits for its conversation."""
-        return not self._settled.is_set() or (self.is_taken and not self._has_log and self.state.status != "failed")
-
-    @property
     def is_ringing(self) -> bool:
         """Whether it can still be called off: its stream has not come."""
         return not self._settled.is_set()
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it waits for its conversation: it rings, or its stream is about to begin."""
+        return self.is_ringing or (self.is_taken and not self._has_log and self.state.status != "failed")
 
     def told(self, progress: Progress) -> None:
         """The carrier tells how far it is."""
@@ -213,7 +213,8 @@ class OutgoingCall:
         try:
             self.carrier_id = await dialler.dial(ring, self.told)
         except IntegrationException as error:
-            self.fail("refused", str(error))
+            if not self.is_taken:  # else the answer to the command is all that was lost
+                self.fail("refused", str(error))
             return
         self._placed.set()
         try:
