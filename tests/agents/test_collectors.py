@@ -217,6 +217,29 @@ async def test_other_tools_of_the_step_run_first() -> None:
     assert plain(client.requests[1].messages[1:]) == [("user", "Hello.")]
 
 
+async def test_tools_that_are_given_for_a_turn_are_for_the_agent_and_not_for_who_asks() -> None:
+    @tool
+    def look_up(number: str) -> str:
+        """Look up a booking."""
+        return "It is for Monday."
+
+    client = ScriptedChatClient(
+        [
+            asks("collect_digits"),
+            "Which number?",
+            asks("record", digits="4711"),
+            asks("look_up", number="4711"),
+            "It is for Monday.",
+        ]
+    )
+    desk, session = desk_with(client, collect_digits(require_confirmation=False)), AgentSession()
+    await desk.run("When is my appointment?", session=session, tools=[look_up])
+    last = await desk.run("4711.", session=session, tools=[look_up])
+    assert (last.text, last.agent) == ("It is for Monday.", "desk")
+    offered = [[spec.name for spec in options.tools] for options in (request.options for request in client.requests)]
+    assert ["look_up" in names for names in offered] == [True, False, False, True, True]
+
+
 async def test_the_first_words_can_be_given_and_cost_no_request() -> None:
     client = ScriptedChatClient([asks("collect_email")])
     desk = desk_with(client, collect_email(on_enter_message="What is your e-mail address, please?"))

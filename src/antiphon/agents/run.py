@@ -70,7 +70,7 @@ class Run:
         fence: Awaited before the calls of a step are told or run. A speculative turn waits here until it is sure.
         limits: What the run may use.
         options: What is not None here overrules the agent's options.
-        more_tools: Tools besides the agent's own.
+        more_tools: Tools besides the agent's own; neither for who takes over, nor for who asks for it meanwhile.
         chat: Middleware around requests, besides the agent's own.
         function: Middleware around calls, besides the agent's own.
         decided: Calls of the conversation that a person has decided on: they run before the model is asked, but for
@@ -285,7 +285,7 @@ class Run:
         self._system = system
         conversation = self._messages if shared is None else shared
         self.request = build_request(system, self._fitting(conversation), waiting=self.session.approvals.waiting)
-        self._box.belong_to(agent)
+        self._box.belong_to(agent, with_more=not self.handoffs and self.session.interview is None)
 
     def _fitting(self, conversation: Sequence[Message]) -> Sequence[Message]:
         """The part of the conversation that the model can take."""

@@ -20,7 +20,7 @@ class Toolbox:
         more: Tools besides the agent's own.
     """
 
-    __slots__ = ("_agent", "_listed", "_more", "_overlay", "_removed", "needs_care", "options", "tools")
+    __slots__ = ("_agent", "_given", "_listed", "_more", "_overlay", "_removed", "needs_care", "options", "tools")
 
     def __init__(
         self, *, overlay: ChatOptions | None, more: Sequence[FunctionTool | Callable[..., Any] | Agent] = ()
@@ -33,14 +33,14 @@ class Toolbox:
         """Whether one of the tools does; see ``FunctionTool``."""
         self._agent: Agent | None = None
         self._overlay = overlay
-        self._more: dict[str, FunctionTool] = {tool.name: tool for tool in map(as_function_tool, more)}
+        self._given: Mapping[str, FunctionTool] = {tool.name: tool for tool in map(as_function_tool, more)}
+        self._more: dict[str, FunctionTool] = {}
         self._listed: dict[str, FunctionTool] = {}
         self._removed: set[str] = set()
 
-    def belong_to(self, agent: Agent) -> None:
-        """Offer this agent's tools; those that were added for another one leave."""
-        if self._agent is not None:
-            self._more, self._listed, self._removed = {}, {}, set()
+    def belong_to(self, agent: Agent, *, with_more: bool = True) -> None:
+        """Offer this agent's tools, and unless it is another one than they are for the ``more`` of the beginning."""
+        self._more, self._listed, self._removed = dict(self._given) if with_more else {}, {}, set()
         self._agent = agent
         self._offer()
 

@@ -265,7 +265,7 @@ class Turn:
             variables=self._variables,
             limits=self._limits,
             options=self._options,
-            more_tools=() if session.interview is not None else more_tools,
+            more_tools=more_tools,
             chat=(*self._layers["chat"], *layers["chat"]),
             function=(*self._layers["function"], *layers["function"]),
             decided=self._decided,

@@ -341,7 +341,7 @@ class Responding:
             client_for=lambda agent: CountedClient(self._client_for(agent), self._clock, partial(self._worked, reply)),
             instructions=await self._instructed(reply.terms),
             more_instructions=context.instructions,
-            more_tools=[] if self._session.interview is not None else [*context.tools, *reply.terms.tools],
+            more_tools=[*context.tools, *reply.terms.tools],
             options=reply.terms.options,
             chat=layers["chat"],
             function=layers["function"],
