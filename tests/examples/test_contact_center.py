@@ -152,6 +152,12 @@ def test_the_example_is_sound() -> None:
     assert [agent.name for agent in catalog.team()] == ["reception", "billing", "service"]
 
 
+def test_the_voice_that_comes_along_can_say_all_of_it() -> None:
+    agents = examine_catalog(EXAMPLE, environment={})[0].agents
+    assert [agent.voice for agent in agents] == [None] * 3
+    assert len({agent.speed for agent in agents}) == 3
+
+
 async def test_a_caller_proves_who_it_is_gets_a_bill_by_mail_and_is_put_through(tmp_path: Path) -> None:
     heard = ("I have a question about my bill.", "Please mail it to me.", "john dot smith at example", "dot com")
     async with center(tmp_path, *heard, "Yes, that is right.", "I want to talk to a person.") as phone:
