@@ -39,7 +39,7 @@ from antiphon.calls.opening import Opening
 from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy, TurnPolicy
-from antiphon.calls.presence import Presence
+from antiphon.calls.presence import AgentPresence, CallerPresence
 from antiphon.calls.recording import CallRecording
 from antiphon.calls.reply import Reply, ReplyTerms
 from antiphon.calls.responding import Responding
@@ -69,18 +69,6 @@ from antiphon.tools.transfer import Transfer
 
 _log = structlog.get_logger(__name__)
 
-_AGENT_STATES: dict[Phase, events.AgentState] = {
-    Phase.OPENING: "initializing",
-    Phase.IDLE: "listening",
-    Phase.HEARING: "listening",
-    Phase.PAUSING: "listening",
-    Phase.THINKING: "thinking",
-    Phase.SPEAKING: "speaking",
-    Phase.OVERLAP: "speaking",
-    Phase.HELD: "listening",
-    Phase.ENDING: "speaking",
-    Phase.ENDED: "idle",
-}
 _FREE_TO_SPEAK = frozenset({Phase.IDLE, Phase.THINKING, Phase.SPEAKING})
 _THE_CALLERS = frozenset({Phase.HEARING, Phase.PAUSING})
 _BEGINNINGS = frozenset({floor.VoiceStarted, floor.CommitRequested})
@@ -176,8 +164,8 @@ class Call:
             is_free=lambda: self._floor.phase in _FREE_TO_SPEAK,
             announce=lambda: self._on(floor.SpeakRequested(self.log.seconds())),
         )
-        self._agent_state: events.AgentState = "initializing"
-        self._presence = Presence(log)
+        self._agent_presence = AgentPresence(log)
+        self._presence = CallerPresence(log)
         self._opening = Opening(
             log,
             clock,
@@ -573,10 +561,7 @@ class Call:
         self._note_turn(event, actions)
         for action in actions:
             self._deeds.do(action)
-        state = _AGENT_STATES[self._floor.phase]
-        if state != self._agent_state:
-            self._tell(events.AgentStateChanged(self._agent_state, state))
-            self._agent_state = state
+        self._agent_presence.enter(self._floor.phase)
         self._asides.flush()
         if self._desk.session.late:
             self._look_for_news()

@@ -12,7 +12,7 @@ from antiphon.calls.history import History
 from antiphon.calls.keypad import TypedNumbers
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
-from antiphon.calls.presence import Presence
+from antiphon.calls.presence import CallerPresence
 from antiphon.calls.reply import Reply, ReplyTerms
 from antiphon.calls.responding import Responding
 from antiphon.calls.speaking import Speaking
@@ -56,7 +56,7 @@ class Deeds:
         typed: TypedNumbers,
         wording: Wording,
         watcher: ReplyWatcher,
-        presence: Presence,
+        presence: CallerPresence,
         log: CallLog,
         agent: Callable[[], Agent],
         hang_up: Callable[[EndReason], None],

@@ -16,7 +16,7 @@ from antiphon.calls.ledger import Ledger
 from antiphon.calls.log import CallLog
 from antiphon.calls.phrases import is_one_of
 from antiphon.calls.policy import CallPolicy
-from antiphon.calls.presence import Presence
+from antiphon.calls.presence import AgentPresence, CallerPresence
 from antiphon.calls.reply import Reply
 from antiphon.calls.s2s.answers import Answers
 from antiphon.calls.s2s.ears import Ears
@@ -44,15 +44,6 @@ from antiphon.models.s2s.contract import (
     UserTranscript,
 )
 
-_AGENT_STATES: dict[Phase, events.AgentState] = {
-    Phase.OPENING: "initializing",
-    Phase.IDLE: "listening",
-    Phase.HEARING: "listening",
-    Phase.THINKING: "thinking",
-    Phase.SPEAKING: "speaking",
-    Phase.ENDING: "speaking",
-    Phase.ENDED: "idle",
-}
 _AGENTS = frozenset({Phase.THINKING, Phase.SPEAKING})
 _MOST_ASIDES = 16
 _LOOK_AGAIN_S = 0.05
@@ -133,8 +124,8 @@ class Dialogue:
         self._caller_speaks = False
         self._is_silent = False  # for good, towards a machine
         self._speech_at = 0.0
-        self._agent_state: events.AgentState = "initializing"
-        self._presence = Presence(log)
+        self._agent_presence = AgentPresence(log)
+        self._presence = CallerPresence(log)
         self._asides: list[Callable[[], None]] = []  # what waits until it may sound
         self._greeted_turn = 0  # the last in which an agent that took over has greeted
         self._told_turn = 0  # of the caller, the last whose words were told
@@ -544,10 +535,7 @@ class Dialogue:
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
-        state = _AGENT_STATES[phase]
-        if state != self._agent_state:
-            self._tell(events.AgentStateChanged(self._agent_state, state))
-            self._agent_state = state
+        self._agent_presence.enter(phase)
 
     def _tell(self, event: events.CallEvent) -> None:
         self._log.append(event)
