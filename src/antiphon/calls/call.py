@@ -37,7 +37,6 @@ from antiphon.calls.manners import for_machine, for_opening, policy_for
 from antiphon.calls.models import CallModels
 from antiphon.calls.opening import Opening
 from antiphon.calls.pacer import Pacer
-from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.calls.presence import AgentPresence, CallerPresence
 from antiphon.calls.recording import CallRecording
@@ -245,16 +244,10 @@ class Call:
             failed=self._desk.fail,
             spawn=self._desk.tasks.spawn,
             watcher=self._watcher,
-            playout=lambda speaking: Playout(
-                self._line,
-                speaking,
-                pacer=pacer,
-                clock=self._clock,
-                lead_s=self._policy.lead_s,
-                frame_ms=self._policy.frame_ms,
-                tap=self._desk.tap,
-                seconds=self.log.seconds,
-            ),
+            pacer=pacer,
+            clock=self._clock,
+            policy=self._policy,
+            tap=self._desk.tap,
         )
 
     def _sound_desk(self) -> CallSounds:

@@ -13,12 +13,15 @@ from antiphon.calls import events, floor
 from antiphon.calls.background import Background
 from antiphon.calls.events import SpeechKind
 from antiphon.calls.history import History, ReplyRecord
-from antiphon.calls.line import Line
+from antiphon.calls.line import AudioTap, Line
 from antiphon.calls.log import CallLog
+from antiphon.calls.pacer import Pacer
 from antiphon.calls.playout import Playout
+from antiphon.calls.policy import CallPolicy
 from antiphon.calls.speech import Speech
 from antiphon.calls.voice import Voice
 from antiphon.calls.watcher import ReplyWatcher
+from antiphon.clock import Clock
 from antiphon.errors import AntiphonException
 
 _REMEMBERED: frozenset[SpeechKind] = frozenset({"reply", "greeting", "say", "goodbye"})
@@ -43,7 +46,10 @@ class Speaking:
         failed: Gets the faults of the voice.
         spawn: Runs a task of the call.
         watcher: Told when a speech was sent.
-        playout: Makes the playout of this speaking.
+        pacer: The process's metronome.
+        clock: The process's time.
+        policy: How far ahead and in which pieces sound is sent.
+        tap: Who records.
     """
 
     def __init__(
@@ -58,7 +64,10 @@ class Speaking:
         failed: Callable[[str, Exception], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None] | None],
         watcher: ReplyWatcher,
-        playout: Callable[[Speaking], Playout],
+        pacer: Pacer,
+        clock: Clock,
+        policy: CallPolicy,
+        tap: AudioTap | None,
     ) -> None:
         self._line = line
         self._voice = voice
@@ -69,7 +78,16 @@ class Speaking:
         self._failed = failed
         self._spawn = spawn
         self._watcher = watcher
-        self._playout = playout(self)
+        self._playout = Playout(
+            line,
+            self,
+            pacer=pacer,
+            clock=clock,
+            lead_s=policy.lead_s,
+            frame_ms=policy.frame_ms,
+            tap=tap,
+            seconds=log.seconds,
+        )
         self._count = 0
         self._sounding = 0  # number of the speech that sounded last
         self._voicing: set[asyncio.Task[None]] = set()

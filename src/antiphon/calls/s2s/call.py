@@ -32,7 +32,6 @@ from antiphon.calls.log import CallLog
 from antiphon.calls.manners import for_machine, policy_for
 from antiphon.calls.opening import Opening
 from antiphon.calls.pacer import Pacer
-from antiphon.calls.playout import Playout
 from antiphon.calls.policy import CallPolicy
 from antiphon.calls.recording import CallRecording
 from antiphon.calls.s2s.connections import Connections
@@ -210,16 +209,10 @@ class S2SCall:
             failed=self._desk.fail,
             spawn=self._desk.tasks.spawn,
             watcher=ReplyWatcher(),
-            playout=lambda speaking: Playout(
-                self._line,
-                speaking,
-                pacer=pacer,
-                clock=self._clock,
-                lead_s=self._policy.lead_s,
-                frame_ms=self._policy.frame_ms,
-                tap=self._desk.tap,
-                seconds=self.log.seconds,
-            ),
+            pacer=pacer,
+            clock=self._clock,
+            policy=self._policy,
+            tap=self._desk.tap,
         )
         self.mark_played = speaking.mark_played
         self.sounds = self._sound_desk(dialogue, speaking)
