@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
+from antiphon.agents.agent import Agent
 from antiphon.calls.events import (
     LlmAvailabilityChanged,
     SessionEnded,
@@ -55,7 +56,10 @@ async def test_a_call_tells_which_of_its_models_fail_and_which_one_worked(serve:
     def watch(log: CallLog) -> None:
         log.subscribe(entries.append)
 
-    async with serve(models=models) as up, httpx.AsyncClient(base_url=f"http://127.0.0.1:{up.port}") as http:
+    async with (
+        serve(agents=[Agent("desk")], models=models) as up,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{up.port}") as http,
+    ):
         up.board.watchers.append(watch)
 
         async def well(role: str, model: str) -> float | None:
@@ -65,6 +69,7 @@ async def test_a_call_tells_which_of_its_models_fail_and_which_one_worked(serve:
         assert await well("llm", "acme/large") == 1
         async with asyncio.timeout(40), phone(up) as socket:
             caller = await start_stream(socket)
+            await until(lambda: bool(entries))
             for frame in [SPEECH] * 40 + [SILENCE] * 60:
                 await socket.send(caller.media(frame))
             await until(lambda: any(isinstance(entry.event, TurnMetrics) for entry in entries))

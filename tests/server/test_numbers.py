@@ -32,6 +32,7 @@ async def test_a_call_is_counted_with_the_values_of_its_log(serve: Serve) -> Non
         up.board.watchers.append(watch)
         async with asyncio.timeout(40), phone(up) as socket:
             caller = await start_stream(socket)
+            await until(lambda: bool(entries))
             for frame in [SPEECH] * 40 + [SILENCE] * 60:
                 await socket.send(caller.media(frame))
             await until(lambda: any(isinstance(entry.event, events.AgentSpeechStarted) for entry in entries[20:]))
