@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from phone import calling
 
-from antiphon.calls.events import AgentSpeechInterrupted, SessionManners, UserTurnCompleted
-from antiphon.calls.policy import TurnPolicy
+from antiphon.agents.agent import Agent
+from antiphon.agents.handoff import Handoff
+from antiphon.agents.manners import Manners
+from antiphon.calls.events import (
+    AgentSpeechCreated,
+    AgentSpeechInterrupted,
+    AgentTextSpoken,
+    SessionManners,
+    UserIdle,
+    UserTurnCompleted,
+)
+from antiphon.calls.policy import CallPolicy, TurnPolicy
 from antiphon.calls.reply import ReplyTerms
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.clock import VirtualClock
 from antiphon.models.llm.messages import Message
+from antiphon.models.llm.scripted import Reply
+from antiphon.models.llm.scripted import call as tool_call
 
 MANUAL = TurnPolicy(answers=False, interruption="off", keeps_turns=True, speculate=False, idle_s=0.0)
 
@@ -111,3 +123,33 @@ def test_turns_that_are_none_are_told_once() -> None:
             assert watcher.dropped == 2
 
     clock.run(noise_and_words())
+
+
+def test_manners_that_give_the_caller_all_the_time_hold_at_once() -> None:
+    clock = VirtualClock()
+
+    async def conversation() -> None:
+        async with calling(clock, policy=CallPolicy(turn=TurnPolicy(idle_s=5.0))) as call:
+            await call.quiet(2.0)
+            call.call.adopt(TurnPolicy(idle_s=0.0))
+            await call.quiet(20.0)
+            assert not call.events(UserIdle, AgentSpeechCreated)
+
+    clock.run(conversation())
+
+
+def test_another_agent_says_its_own_phrases_although_the_application_has_set_the_manners() -> None:
+    clock = VirtualClock()
+    billing = Agent("billing", "You do bills.", manners=Manners(goodbye="Billing says goodbye."))
+    desk = Agent("desk", "You are the desk.", handoffs=[Handoff(billing, handoff_type="discrete")])
+    llm = [Reply(calls=(tool_call("handoff_to_billing", reason="a bill"),)), "Billing here."]
+
+    async def conversation() -> None:
+        async with calling(clock, agent=desk, stt=["My bill.", "Goodbye."], llm=llm, hang_up=False) as call:
+            call.call.adopt(TurnPolicy(stop_words=frozenset({"goodbye"})))
+            for _ in range(2):
+                await call.speak(1.0)
+                await call.quiet(5.0)
+        assert [event.text for event in call.events(AgentTextSpoken)] == ["Billing here.", "Billing says goodbye."]
+
+    clock.run(conversation())

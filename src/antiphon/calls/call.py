@@ -23,6 +23,7 @@ from antiphon.calls import events, floor
 from antiphon.calls.asides import Asides
 from antiphon.calls.caller import Caller, announce
 from antiphon.calls.closing import finish_tools
+from antiphon.calls.conduct import Conduct
 from antiphon.calls.deeds import Deeds
 from antiphon.calls.desk import Desk, Hooks
 from antiphon.calls.events import EndReason, SpeechKind
@@ -33,7 +34,7 @@ from antiphon.calls.keypad import TypedNumbers
 from antiphon.calls.line import AudioTap, KeyLine, Line
 from antiphon.calls.listening import Listening
 from antiphon.calls.log import CallLog
-from antiphon.calls.manners import for_machine, for_opening, policy_for
+from antiphon.calls.manners import policy_for
 from antiphon.calls.models import CallModels
 from antiphon.calls.opening import Opening
 from antiphon.calls.pacer import Pacer
@@ -129,8 +130,7 @@ class Call:
         self._models = models
         self._clock = clock
         self._policy = policy
-        self._own = own = policy_for(agent, policy)
-        self._goes_by_agents = True  # the application has set no manners of its own
+        own = policy_for(agent, policy)
         self._floor = TurnTaking(own.turn)
         self._inbox: deque[floor.Event] = deque()
         self._busy = False
@@ -170,7 +170,7 @@ class Call:
             clock,
             is_free=lambda: self._floor.phase is Phase.IDLE,
             greet=lambda: self._put_aside(lambda: self._deeds.do(floor.Say("greeting"))),
-            over=self._answer_as_usual,
+            over=lambda: self._conduct.answer_as_usual(),
         )
         self._client_for = client_for or (lambda _: models.llm)
         self._pace = 1.0
@@ -187,6 +187,14 @@ class Call:
         self.sounds = self._sound_desk()
         self._responding = self._mind()
         self._listening = self._ears(own)
+        self._conduct = Conduct(
+            own,
+            policy,
+            turn_taking=self._floor,
+            listening=self._listening,
+            wording=self._wording,
+            tell=self.tell,
+        )
         self._deeds = Deeds(
             self._timers,
             self._listening,
@@ -407,12 +415,7 @@ class Call:
             detects: Whether the detector finds the caller's speech; else ``commit`` ends each turn.
             threshold: The detector's score that counts as speech; its own unless given.
         """
-        self._goes_by_agents = False
-        self._floor.policy = turn
-        self._floor.detects = detects
-        self._listening.adopt(turn, detects=detects, threshold=threshold)
-        if self._open:
-            self._tell(events.SessionManners(turn.to_dict(), detects, threshold))
+        self._conduct.adopt(turn, detects=detects, threshold=threshold)
 
     def go_by(self, terms: ReplyTerms, *, voice: str | None = None, speed: float = 1.0) -> None:
         """What replies go by, the voice that speaks them and the pace of all voices, from the next one on."""
@@ -475,20 +478,19 @@ class Call:
             models=self._models.names(),
             manners=self._floor.policy.to_dict(),
         )
-        if self._own.vad_threshold is not None and self._goes_by_agents:
-            self._tell(events.SessionManners(self._own.turn.to_dict(), True, self._own.vad_threshold))
         limit = self._clock.call_at(self._clock.now() + self._policy.max_call_s, self.end, "time_limit")
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._desk.tasks.open(tasks)
                 self._open = not self._over.is_set()
+                self._conduct.begin()
                 if self._open:
                     self.sounds.open()
                 self._prepare_greeting()
                 greets = self._greets and bool(self._wording.greeting)
                 waits = greets and bool(caller.called) and self._desk.voicemail.listens
                 if waits:
-                    self._go_on_by(for_opening(self._own.turn))
+                    self._conduct.let_speak_first()
                     self._opening.begin()
                 self._on(floor.Opened(self.log.seconds(), greet=greets and not waits))
                 if self._desk.voicemail.listens:
@@ -511,11 +513,6 @@ class Call:
             self._wording.render_greeting(self.agent)
         except ConfigurationError as error:
             self._desk.fail("bad_greeting", error)
-
-    def _answer_as_usual(self) -> None:
-        """The other side was greeted."""
-        if self._goes_by_agents:
-            self._go_on_by(self._own.turn)
 
     async def _finish(self) -> events.SessionEnded:
         self._timers.close()
@@ -585,8 +582,8 @@ class Call:
             self._tell(events.UserTranscription(event.text, event.final, event.utterance))
 
     def _timed_out(self, timer: floor.TimerName) -> None:
-        if timer == "idle" and self.sounds.on_hold:
-            return  # who waits is not asked to speak
+        if timer == "idle" and (self.sounds.on_hold or self._floor.policy.idle_s <= 0):
+            return  # who waits is not asked to speak, nor who has all the time since this began to run
         self._on(floor.Timeout(self.log.seconds(), timer, self._listening.voiced))
 
     def _hang_up(self, reason: EndReason) -> None:
@@ -608,27 +605,15 @@ class Call:
         self.agent = agent
         self._voice.speaker = Speaker.of(agent, pace=self._pace)
         self._listening.listen_for(agent.language, vocabulary(agent, self._desk.session))
-        self._take_manners(policy_for(agent, self._policy))
+        self._conduct.follow(agent)
         if record.type == "handoff":
             self._tell(events.AgentHandoff(record.target, record.source, record.handoff_type, record.reason))
         else:
             self._desk.collecting.note(record)
 
-    def _take_manners(self, own: CallPolicy) -> None:
-        """Go on by the manners of the agent that answers now."""
-        if not self._goes_by_agents or own == self._own:
-            return
-        self._own = self._wording.policy = own
-        self._listening.adopt(own.turn, threshold=own.vad_threshold, preroll_s=own.preroll_s)
-        self._go_on_by(own.turn)
-
-    def _go_on_by(self, turn: TurnPolicy) -> None:
-        self._floor.policy = turn
-        self._tell(events.SessionManners(turn.to_dict(), True, self._own.vad_threshold))
-
     def _fall_silent(self) -> None:
         """A machine has answered."""
-        self.adopt(for_machine(self._own.turn), threshold=self._own.vad_threshold)
+        self._conduct.meet_machine()
         self.cancel()
 
     def _end_now(self, reason: EndReason) -> None:
