@@ -19,7 +19,7 @@ from antiphon.settings import ENV_FILE, PREFIX
 
 OFF = frozenset({"none", "null", "off", "disabled", ""})
 """What switches a model off."""
-KINDS = ("email", "phone", "card", "iban", "ssn")
+KINDS = ("email", "phone", "card", "iban", "ssn", "address")
 
 _SECRETS = frozenset({"openai_api_key", "azure_openai_api_key", "summary_api_key"})
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")

@@ -30,12 +30,41 @@ SAMPLES = {
     ],
     "card": ["4111 1111 1111 1111", "4111-1111-1111-1111", "378282246310005", "6304000000000000"],
     "iban": ["DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432", "nl91 abna 0417 1643 00"],
+    "address": [
+        "12 Elm Street",
+        "221b Baker Street",
+        "1600 Pennsylvania Ave",
+        "7 St. James's square",
+        "350 5th Avenue",
+        "14 Old Mill Road",
+        "Lindenweg 12",
+        "Hauptstraße 7a",
+        "Bahnhofstr. 3",
+    ],
     "ssn": ["123-45-6789", "123 45 6789"],
 }
 CASES = [(kind, sample) for kind, samples in SAMPLES.items() for sample in samples]
 PIECES = st.one_of(
     st.sampled_from([sample for _, sample in CASES]),
-    st.sampled_from([" ", ", ", " at ", " dot ", " dot com", "@", ".", "(", "+", "-", "2024-01-15", "call me ", "DE"]),
+    st.sampled_from(
+        [
+            " ",
+            ", ",
+            " at ",
+            " dot ",
+            " dot com",
+            "@",
+            ".",
+            "(",
+            "+",
+            "-",
+            "2024-01-15",
+            "call me ",
+            "DE",
+            "Elm Str",
+            "weg 1",
+        ]
+    ),
     st.text(alphabet="ab01259 .-@+()[]dotcmDE89_\u2011é", max_size=12),
     st.text(max_size=5),
 )
@@ -60,6 +89,9 @@ def test_each_kind_is_replaced_within_a_sentence(kind: str, sample: str) -> None
         "See you at home dot",
         "It costs 1,234,567 dollars.",
         "DE89 is where the account begins.",
+        "It is 5 minutes down the road.",
+        "We have 24 Hours a day, the Street is closed.",
+        "Take the Heimweg at 5.",
     ],
 )
 def test_what_only_resembles_personal_data_stays(text: str) -> None:

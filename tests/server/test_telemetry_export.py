@@ -24,10 +24,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.server.harness import HEADERS, KEY, SILENCE, SPEECH, start_stream, until
 
 EMAIL, PHONE, CARD = "ann.miller@example.com", "+1 415 555 0199", "4111 1111 1111 1111"
+STREET = "12 Elm Street"
 AGENT = f"""
 name: desk
 instructions: Answer.
-greeting: "Write to {EMAIL}, call {PHONE}, pay with {CARD}."
+greeting: "Write to {EMAIL}, call {PHONE}, pay with {CARD}, come to {STREET}."
 """
 
 
@@ -159,7 +160,7 @@ async def test_a_trace_is_exported_and_nothing_planted_leaves_the_server(tmp_pat
     (stored,) = data.glob("calls/*/*/log.jsonl")
     assert not list(data.glob("calls/*/*/*.wav"))  # nobody agreed to be recorded
     everything = b"\n".join([collector.raw, output, rest, log, stored.read_bytes(), numbers.encode()]).decode("latin-1")
-    for planted in (EMAIL, PHONE, CARD, "ann.miller", "555 0199", KEY):
+    for planted in (EMAIL, PHONE, CARD, STREET, "ann.miller", "555 0199", KEY):
         assert planted not in everything
     assert "[REDACTED_EMAIL]" in stored.read_text()
     assert b"[REDACTED_EMAIL]" in collector.raw

@@ -158,6 +158,24 @@ _SSN = Kind(
     _NUMBER_TAIL,
     "[REDACTED_SSN]",
 )
+# Where people live: "12 Elm Street", as English has it, and "Lindenweg 12".
+_HOUSE = r"\d{1,5}[A-Za-z]?"
+_STREET_WORD = r"(?:[^\W\d_a-z][\w'.-]{0,19}|\d{1,3}(?:st|nd|rd|th))"
+_STREET = """avenue ave boulevard blvd circle close court crescent drive gardens grove highway hwy hill lane ln mews
+parade parkway place plaza road rd row square street st terrace walk way""".split()
+_STRASSE = "straße|strasse|str\\.|weg|gasse|allee|platz|ufer|damm"
+_ADDRESS = Kind(
+    "address",
+    re.compile(
+        rf"(?<![\w.,]){_HOUSE}(?:\s{_STREET_WORD}){{1,3}}\s(?i:{'|'.join(_STREET)})(?![^\W\d])"
+        rf"|(?<!\w)[^\W\d_a-z][^\W\d_]{{1,20}}(?:{_STRASSE})\s\d{{1,4}}(?!\d)[a-z]?(?![^\W\d])"
+    ),
+    re.compile(
+        rf"(?<![\w.,]){_HOUSE}(?:\s{_STREET_WORD}){{0,3}}(?:\s[\w'.-]{{0,19}})?\Z"
+        r"|(?<!\w)[^\W\d_a-z][^\W\d_]*\.?(?:\s(?:\d{1,4}[a-z]?)?)?\Z"
+    ),
+    "[REDACTED_ADDRESS]",
+)
 _DAY, _MONTH, _YEAR = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])", r"(?:19|20)\d\d"
 _DATE = Kind(
     "date",
@@ -168,7 +186,7 @@ _DATE = Kind(
     None,
 )
 
-KINDS = {kind.name: kind for kind in (_EMAIL, _IBAN, _CARD, _SSN, _PHONE)}
+KINDS = {kind.name: kind for kind in (_EMAIL, _IBAN, _CARD, _SSN, _ADDRESS, _PHONE)}
 """Those that the settings can name. Where two begin at the same place, the one that stands first here is taken."""
 
 NOT_NUMBERS_OF_PEOPLE = (_DATE,)
