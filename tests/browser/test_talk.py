@@ -38,7 +38,9 @@ CONNECTING_S = 2.0
 async def start_talking(tab: Tab, *, webrtc: bool = False) -> None:
     """Press the button, and wait until the call is up."""
     if webrtc:
-        await tab.page.get_by_role("radio", name="WebRTC").check(force=True)
+        choice = tab.page.get_by_role("radio", name="WebRTC")
+        await expect(choice).to_be_enabled()  # The server has told that it has it; force does not wait for that.
+        await choice.check(force=True)
     await tab.button("Start talking").click()
     await expect(tab.button("Hang up")).to_be_visible()
 
