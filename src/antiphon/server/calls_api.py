@@ -25,6 +25,7 @@ from antiphon.server.outgoing_api import progress, state_of
 from antiphon.server.switchboard import Switchboard
 from antiphon.store.calls import PastCalls, StoredEntry, Wanted
 from antiphon.store.report import Report, report_of
+from antiphon.store.scrub import EntryScrubber
 from antiphon.store.summary import CallSummary
 from antiphon.tools.transfer import Transfer, TransferKind, checked_destination
 
@@ -143,7 +144,7 @@ async def call(request: Request, call: str) -> Response:
     current = board.live.get(call)
     if current is not None:
         summary, models = current.summary(), current.models
-        entries = await _current_entries(board, current)
+        entries = await _current_entries(board, current, _scrubber(board))
     else:
         found = await _read(board.past.summary, call)
         if found is None:
@@ -167,7 +168,7 @@ async def report(request: Request, call: str, include_turns: bool = False) -> Re
     """
     board: Switchboard = request.app.state.board
     current = board.live.get(call)
-    stored = await (_current_entries(board, current) if current is not None else _read(board.past.entries, call))
+    stored = await (_current_entries(board, current, None) if current is not None else _read(board.past.entries, call))
     if not stored:
         raise _no_such_call()
     told, turns = await _read(_report, stored)
@@ -233,11 +234,19 @@ async def _outgoing_chunks(board: Switchboard, outgoing: OutgoingCall) -> AsyncI
 
 
 async def _live_chunks(board: Switchboard, current: LiveCall, after: int) -> AsyncIterator[bytes]:
+    scrubber = _scrubber(board)
+
+    def frames(entry: Entry) -> bytes:
+        bodies = [entry.to_dict()]
+        return b"".join(map(_body_frame, bodies if scrubber is None else scrubber.take(bodies)))
+
     with board.live.follow(current) as box:
-        async for chunk in _replay(await _current_entries(board, current), after):
+        async for chunk in _replay(await _current_entries(board, current, scrubber), after):
             yield chunk
-        async for chunk in sse.told(box, _entry_frame):
+        async for chunk in sse.told(box, frames):
             yield chunk
+        if scrubber is not None and (rest := scrubber.finish()):
+            yield b"".join(map(_body_frame, rest))
 
 
 async def _replay(entries: Sequence[StoredEntry], after: int) -> AsyncIterator[bytes]:
@@ -248,13 +257,20 @@ async def _replay(entries: Sequence[StoredEntry], after: int) -> AsyncIterator[b
         await asyncio.sleep(0)
 
 
-async def _current_entries(board: Switchboard, current: LiveCall) -> list[StoredEntry]:
+def _scrubber(board: Switchboard) -> EntryScrubber | None:
+    """Takes personal data out of what is read of a live call, where its stored log will have none either."""
+    return EntryScrubber() if board.settings.redact == "store" else None
+
+
+async def _current_entries(board: Switchboard, current: LiveCall, scrubber: EntryScrubber | None) -> list[StoredEntry]:
     """The entries so far: from memory, and the first ones of a long call from its file."""
     entries, is_whole = tuple(current.entries), current.is_whole
 
     def read() -> list[StoredEntry]:
         early = [] if is_whole else [entry for entry in board.past.entries(current.id) if entry.seq < entries[0].seq]
-        return early + [StoredEntry(entry.seq, _encoder.encode(entry.to_dict())) for entry in entries]
+        bodies = [entry.to_dict() for entry in entries]
+        bodies = bodies if scrubber is None else scrubber.take(bodies)
+        return early + [StoredEntry(body["seq"], _encoder.encode(body)) for body in bodies]
 
     return await _read(read)
 
@@ -306,8 +322,8 @@ def _call_frame(summary: CallSummary) -> bytes:
     return sse.frame("call", _encoder.encode(summary))
 
 
-def _entry_frame(entry: Entry) -> bytes:
-    return sse.frame("entry", _encoder.encode(entry.to_dict()), entry.seq)
+def _body_frame(body: dict[str, Any]) -> bytes:
+    return sse.frame("entry", _encoder.encode(body), body["seq"])
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:

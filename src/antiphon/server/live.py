@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from antiphon.calls.events import SessionStarted
 from antiphon.calls.log import CallLog, Entry
+from antiphon.redaction import Redactor
 from antiphon.server.sse import Mailbox
 from antiphon.store.calls import call_name
 from antiphon.store.summary import CallSummary, Tally
@@ -36,17 +38,19 @@ class LiveCall:
         log: The call's.
         name: Its id.
         recorded: Whether there will be sound.
+        redactor: Of what people read.
 
     Attributes:
         entries: The latest entries, the oldest of them first.
     """
 
-    def __init__(self, log: CallLog, name: str, *, recorded: bool) -> None:
+    def __init__(self, log: CallLog, name: str, *, recorded: bool, redactor: Redactor) -> None:
         self.id = name
         self.log = log
         self.entries: deque[Entry] = deque(maxlen=KEEP_ENTRIES)
         self._tally = Tally()
         self._recorded = recorded
+        self._redactor = redactor
 
     @property
     def models(self) -> dict[str, str]:
@@ -73,7 +77,8 @@ class LiveCall:
         """The call as a list shows it now."""
         if not self.log.ended:
             self._tally.reached(self.log.seconds())
-        return self._tally.summary(self.id, is_live=not self.log.ended, has_recording=self._recorded)
+        summary = self._tally.summary(self.id, is_live=not self.log.ended, has_recording=self._recorded)
+        return replace(summary, preview=self._redactor.redact(summary.preview))
 
 
 class LiveCalls:
@@ -82,9 +87,11 @@ class LiveCalls:
     Args:
         folder_of: Where the files of a session go; None when it leaves none.
         recorded: Whether a session is recorded.
+        scrubs: Whether those who look on read no personal data.
     """
 
-    def __init__(self, folder_of: FolderOf, *, recorded: IsRecorded) -> None:
+    def __init__(self, folder_of: FolderOf, *, recorded: IsRecorded, scrubs: bool = False) -> None:
+        self._redactor = Redactor() if scrubs else Redactor([])
         self._folder_of = folder_of
         self._recorded = recorded
         self._calls: dict[str, LiveCall] = {}
@@ -181,7 +188,7 @@ class LiveCalls:
             return None
         folder = self._folder_of(event.session_id)
         name = call_name(folder) if folder is not None else f"{log.started_at:%Y-%m-%d}.{event.session_id}"
-        call = LiveCall(log, name, recorded=self._recorded(event.session_id))
+        call = LiveCall(log, name, recorded=self._recorded(event.session_id), redactor=self._redactor)
         self._calls[name] = call
         return call
 

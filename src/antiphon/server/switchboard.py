@@ -103,7 +103,7 @@ class Switchboard:
         self.models: Models | None = None
         self.waiting_for: dict[str, str] = {"models": "they are being loaded"}
         self.started = clock.utc()
-        self.live = LiveCalls(self._folder_of, recorded=self._is_recorded)
+        self.live = LiveCalls(self._folder_of, recorded=self._is_recorded, scrubs=settings.redact == "store")
         self.past = PastCalls(settings.data_dir)
         self.watchers: list[Callable[[CallLog], None]] = [self.live.watch]
         self.metrics = Metrics()
