@@ -185,6 +185,7 @@ class Desk:
             over=hooks.line_over,
             news=self.errands.late,
             spawn=self.tasks.spawn,
+            stop=self.tasks.stop,
         )
         self.keys = Keys(
             lambda: hooks.agent().keypad,

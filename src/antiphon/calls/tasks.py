@@ -39,7 +39,13 @@ class CallTasks:
     def close(self) -> None:
         """Begin no task any more, and end those that run."""
         self._group = None
-        for task in self._running:
+        for task in tuple(self._running):
+            self.stop(task)
+
+    def stop(self, task: asyncio.Task[None]) -> None:
+        """End a task. Once: what it does about that, such as hanging up on whom it has called, is not cut."""
+        if task in self._running:
+            self._running.discard(task)
             task.cancel()
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:

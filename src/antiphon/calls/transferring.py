@@ -80,6 +80,7 @@ class Transferring:
         over: Ends the call at once: its line is not ours any more.
         news: Gets what the agent is to tell.
         spawn: Runs a task of the call; gives None where the call is not on.
+        stop: Ends such a task.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Transferring:
         over: Callable[[EndReason], None],
         news: Callable[[FunctionCall, FunctionResult], None],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None] | None],
+        stop: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self._control = control
         self._log = log
@@ -106,6 +108,7 @@ class Transferring:
         self._over = over
         self._news = news
         self._spawn = spawn
+        self._stop = stop
         self._wish: Transfer | None = None
         self._is_agents = False
         self._is_dialling = False
@@ -155,7 +158,7 @@ class Transferring:
     def close(self) -> None:
         """The call is over: nobody is dialled for it any more."""
         if self._trying is not None:
-            self._trying.cancel()
+            self._stop(self._trying)
 
     def takes_end(self, reason: EndReason) -> bool:
         """The line is lost, or the call is to end. Whether the caller is on the way to somebody else just now.
