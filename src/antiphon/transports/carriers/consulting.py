@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 from uuid import uuid4
 
@@ -51,7 +52,7 @@ async def consult(carrier: Conferring, transfer: Transfer, leaving: Callable[[],
         IntegrationException: It did not; the caller is still with us.
     """
     room = f"antiphon-{uuid4().hex}"
-    leg = await carrier.dial(transfer, room)
+    leg = await _dialled(carrier, transfer, room)
     try:
         async with asyncio.timeout(RING_S + LISTEN_S):
             await carrier.entered(leg, room)
@@ -62,6 +63,17 @@ async def consult(carrier: Conferring, transfer: Transfer, leaving: Callable[[],
         raise IntegrationUnavailableException("The other party did not come to the call.", code="no_answer") from None
     except BaseException:  # also where our caller hangs up meanwhile: nobody else's telephone rings on
         await _drop(carrier, leg)
+        raise
+
+
+async def _dialled(carrier: Conferring, transfer: Transfer, room: str) -> str:
+    """The call to the other party. Cancelled meanwhile, it is hung up as soon as the carrier has named it."""
+    dialling = asyncio.ensure_future(carrier.dial(transfer, room))
+    try:
+        return await asyncio.shield(dialling)
+    except asyncio.CancelledError:
+        with suppress(IntegrationException):
+            await _drop(carrier, await dialling)
         raise
 
 
