@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,10 +20,12 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from antiphon.models.pool import Handling, Pool, PoolLimits
 from antiphon.models.remote import close_socket, is_open
+from benchmarks import machine
 
 SESSIONS = 10
 CLAUSES = 200
 CLAUSE_S = 0.02
+TARGET_MS = 1.0
 
 
 async def echo(connection: ServerConnection) -> None:
@@ -84,6 +88,13 @@ async def run() -> dict[str, Any]:
     async with serve(echo, "127.0.0.1", 0, compression=None) as server:
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         return {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": machine.describe(),
+            "versions": machine.versions(),
+            "engines": "a WebSocket server in the same process that echoes",
+            "load_average": round(os.getloadavg()[0], 1),
+            "n": SESSIONS * CLAUSES,
+            "target_warm_p99_ms": TARGET_MS,
             "sessions": SESSIONS,
             "kept": await measure(url, warm=SESSIONS, keeps=True),
             "once": await measure(url, warm=2 * SESSIONS, keeps=False),
