@@ -373,6 +373,29 @@ def test_keys_that_do_not_interrupt_wait_and_a_star_forgets_them() -> None:
     assert [deed for deed in model.did if deed[0] == "write"] == [("write", "[keypad: 12]")]
 
 
+def test_a_number_that_is_too_long_is_refused_with_a_hint_and_silence_ends_one() -> None:
+    clock, model = VirtualClock(), Puppet()
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, model, agent=Agent("desk")) as call:
+            await call.quiet(0.1)
+            await type_keys(call, "123456789012345678901")
+            await call.quiet(4)
+            assert [deed for deed in model.did if deed[0] == "write"] == []
+            await type_keys(call, "80417")
+            await call.quiet(1.1)  # 1.4 s behind the last key
+            assert [deed for deed in model.did if deed[0] == "write"] == []
+            await call.quiet(0.2)
+            model.answer("a1", "Thank you.", 1.0)
+            await call.quiet(2)
+        return call
+
+    call = run(clock, scenario)
+    assert [deed for deed in model.did if deed[0] == "write"] == [("write", "[keypad: 80417]")]
+    assert "That was too many keys" in str(call.entries)
+    assert said(call) == ["Thank you."]
+
+
 def test_agent_presses_keys_behind_its_words() -> None:
     clock, model = VirtualClock(), Puppet()
 

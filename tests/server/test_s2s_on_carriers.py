@@ -26,3 +26,18 @@ async def test_r9_a_turn_is_heard_and_answered(tmp_path: Path, carrier: str, aud
         assert (started.carrier, started.audio) == (carrier, audio)
         assert [turn.text for turn in servers.of(UserTurnCompleted)] == ["When do you open?"]
         assert not servers.of(SessionError)
+
+
+@pytest.mark.parametrize("carrier", ["twilio", "plivo", "acs", "audiohook"])
+async def test_r24_a_number_reaches_the_model_that_holds_the_call_and_no_file(tmp_path: Path, carrier: str) -> None:
+    agent = Agent("desk", "You answer.", model="s2s:openai/upstream", greeting="Hello.")
+    async with both(tmp_path, agent, ["Thank you."], []) as servers:
+        async with servers.call(carrier) as client:
+            assert await client.greeted(10)
+            assert await client.agent_quiet(10, quiet_s=0.3)
+            typed = await client.press("99*471147#")
+            assert await client.answer_over(typed, 15, quiet_s=0.3)
+        assert "471147" in servers.llm.requests[-1].messages[-1].text
+        assert [(turn.text, turn.trigger) for turn in servers.of(UserTurnCompleted)] == [("••••••", "dtmf")]
+    [log] = (tmp_path / "phones").glob("calls/*/*/log.jsonl")
+    assert "471147" not in log.read_text(encoding="utf-8")
