@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from typing import Any
 
 from phone import CallUnderTest
 
@@ -20,6 +21,7 @@ from antiphon.calls.events import (
     UserDtmf,
     UserTurnCompleted,
 )
+from antiphon.calls.pacer import Pacer
 from antiphon.models.llm.messages import Message
 
 TICK_S = 0.021
@@ -126,6 +128,15 @@ def check_history(messages: list[Message]) -> None:
 
 
 def check_nothing_left() -> None:
-    """No task of any call is left on the running loop."""
+    """No task and no timer of any call is left on the running loop."""
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     assert not left, [task.get_name() for task in left]
+    timers = [timer._callback for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+    assert not [callback for callback in timers if _is_a_calls(callback)], timers
+
+
+def _is_a_calls(callback: Any) -> bool:
+    """Whether a call has asked for a timer: not the metronome of all calls, nor a telephone that plays what it has."""
+    owner = getattr(callback, "__self__", None)
+    is_other = isinstance(owner, Pacer) or callback.__name__ == "mark_played"
+    return type(owner).__module__.startswith("antiphon.calls") and not is_other

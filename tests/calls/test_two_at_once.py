@@ -43,6 +43,7 @@ from antiphon.tools.keypad import pin_gate
 from antiphon.tools.prebuilt import HANG_UP
 from antiphon.tools.tool import tool
 from antiphon.tools.transfer import Transfer
+from antiphon.tools.voicemail import MACHINE_ANSWERED
 
 Start = Callable[..., AbstractAsyncContextManager[CallUnderTest]]
 
@@ -275,3 +276,26 @@ def test_a_call_begins_by_the_manners_of_its_agent(start: Start) -> None:
 
     [started] = clock.run(scenario()).events(SessionStarted)
     assert started.manners["idle_s"] == 40
+
+
+@both
+def test_what_a_tool_still_asks_for_when_the_call_is_over_leaves_nothing_running(start: Start) -> None:
+    clock = VirtualClock()
+    gate = pin_gate("4711", name="gate")
+
+    @tool
+    async def look_twice(context: ToolContext) -> str:
+        """Look twice."""
+        await clock.sleep(4)
+        context.request(MACHINE_ANSWERED, {"transcript": "", "at_once": False})
+        return str(await gate.function(context))
+
+    async def scenario() -> CallUnderTest:
+        agent = Agent("desk", "Answer.", tools=[look_twice])
+        async with start(clock, Calls("look_twice"), heard=["Look."], agent=agent) as call:
+            await say(call)
+            await call.quiet(3)
+        check_nothing_left()
+        return call
+
+    check(clock.run(scenario()))
