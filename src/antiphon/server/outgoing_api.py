@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
 from antiphon.agents.agent import Agent
 from antiphon.errors import AntiphonException
@@ -28,18 +29,23 @@ router = APIRouter(prefix="/v1/calls", dependencies=[Depends(require_key)])
 _encoder = msgspec.json.Encoder()
 
 
+def _wrong(text: str) -> PydanticCustomError:
+    """An error whose text is ours alone: that of a ``ValueError`` gets words of the library in front."""
+    return PydanticCustomError("wrong", "{text}", {"text": text})
+
+
 def _checked_context(context: dict[str, Any]) -> dict[str, Any]:
     if len(_encoder.encode(context)) > MAX_CONTEXT:
-        raise ValueError(f"the context may have {MAX_CONTEXT} bytes as JSON: leave out what the agent does not need")
+        raise _wrong(f"the context may have {MAX_CONTEXT} bytes as JSON: leave out what the agent does not need")
     for name in TEXTS:
         if not isinstance(context.get(name, ""), str):
-            raise ValueError(f"{name} in the context must be a text")
+            raise _wrong(f"{name} in the context must be a text")
     return context
 
 
 def _checked_number(number: str) -> str:
     if not re.fullmatch(r"\+[1-9][0-9]{1,14}", number):
-        raise ValueError("a number is + and up to 15 digits, the country's code first, such as +493023125012")
+        raise _wrong("a number is + and up to 15 digits, the country's code first, such as +493023125012")
     return number
 
 
