@@ -21,6 +21,7 @@ from antiphon.calls.events import (
     AgentSpeechCompleted,
     AgentSpeechStarted,
     AgentToolFailed,
+    AgentToolStarted,
     CallResumed,
     CallTransferred,
     CallTransferring,
@@ -299,3 +300,24 @@ def test_what_a_tool_still_asks_for_when_the_call_is_over_leaves_nothing_running
         return call
 
     check(clock.run(scenario()))
+
+
+@both
+def test_a_collector_that_is_given_up_and_asks_once_more_waits_for_its_own_time(start: Start) -> None:
+    clock = VirtualClock()
+    agent = Agent("desk", "Answer.", tools=[collect_email(timeout_s=8)])
+
+    async def scenario() -> CallUnderTest:
+        again = (Calls("collect_email"), "Your address?")
+        async with start(clock, *again, *again, "Never mind.", heard=["Write to me."], agent=agent) as call:
+            await say(call)
+            await call.quiet(12)
+            call.call.line_lost()
+            await call.quiet(0.1)
+        check_nothing_left()
+        return call
+
+    call = clock.run(scenario())
+    check(call)
+    assert len(call.events(AgentToolStarted)) == 2
+    assert len(call.events(AgentSpeechStarted)) == 2

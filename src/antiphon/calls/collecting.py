@@ -124,6 +124,6 @@ class Collecting:
         self._timer = None
         if self._interview is None:
             return
-        if self._is_free():
-            self._give_up()
         self._wait(_LOOK_AGAIN_S)  # whoever speaks now may finish; a caller who does is answered by who waits
+        if self._is_free():
+            self._give_up()  # which may end this interview at once, and begin another
