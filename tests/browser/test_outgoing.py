@@ -15,8 +15,9 @@ from antiphon.settings import Settings
 from antiphon.transports.carriers.loopback import Exchange, serving
 from tests.browser.conftest import OpenTab
 from tests.browser.harness import AXE, PHONE, Tab, address, sideways, violations
+from tests.ports import free_port
 from tests.server.harness import scripted_models
-from tests.telephony.lines import BILLING, OURS, free_port
+from tests.telephony.lines import BILLING, OURS
 from tests.telephony.test_outgoing import hangs_up
 
 

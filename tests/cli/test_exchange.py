@@ -17,8 +17,9 @@ from antiphon.audio.wav import write_wav
 from antiphon.cli.main import app
 from antiphon.cli.switch import _serve
 from antiphon.transports.carriers.loopback import Exchange
+from tests.ports import free_port
 from tests.server.harness import until
-from tests.telephony.lines import BILLING, free_port
+from tests.telephony.lines import BILLING
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -30,8 +30,8 @@ from antiphon.models.vad.energy import EnergyVAD
 from antiphon.server.agents import AgentBook
 from antiphon.server.run import Running
 from antiphon.transports.carriers.loopback import Exchange
+from tests.ports import free_port
 from tests.server.harness import KEY, server
-from tests.telephony.lines import free_port
 
 pytestmark = pytest.mark.timeout(150)  # calls in real time
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -138,11 +137,3 @@ async def _connected(up: Running, carrier: str, call_id: str, parameters: dict[s
     query = f"?call_connection_id={call_id}" if carrier == "acs" else ""
     async with phone(up, f"/telephony/{carrier}{query}", max_queue=None) as socket:
         yield Caller(socket, await start_stream(socket, call_id, carrier, **parameters))
-
-
-def free_port() -> int:
-    """A port that nobody has now, for a server that must know its own address before it listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port

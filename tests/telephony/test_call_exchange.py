@@ -12,8 +12,9 @@ from antiphon.audio.tones import sine
 from antiphon.audio.wav import write_wav
 from antiphon.cli.call import read_line, talk
 from antiphon.cli.exchange import PhoneExchange
+from tests.ports import free_port
 from tests.server.harness import KEY, Serve
-from tests.telephony.lines import BILLING, desk, free_port
+from tests.telephony.lines import BILLING, desk
 
 pytestmark = pytest.mark.timeout(60)
 

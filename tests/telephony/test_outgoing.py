@@ -16,9 +16,10 @@ from antiphon.agents.agent import Agent
 from antiphon.server.run import Running
 from antiphon.transports.carriers.loopback import Exchange, serving
 from antiphon.transports.client import PhoneClient
+from tests.ports import free_port
 from tests.server.harness import HEADERS, Serve, phone, scripted_models, until
 from tests.server.test_telephony import twilio_signature
-from tests.telephony.lines import BILLING, OURS, free_port
+from tests.telephony.lines import BILLING, OURS
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -28,8 +28,9 @@ from antiphon.models.vad.energy import EnergyVAD
 from antiphon.server.run import Running
 from antiphon.transports.carriers.loopback import Exchange, Recorded, machine, person, serving
 from antiphon.transports.client import phone_call
+from tests.ports import free_port
 from tests.server.harness import HEADERS, Serve, until
-from tests.telephony.lines import BILLING, OURS, free_port
+from tests.telephony.lines import BILLING, OURS
 from tests.telephony.test_outgoing import office
 
 pytestmark = pytest.mark.timeout(60)

@@ -19,8 +19,9 @@ from starlette.routing import Route
 
 from antiphon.server.run import Running
 from antiphon.transports.carriers.loopback import serving
+from tests.ports import free_port
 from tests.server.harness import Serve, until
-from tests.telephony.lines import BILLING, OURS, Caller, desk, free_port, on_the_line
+from tests.telephony.lines import BILLING, OURS, Caller, desk, on_the_line
 
 pytestmark = pytest.mark.timeout(60)
 

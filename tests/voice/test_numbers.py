@@ -8,11 +8,7 @@ import pytest
 from antiphon.errors import ConfigurationError
 from antiphon.realtime.metrics import ClientMetrics
 from antiphon.voice.numbers import metrics_served
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+from tests.ports import free_port
 
 
 def test_prometheus_reads_the_numbers_while_the_talk_goes_on() -> None:
