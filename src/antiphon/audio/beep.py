@@ -123,7 +123,12 @@ class BeepDetector:
         if self._told:
             return power > middle[1] / 4
         powers = [each[1] for each in self._tone]
-        return max(power, *powers) <= _SWING * min(power, *powers)
+        if power * _SWING < max(powers):
+            return False
+        # A window that was softer held only the beginning of the tone, or of one that grows: it does not count.
+        steady = next((n for n in range(len(powers), 0, -1) if powers[n - 1] * _SWING < power), 0)
+        del self._tone[:steady]
+        return True
 
     def _beep(self, *, is_over: bool) -> Beep:
         frequencies = sorted(each[0] for each in self._tone)
