@@ -13,6 +13,7 @@ from s2s_phone import calling, session_of
 
 from antiphon.agents.agent import Agent
 from antiphon.agents.handoff import Handoff
+from antiphon.agents.limits import RunLimits
 from antiphon.audio.formats import PHONE
 from antiphon.calls.call import Call
 from antiphon.calls.contract import AnyCall
@@ -187,6 +188,36 @@ def test_function_of_the_agent_is_run_and_answered() -> None:
     assert [(event.output, event.is_error) for event in call.events(ToolExecuted)] == [("09:00", False)]
     last = call.events(TurnCompleted)[-1]
     assert (last.user_text, last.agent_text) == ("hello", "At nine.")
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.3])
+def test_model_that_only_calls_functions_is_told_to_answer_and_then_left(delay_s: float) -> None:
+    clock = VirtualClock()
+    model = ScriptedS2S([*[Calls("opening")] * 12, "At nine."], delay_s=delay_s, clock=clock)
+    ran = 0
+
+    async def opening() -> str:
+        """When the clinic opens."""
+        nonlocal ran
+        ran += 1
+        return "09:00"
+
+    async def scenario() -> CallUnderTest:
+        async with calling(clock, model, agent=Agent("desk", tools=[opening])) as call:
+            await call.speak(1)
+            await call.quiet(8)
+            assert ran == RunLimits.voice().max_model_steps
+            await call.speak(1)
+            await call.quiet(8)
+        return call
+
+    call = run(clock, scenario)
+    results = list(session_of(model).results.values())
+    assert results[:5] == ["09:00"] * 5
+    assert all("answer the caller" in result for result in results[5:10])
+    spoken = "".join(event.text for event in call.events(AgentTextSpoken))
+    assert CallPolicy().apology in spoken  # the turn is lost, and the call goes on
+    assert spoken.endswith("At nine.")
 
 
 def test_function_goes_on_when_the_caller_speaks_and_its_result_is_given() -> None:

@@ -299,6 +299,10 @@ class Dialogue:
         self._note_made()
         if event.status != "completed" or self.phase is Phase.HEARING:
             self.functions.let_go()  # of an answer that nobody waits for
+        elif self.functions.is_endless:
+            self.functions.forget()
+            self._lose_turn()
+            return
         elif self.functions.run():
             self._answers.done(more=True)
             return

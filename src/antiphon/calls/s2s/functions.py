@@ -28,6 +28,7 @@ from antiphon.models.s2s.contract import Brief, FunctionCalled, S2SSession
 from antiphon.tools.invoke import INTERRUPTED, result_of
 
 _LIMITS = RunLimits.voice()
+_ENOUGH = "You have used functions often enough in this turn: answer the caller with what you know."
 _TO_SAY = "Say this to the caller now, word for word, and nothing else: "
 
 
@@ -85,6 +86,7 @@ class Functions:
         self._behind_greeting: FunctionResult | None = None  # what the model is told then
         self._asks_behind_greeting = False  # or it is asked to go on, since it knows of no call
         self._steps: set[asyncio.Task[None]] = set()
+        self._count = 0  # of steps since the caller spoke
         self.asking = Asking(session, persona, model=model, changed=asked, keep=self._keep, tell=tell)
 
     def called(self, event: FunctionCalled) -> None:
@@ -98,6 +100,7 @@ class Functions:
         calls, self._called = self._called, []
         if not calls:
             return False
+        self._count += 1
         self._history.call_tools(calls, self._persona.agent.name)
         for call in calls:
             tool = self._persona.box.tools.get(call.name)
@@ -109,6 +112,19 @@ class Functions:
             step.add_done_callback(self._step_over)
         return True
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether the model asks on, though it was told to answer."""
+        return bool(self._called) and self._count >= 2 * self._limits.max_model_steps
+
+    def forget(self) -> None:
+        """What the model has asked for last is not run, and it is not told so: it would only ask again."""
+        called, self._called = self._called, []
+        self._history.call_tools(called, self._persona.agent.name)
+        for call in called:
+            self._open.pop(call.call_id, None)
+            self._history.add_result(result_of(call, "error", _ENOUGH))
+
     def let_go(self) -> None:
         """Nobody waits any more: what runs goes on behind the conversation, what has not begun does not."""
         called, self._called = self._called, []
@@ -119,7 +135,8 @@ class Functions:
         self._greeting_over()
 
     def heard_caller(self) -> None:
-        """The caller has had a turn: its handoffs are counted anew, and what was read back may be confirmed."""
+        """The caller has had a turn: steps and handoffs are counted anew, what was read back may be confirmed."""
+        self._count = 0
         self._handovers.done.clear()
         self.asking.heard_caller()
 
@@ -206,10 +223,11 @@ class Functions:
             self.note(call, result_of(call, "interrupted", INTERRUPTED))
 
     def _settle(self, agent: Agent, calls: Sequence[FunctionCall]) -> dict[str, FunctionResult]:
-        """What needs no running: handoffs, and functions that somebody else would have to run."""
+        """What needs no running: handoffs, functions that somebody else would have to run, and any one too many."""
+        if self._count > self._limits.max_model_steps:
+            return {call.call_id: result_of(call, "error", _ENOUGH) for call in calls}
         team = team_of(agent, (self._first, *self._session.agents))
-        limits = agent.limits or _LIMITS
-        settled = self._handovers.settle(agent, calls, team=team, at_most=limits.max_handoffs)
+        settled = self._handovers.settle(agent, calls, team=team, at_most=self._limits.max_handoffs)
         declared = left_to_caller(calls, self._persona.box.tools)
         for call in calls:
             if call.call_id in declared:
@@ -225,8 +243,12 @@ class Functions:
             self._errands.asked(request, agent)
             settled[request.call.call_id] = result_of(request.call, "pending", PASSED_ON)
 
+    @property
+    def _limits(self) -> RunLimits:
+        return self._persona.agent.limits or _LIMITS
+
     def _manner(self, agent: Agent) -> Manner:
-        limits = agent.limits or _LIMITS
+        limits = self._limits
         layers = agent.layers["function"]
         return Manner(
             agent.name,
