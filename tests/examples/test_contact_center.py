@@ -187,7 +187,8 @@ async def test_a_caller_proves_who_it_is_gets_a_bill_by_mail_and_is_put_through(
     assert (brought["to"], brought["type"]) == ("+441632960177", "warm")
     assert "A bill is too high." in brought["summary"]
     assert [each["reason"] for each in phone.told.of("session.ended")] == ["transferred"]
-    assert not re.search("4711|1234", written_in(tmp_path))
+    # Neither PIN stands anywhere; a time such as 12.4711, or a part of an id, is none.
+    assert not re.search(r"(?<![\w.])(?:4711|1234)(?!\w)", written_in(tmp_path))
 
 
 async def test_who_does_not_know_the_pin_hears_nothing_of_an_account(tmp_path: Path) -> None:
