@@ -253,6 +253,9 @@ async def reconnect() -> None:
         held.session.current_agent.realtime_llm_session.on("session_reconnected", again.append)
         await drop()
         await until(lambda: again, what="new connection")
+        model = held.session.current_agent.realtime_llm_session
+        # The library tells that it is back before its history is; what is said in between was seen not to arrive.
+        await until(lambda: len(model.chat_ctx.items) >= 2, what="history on the new connection")
         began = time.monotonic()
         await held.say(script.ASK_NAME)
         assert held.answers()[-1] == f"Your name is {script.NAME}."
