@@ -23,7 +23,7 @@ def test_a_model_that_stalls_has_failed_and_is_closed(after: int, words: list[st
     read: list[str] = []
 
     async def read_all() -> None:
-        async for delta in StallGuard(model, 3).stream(ASKED, ChatOptions()):
+        async for delta in StallGuard(model, 3, clock=clock).stream(ASKED, ChatOptions()):
             read.append(delta.text)  # noqa: PERF401 - what came before the fault counts
 
     async def scenario() -> None:
@@ -43,7 +43,7 @@ def test_a_slow_model_has_its_time_for_each_word() -> None:
     model = ScriptedChatClient([Reply("We open at nine.", first_token_s=2.5, token_s=2.5)], clock=clock)
 
     async def scenario() -> str:
-        return "".join([delta.text async for delta in StallGuard(model, 3).stream(ASKED, ChatOptions())])
+        return "".join([delta.text async for delta in StallGuard(model, 3, clock=clock).stream(ASKED, ChatOptions())])
 
     assert clock.run(scenario()) == "We open at nine."
 
@@ -53,7 +53,7 @@ def test_closing_closes_the_model_behind() -> None:
     model = ScriptedChatClient([Reply("We open at nine.", token_s=1)], clock=clock)
 
     async def scenario() -> None:
-        async with aclosing(StallGuard(model, 3).stream(ASKED, ChatOptions())) as deltas:
+        async with aclosing(StallGuard(model, 3, clock=clock).stream(ASKED, ChatOptions())) as deltas:
             assert (await anext(deltas)).text == "We "
         assert model.closed == 1
 

@@ -46,7 +46,6 @@ from antiphon.calls.responding import Responding
 from antiphon.calls.sounds import CallSounds
 from antiphon.calls.speaking import Speaking
 from antiphon.calls.speech import Speaker, Speech
-from antiphon.calls.stall import StallGuard
 from antiphon.calls.timers import Timers
 from antiphon.calls.transferring import CarrierControl
 from antiphon.calls.turn_taking import TurnTaking
@@ -274,8 +273,9 @@ class Call:
     def _mind(self) -> Responding:
         return Responding(
             self.agent,
-            lambda agent: StallGuard(self._client_for(agent), self._policy.llm_stall_s),
+            self._client_for,
             self._desk.tools,
+            stall_s=self._policy.llm_stall_s,
             voice=self._voice,
             history=self.history,
             log=self.log,

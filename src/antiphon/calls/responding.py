@@ -32,13 +32,13 @@ from antiphon.agents.runner import ToolRunner
 from antiphon.agents.session import AgentSession
 from antiphon.calls import events
 from antiphon.calls.clauses import Clause
-from antiphon.calls.counted import CountedClient
 from antiphon.calls.events import SpeechKind
 from antiphon.calls.history import History, ReplyRecord
 from antiphon.calls.ledger import Ledger
 from antiphon.calls.log import CallLog
 from antiphon.calls.reply import Reply, ReplyTerms
 from antiphon.calls.speech import Speech
+from antiphon.calls.stall import StallGuard
 from antiphon.calls.voice import Voice
 from antiphon.calls.watcher import ReplyWatcher
 from antiphon.clock import Clock
@@ -71,6 +71,7 @@ class Responding:
         agent: Who answers.
         client_for: Gives the model of an agent.
         tools: Owns the tool calls of the call.
+        stall_s: Longest silence of a model.
         voice: Who speaks.
         history: What was said so far; gets the tool calls and their results.
         log: Gets the events of tools.
@@ -97,6 +98,7 @@ class Responding:
         client_for: Callable[[Agent], ChatClient],
         tools: ToolRunner,
         *,
+        stall_s: float,
         voice: Voice,
         history: History,
         log: CallLog,
@@ -118,6 +120,7 @@ class Responding:
         self._ledger = ledger
         self._agent = agent
         self._client_for = client_for
+        self._stall_s = stall_s
         self._tools = tools
         self._voice = voice
         self._history = history
@@ -338,7 +341,9 @@ class Responding:
             session=self._session,
             tools=self._tools,
             clock=self._clock,
-            client_for=lambda agent: CountedClient(self._client_for(agent), self._clock, partial(self._worked, reply)),
+            client_for=lambda agent: StallGuard(
+                self._client_for(agent), self._stall_s, clock=self._clock, told=partial(self._worked, reply)
+            ),
             instructions=await self._instructed(reply.terms),
             more_instructions=context.instructions,
             more_tools=[*context.tools, *reply.terms.tools],

@@ -197,7 +197,7 @@ class RealtimeSession:
             self._channel,
             self._call,
             self._models.tts,
-            client_for=lambda agent: StallGuard(self._client_for(agent), self._policy.llm_stall_s),
+            client_for=lambda agent: StallGuard(self._client_for(agent), self._policy.llm_stall_s, clock=self._clock),
             terms=self._terms,
             tts_timeout_s=self._policy.tts_timeout_s,
             clock=self._clock,

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from antiphon.calls.counted import CountedClient
+from antiphon.calls.stall import StallGuard
 from antiphon.clock import VirtualClock
 from antiphon.errors import ChatClientUnavailableException
 from antiphon.models.llm.content import Usage
@@ -25,7 +25,7 @@ def test_the_time_in_which_nobody_listens_does_not_count() -> None:
     model = ScriptedChatClient([Reply("At nine.", first_token_s=0.4, token_s=0.1, usage=Usage(7, 2))], clock=clock)
 
     async def scenario() -> None:
-        counted = CountedClient(model, clock, lambda *work: told.append(work))
+        counted = StallGuard(model, 3600, clock=clock, told=lambda *work: told.append(work))
         async for _ in counted.stream(ASKED, ChatOptions()):
             await clock.sleep(5.0)
 
@@ -42,7 +42,7 @@ def test_of_models_that_stand_in_for_each_other_the_one_that_answered_is_told() 
 
     async def scenario() -> None:
         chain = FailoverChatClient([first, second], clock=clock)
-        counted = CountedClient(chain, clock, lambda name, *_: told.append(name))
+        counted = StallGuard(chain, 3600, clock=clock, told=lambda name, *_: told.append(name))
         assert counted.name == "acme/large|acme/small"
         assert [delta.text async for delta in counted.stream(ASKED, ChatOptions())]
 
@@ -54,7 +54,7 @@ def test_an_answer_that_is_cut_is_told_and_one_that_never_came_is_not() -> None:
     clock = VirtualClock()
     told: list[Usage] = []
     model = ScriptedChatClient([Reply("We open at nine.", token_s=1), DOWN], clock=clock)
-    counted = CountedClient(model, clock, lambda _name, usage, _waited_s: told.append(usage))
+    counted = StallGuard(model, 3600, clock=clock, told=lambda _name, usage, _waited_s: told.append(usage))
 
     async def scenario() -> None:
         async with aclosing(counted.stream(ASKED, ChatOptions())) as deltas:
